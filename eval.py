@@ -1,0 +1,10 @@
+"""Measure saved models and write evaluation_result.csv, evaluation_runs.csv and img/.
+
+python eval.py                                  saved-models -> eval
+python eval.py --models my-models --out my-eval
+"""
+
+from cladec.cli import evaluate_models
+
+if __name__ == "__main__":
+    evaluate_models(__doc__)

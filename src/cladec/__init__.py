@@ -1,0 +1,52 @@
+"""cladec: what a layer of an image classifier keeps, shown as pictures.
+
+Names are imported when they are first used, so that `import cladec` does not wait for TensorFlow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cladec.errors import InputError
+
+if TYPE_CHECKING:
+    from cladec.classifier import build_classifier, fit_classifier
+    from cladec.data import Dataset, Split, load
+    from cladec.decoder import build_decoder
+    from cladec.models import ClaDec, RefAE, fit_cladec, fit_refae
+
+__all__ = [
+    "ClaDec",
+    "Dataset",
+    "InputError",
+    "RefAE",
+    "Split",
+    "build_classifier",
+    "build_decoder",
+    "fit_cladec",
+    "fit_classifier",
+    "fit_refae",
+    "load",
+]
+
+_MODULES = {
+    "ClaDec": "models",
+    "Dataset": "data",
+    "RefAE": "models",
+    "Split": "data",
+    "build_classifier": "classifier",
+    "build_decoder": "decoder",
+    "fit_cladec": "models",
+    "fit_classifier": "classifier",
+    "fit_refae": "models",
+    "load": "data",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'cladec' has no attribute {name!r}")
+    return getattr(import_module(f"cladec.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

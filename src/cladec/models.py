@@ -1,0 +1,222 @@
+"""ClaDec and its reference autoencoder RefAE.
+
+ClaDec decodes the activations of one layer of a frozen classifier back to images, guided by the
+classifier; RefAE is the same encoder and decoder trained from scratch on reconstruction alone. What
+ClaDec loses and RefAE does not is the explanation of the layer (Schneider & Vlachos, "Explaining
+Neural Networks by Decoding Layer Activations", arXiv 2005.13630).
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from cladec import batches, losses, recipes, submodel
+from cladec.data import Dataset
+from cladec.decoder import build_decoder
+from cladec.errors import InputError
+from cladec.recipes import Recipe
+from cladec.training import fit, seeded
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class ClaDec(keras.Model):
+    """A decoder of a classifier's layer, trained for likeness and for the classifier's answer.
+
+        loss = (1 - alpha) * reconstruction + alpha * classification
+
+    Called on images (N, H, W, C) in [0, 1], or on `{"codes": codes}` where the codes of the layer
+    are computed already; gives decoded images (N, H, W, C), float32 in [0, 1].
+
+    Args:
+        network: `submodel.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
+        decoder: codes -> images, such as `build_decoder` makes.
+        alpha: weight of the classification loss, a fraction in [0, 1].
+    """
+
+    def __init__(self, network: keras.Model, decoder: keras.Model, *, alpha: float, **kwargs):
+        super().__init__(**kwargs)
+        self.alpha = recipes.check_alpha(alpha)
+        self.network = network
+        self.network.trainable = False
+        self.encoder = submodel.part(network, "codes")
+        self.classifier = submodel.part(network, "logits")
+        self.decoder = decoder
+        self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
+        if self.alpha > 0.0:
+            self.classification_tracker = keras.metrics.Mean(name="classification_loss")
+        self.built = True
+
+    def call(self, inputs, training=None):
+        if isinstance(inputs, dict):
+            codes = inputs["codes"]
+        else:
+            codes = self.encoder(inputs, training=False)
+        return self.decoder(codes, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of `y_pred` against `y`, {"images": (N, H, W, C), "labels": (N,)}."""
+        count = ops.shape(y_pred)[0]
+        reconstruction = losses.reconstruction(y["images"], y_pred)
+        self.reconstruction_tracker.update_state(reconstruction, sample_weight=count)
+        if self.alpha == 0.0:
+            return reconstruction
+        logits = self.classifier(y_pred, training=False)
+        classification = losses.classification(y["labels"], logits)
+        self.classification_tracker.update_state(classification, sample_weight=count)
+        return losses.mix(self.alpha, reconstruction, classification)
+
+    def get_config(self):
+        return super().get_config() | {
+            "network": keras.saving.serialize_keras_object(self.network),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "alpha": self.alpha,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**_deserialized(config, "network", "decoder"))
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class RefAE(keras.Model):
+    """The reference autoencoder: the encoder and decoder of a ClaDec, trained on reconstruction.
+
+    Called on images (N, H, W, C) in [0, 1]; gives decoded images of the same shape and range.
+
+    Args:
+        encoder: images -> codes, newly initialised: `submodel.fresh_encoder(classifier, layer)`.
+        decoder: codes -> images.
+    """
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.built = True
+
+    def call(self, images, training=None):
+        return self.decoder(self.encoder(images, training=training), training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The reconstruction loss of `y_pred` against the images `y`, (N, H, W, C)."""
+        return losses.reconstruction(y, y_pred)
+
+    def get_config(self):
+        return super().get_config() | {
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**_deserialized(config, "encoder", "decoder"))
+
+
+def _deserialized(config: dict, *models: str) -> dict:
+    config = dict(config)
+    for name in models:
+        config[name] = keras.saving.deserialize_keras_object(config[name])
+    return config
+
+
+def compute_codes(classifier: keras.Model, layer: str, images: np.ndarray) -> np.ndarray:
+    """The activations of `layer` on `images`, (N, ...) float16 (float32 where that overflows).
+
+    Half precision keeps the codes of a large set in memory at a rounding error of 0.05 %, far below
+    what a decoder notices.
+    """
+    with seeded(0):
+        encoder = submodel.part(submodel.cut(classifier, layer), "codes")
+    with np.errstate(over="ignore"):
+        codes = batches.predict(encoder, images, dtype="float16")
+    if np.isinf(codes).any():
+        codes = batches.predict(encoder, images)
+    return codes
+
+
+def fit_cladec(
+    classifier: keras.Model,
+    layer: str,
+    data: Dataset,
+    *,
+    alpha: float,
+    recipe: Recipe = recipes.CLADEC,
+    seed: int = 0,
+    codes: np.ndarray | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> ClaDec:
+    """Train a decoder of `layer` on the training images of `data`.
+
+    Args:
+        classifier: a trained image classifier, Sequential or functional; it is not changed.
+        layer: name of the layer to decode, "outer/inner" inside a nested model.
+        data: images of the classifier's size with labels, from `load` or of your own arrays.
+        alpha: weight of the classification loss, in [0, 1]; near 1 the images show what the
+            classifier needs, near 0 they resemble the originals.
+        recipe: how long and how fast to train.
+        seed: of the decoder's weights and the order of the images.
+        codes: `compute_codes` of the training images, when several decoders share them.
+        callbacks: Keras callbacks, for progress.
+
+    Returns:
+        The trained ClaDec; `history` holds its losses per epoch.
+
+    Raises:
+        InputError: alpha out of range, an unknown layer, a model that cannot be cut, or data that
+            do not fit it.
+    """
+    recipes.check_alpha(alpha)
+    with seeded(seed):
+        network = submodel.cut(classifier, layer)
+        code_shape = network.output["codes"].shape[1:]
+        decoder = build_decoder(code_shape, network.inputs[0].shape[1:])
+        cladec = ClaDec(network, decoder, alpha=alpha, name="cladec")
+    _check_data(classifier, data)
+    if codes is None:
+        codes = compute_codes(classifier, layer, data.train.images)
+    if codes.shape != (len(data.train.images), *code_shape):
+        raise InputError(
+            f"codes of shape {codes.shape}: expected those of the {len(data.train.images)} "
+            f"training images, each {code_shape}, as compute_codes gives them"
+        )
+    targets = {"images": data.train.images, "labels": data.train.labels}
+    fit(cladec, {"codes": codes}, targets, recipe, seed=seed, callbacks=callbacks)
+    return cladec
+
+
+def fit_refae(
+    classifier: keras.Model,
+    layer: str,
+    data: Dataset,
+    *,
+    recipe: Recipe = recipes.REFAE,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> RefAE:
+    """Train the encoder up to `layer` and its decoder from scratch, on reconstruction alone.
+
+    Arguments as for `fit_cladec`; of the classifier only the architecture is used.
+    """
+    with seeded(seed):
+        encoder = submodel.fresh_encoder(classifier, layer)
+        decoder = build_decoder(encoder.output_shape[1:], encoder.input_shape[1:])
+        refae = RefAE(encoder, decoder, name="refae")
+    _check_data(classifier, data)
+    images = data.train.images
+    fit(refae, images, images, recipe, seed=seed, callbacks=callbacks)
+    return refae
+
+
+def _check_data(classifier: keras.Model, data: Dataset) -> None:
+    expected, classes = classifier.inputs[0].shape[1:], classifier.outputs[0].shape[-1]
+    if data.image_shape != expected:
+        raise InputError(
+            f"the images are {data.image_shape}, the classifier takes {expected}: resize them"
+        )
+    if data.num_classes > classes:
+        raise InputError(
+            f"the dataset has {data.num_classes} classes, the classifier {classes}: use the "
+            "dataset that it was trained on"
+        )

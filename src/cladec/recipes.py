@@ -1,0 +1,72 @@
+"""What is trained by default: the alphas, and how long and how fast each kind of model.
+
+Adam with a warm-up and a cosine decay to zero reaches in a few passes over the images what a
+constant learning rate reaches in ten.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from cladec.errors import InputError
+
+ALPHAS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 0.999, 0.9999, 1.0)
+
+
+def check_alpha(alpha: float) -> float:
+    """Return `alpha` as a float; the one place where its range is checked.
+
+    Raises:
+        InputError: `alpha` is not a fraction in [0, 1].
+    """
+    try:
+        value = float(alpha)
+    except (TypeError, ValueError):
+        raise InputError(f"alpha is {alpha!r}: expected a number in [0, 1]") from None
+    if not 0.0 <= value <= 1.0:
+        raise InputError(f"alpha is {alpha}: expected a fraction in [0, 1], such as 0.99 for 99 %")
+    return value
+
+
+def alpha_text(alpha: float) -> str:
+    """An alpha as it appears in file names and columns: 0, 0.01, 0.9999, 1."""
+    return f"{alpha:.12g}"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast a model is trained.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images of a step.
+        learning_rate: the highest that Adam reaches, after the warm-up.
+        least_images: small sets are passed over more often, until this many images were seen.
+        warm_up: share of the steps in which the learning rate rises from zero.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    least_images: int
+    warm_up: float = 0.2
+
+    def epochs_for(self, rows: int) -> int:
+        """Passes over `rows` images: `epochs`, or as many as `least_images` asks for."""
+        return max(self.epochs, math.ceil(self.least_images / rows))
+
+    def with_changes(self, epochs: int | None, batch_size: int | None) -> "Recipe":
+        """This recipe with what is not None replaced; given epochs are taken literally."""
+        changes: dict[str, int] = {}
+        if epochs is not None:
+            changes |= {"epochs": epochs, "least_images": 0}
+        if batch_size is not None:
+            changes |= {"batch_size": batch_size}
+        return replace(self, **changes)
+
+
+CLASSIFIER = Recipe(epochs=4, batch_size=128, learning_rate=4e-3, least_images=20_000)
+CLADEC = Recipe(epochs=3, batch_size=128, learning_rate=1e-2, least_images=20_000)
+REFAE = Recipe(epochs=4, batch_size=128, learning_rate=1e-2, least_images=20_000)
+
+RECIPES = {"classifier": CLASSIFIER, "refae": REFAE, "cladec": CLADEC}
+"""The recipe of each kind of model."""

@@ -1,0 +1,204 @@
+"""Image-classification sets of TensorFlow Datasets, as arrays; nothing waits for a dead network."""
+
+import difflib
+import os
+import queue
+import re
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cladec.errors import InputError
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
+SOCKET_SECONDS = 5.0
+PROBE_SECONDS = 10.0  # in all: a dead name server is not covered by the time limit of a socket
+
+
+def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+    """Reads a set, fetching it first if need be: (images, labels) of train and test, class names.
+
+    Raises InputError if there is no such set, it does not fit, cannot be fetched or is damaged.
+    """
+    builder = _builder(name, data_dir)
+    image_key, label_key = _image_and_label_keys(name, builder)
+    if not builder.data_path.exists():
+        _download(name, builder)
+    splits = sorted(builder.info.splits)
+    if not {"train", "test"} <= set(splits):
+        raise InputError(
+            f"dataset {name!r} has the splits {splits}, expected 'train' and 'test': choose "
+            f"another dataset, or prepare it anew if {builder.data_path} is incomplete"
+        )
+    try:
+        train = _read_split(builder, "train", image_key, label_key)
+        test = _read_split(builder, "test", image_key, label_key)
+    except Exception as error:  # TensorFlow's errors share no base class with those of TFDS
+        raise InputError(
+            f"dataset {name!r} cannot be read from {builder.data_path} ({_brief(error)}): "
+            "the folder is damaged; remove it, then prepare or copy it anew"
+        ) from error
+    return train, test, tuple(builder.info.features[label_key].names)
+
+
+def check(name: str, data_dir: str) -> None:
+    """Raises InputError, without fetching anything, for a name that `read` cannot use."""
+    _image_and_label_keys(name, _builder(name, data_dir))
+
+
+def folder(data_dir: str | os.PathLike[str] | None) -> str:
+    """The folder where sets are prepared: `data_dir`, else TFDS_DATA_DIR, else TFDS's own."""
+    # TFDS reads TFDS_DATA_DIR once, when imported: reading it here lets it change later.
+    folder = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return os.path.expanduser(os.fspath(folder))
+
+
+def _builder(name: str, data_dir: str) -> Any:
+    """Returns the builder, or raises InputError if TFDS has no such name; never goes online."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer of TensorFlow's start-up notes
+    import tensorflow_datasets as tfds
+
+    base = re.split("[/:]", name)[0]
+    known = tfds.list_builders(with_community_datasets=False)  # the community list is online
+    if base not in known and not (base and os.path.isdir(os.path.join(data_dir, base))):
+        near = difflib.get_close_matches(name.lower(), ["digits", *known], n=1)
+        raise InputError(
+            f"unknown dataset {name!r}{f' (did you mean {near[0]!r}?)' if near else ''}: use "
+            "digits, mnist, fashion_mnist, cifar10 or another name of the TensorFlow Datasets "
+            f"catalogue ({CATALOG}), or the path of a folder of images"
+        )
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except Exception as error:
+        raise InputError(
+            f"dataset {name!r} cannot be opened in {data_dir} ({_brief(error)}): "
+            f"check the name at {CATALOG}, or remove the damaged folder"
+        ) from error
+
+
+def _image_and_label_keys(name: str, builder: Any) -> tuple[str, str]:
+    """Returns the keys of image and label, or raises InputError if they are not usable ones."""
+    from tensorflow_datasets import features
+
+    found, keys = builder.info.features, builder.info.supervised_keys
+    problem = ""
+    if not (keys and len(keys) == 2 and all(isinstance(key, str) for key in keys)):
+        problem = f"supervised keys {keys}"
+    elif not isinstance(found[keys[0]], features.Image):
+        problem = f"{keys[0]!r} of type {type(found[keys[0]]).__name__}"
+    elif not isinstance(found[keys[1]], features.ClassLabel):
+        problem = f"{keys[1]!r} of type {type(found[keys[1]]).__name__}"
+    elif None in found[keys[0]].shape:
+        problem = f"images of no fixed size, shape {found[keys[0]].shape}"
+    elif np.dtype(found[keys[0]].np_dtype).kind != "u":
+        problem = f"images of dtype {np.dtype(found[keys[0]].np_dtype)}"
+    if problem:
+        raise InputError(
+            f"dataset {name!r} has {problem}, expected images of one size, in bytes, each with a "
+            "class label: choose another dataset, or pass a folder of resized images"
+        )
+    return keys[0], keys[1]
+
+
+def _read_split(builder: Any, split: str, image_key: str, label_key: str) -> Arrays:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread would delay the end of the reading by seconds
+    config = tfds.ReadConfig(options=options, try_autocache=False)
+    stored = builder.as_dataset(split=split, read_config=config, as_supervised=True)
+    feature, count = builder.info.features[image_key], builder.info.splits[split].num_examples
+    largest = np.float32(np.iinfo(feature.np_dtype).max)
+    images = np.empty((count, *feature.shape), np.float32)
+    labels = np.empty(count, np.int64)
+    start = 0
+    for batch_images, batch_labels in stored.batch(256).as_numpy_iterator():
+        stop = start + len(batch_labels)
+        np.divide(batch_images, largest, out=images[start:stop])
+        labels[start:stop] = batch_labels
+        start = stop
+    return images, labels
+
+
+def _download(name: str, builder: Any) -> None:
+    """Lets TFDS fetch and prepare the dataset, unless its servers do not answer.
+
+    Asked first because without network TFDS repeats each request ten times, doubling the pause:
+    204 seconds and a long traceback.
+    """
+    ways_out = "set TFDS_DATA_DIR to a folder where it is prepared, or use --datasets digits"
+    problem = _probe(_urls_to_fetch(builder))
+    if problem:
+        raise InputError(
+            f"dataset {name!r} is not prepared in {builder.data_path} and {problem}: {ways_out}"
+        )
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        raise InputError(
+            f"dataset {name!r} cannot be downloaded and prepared in {builder.data_path} "
+            f"({_brief(error)}): try again, {ways_out}"
+        ) from error
+
+
+def _urls_to_fetch(builder: Any) -> list[str]:
+    """Returns a URL of each of the first four servers that still hold files we lack."""
+    from tensorflow_datasets.core.download import resource
+
+    downloads = Path(builder.data_dir_root) / "downloads"
+    by_server: dict[str, str] = {}
+    for url, info in (builder.url_infos or {}).items():
+        kept = downloads / builder.name / resource.get_dl_fname(url, info.checksum)
+        by_hand = downloads / "manual" / (info.filename or kept.name)
+        if url.startswith("http") and not kept.exists() and not by_hand.exists():
+            by_server.setdefault(urllib.parse.urlsplit(url).netloc, url)
+    return list(by_server.values())[:4]
+
+
+def _probe(urls: Sequence[str]) -> str:
+    """Returns "" if any URL answers (or there is none), else what is wrong with one of them."""
+    answers: queue.Queue[str] = queue.Queue()
+    for url in urls:
+        # Daemons: an interpreter that ends does not wait for a dead name server.
+        threading.Thread(target=lambda url=url: answers.put(_ask(url)), daemon=True).start()
+    deadline = time.monotonic() + PROBE_SECONDS
+    problem = ""
+    for url in urls:
+        try:
+            problem = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return problem or f"{url} does not answer within {PROBE_SECONDS:g} s"
+        if not problem:
+            return ""
+    return problem
+
+
+def _ask(url: str) -> str:
+    """Returns "" if the server answers, else what is wrong."""
+    try:
+        # Not urlopen: it keeps the proxies of its first call.
+        with urllib.request.build_opener().open(url, timeout=SOCKET_SECONDS):
+            return ""
+    except urllib.error.HTTPError as error:  # TFDS reports these at once, except 5xx
+        return f"{url} answers HTTP {error.code}" if error.code >= 500 else ""
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return ""  # TFDS brings its own certificates; Python's may be missing, as on macOS
+        return f"{url} cannot be reached ({reason})"
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

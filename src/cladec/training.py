@@ -1,0 +1,138 @@
+"""How every model of this package is trained: one `fit` for all."""
+
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from cladec.batches import pipeline
+from cladec.errors import InputError
+from cladec.progress import Report
+from cladec.recipes import Recipe
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises linearly to `peak` over the warm-up, then falls to zero along a half cosine."""
+
+    def __init__(self, peak: float, steps: int, warm_up: float):
+        self.peak, self.steps, self.warm_up = peak, steps, warm_up
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32") + 1.0
+        rising = max(1.0, self.warm_up * self.steps)
+        falling = (step - rising) / max(1.0, self.steps - rising)
+        cosine = 0.5 * (1.0 + ops.cos(math.pi * ops.clip(falling, 0.0, 1.0)))
+        return self.peak * ops.where(step < rising, step / rising, cosine)
+
+    def get_config(self):
+        return {"peak": self.peak, "steps": self.steps, "warm_up": self.warm_up}
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Raises as soon as the loss is no number, looking at it every few steps."""
+
+    EVERY = 20
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch % self.EVERY == 0:
+            self._check(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs)
+
+    def _check(self, logs) -> None:
+        if not np.isfinite(float((logs or {}).get("loss", 0.0))):
+            raise InputError(
+                f"the loss of {self.model.name!r} became NaN or infinite: look at the images, or "
+                "lower the learning rate"
+            )
+
+
+class ReportProgress(keras.callbacks.Callback):
+    """Tells how far a training is and what its losses are, a few times a second."""
+
+    SECONDS = 0.25
+
+    def __init__(self, report: Report):
+        super().__init__()
+        self.report = report
+        self.epoch = 0
+        self.told = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if time.monotonic() - self.told < self.SECONDS:
+            return
+        self.told = time.monotonic()
+        done = self.epoch + (batch + 1) / self.params["steps"]
+        self._tell(done / self.params["epochs"], logs)
+
+    def on_train_end(self, logs=None):
+        self._tell(1.0, logs)
+
+    def _tell(self, share: float, logs) -> None:
+        self.report(share, {name: float(value) for name, value in (logs or {}).items()})
+
+
+def fit(
+    model: keras.Model,
+    inputs: Any,
+    targets: Any,
+    recipe: Recipe,
+    *,
+    seed: int,
+    loss: Any = None,
+    metrics: Sequence[Any] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> dict[str, list[float]]:
+    """Train `model` by `recipe` and return its history, a list per metric with a value per epoch.
+
+    Args:
+        model: what is trained; it is compiled here and left uncompiled.
+        inputs: array or nest of arrays, (N, ...).
+        targets: likewise.
+        seed: of the order of the images.
+        loss: for a model that has no `compute_loss` of its own.
+        metrics: for `compile`.
+        callbacks: for `fit`, a progress bar for instance.
+
+    Raises:
+        InputError: the loss became NaN or infinite.
+    """
+    batches = pipeline((inputs, targets), recipe.batch_size, shuffle_seed=seed)
+    steps = int(batches.cardinality())
+    epochs = recipe.epochs_for(len(keras.tree.flatten(inputs)[0]))
+    schedule = WarmUpCosine(recipe.learning_rate, steps * epochs, recipe.warm_up)
+    optimizer = keras.optimizers.Adam(schedule, epsilon=1e-4)
+    model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=False)
+    try:
+        history = model.fit(
+            batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[StopAtNaN(), *callbacks]
+        )
+    finally:
+        model.compiled, model.optimizer = False, None
+    return {name: [float(value) for value in values] for name, values in history.history.items()}
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Makes what Keras draws while models are built reproducible, and leaves no trace.
+
+    Keras takes the seed of every initializer and of every Dropout that was given none from Python's
+    `random`; the caller's state of it is put back.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -1,0 +1,51 @@
+"""What several test files share: a dataset of 8x8 digits and a classifier trained on it."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The digits of scikit-learn at their own 8x8 pixels: 96 to train on, 40 to test on."""
+    from sklearn.datasets import load_digits
+
+    from cladec.data import Dataset, Split
+
+    digits = load_digits()
+    images = (digits.images[:136, :, :, None] / 16).astype(np.float32)
+    labels = digits.target[:136].astype(np.int64)
+    train, test = Split(images[:96], labels[:96]), Split(images[96:], labels[96:])
+    return Dataset("tiny", train, test, tuple(str(digit) for digit in range(10)))
+
+
+@pytest.fixture(scope="session")
+def classifier(tiny):
+    """A classifier with BatchNormalization and Dropout, right on most training images of `tiny`.
+
+    Its layers: conv, normalised, pooled, flat, dropped, dense, logits, probabilities.
+    """
+    import keras
+    from keras import layers
+
+    from cladec.classifier import fit_classifier
+    from cladec.recipes import Recipe
+    from cladec.training import seeded
+
+    with seeded(0):
+        images = keras.Input((8, 8, 1))
+        hidden = layers.Conv2D(8, 3, padding="same", activation="relu", name="conv")(images)
+        hidden = layers.BatchNormalization(momentum=0.8, name="normalised")(hidden)
+        hidden = layers.MaxPooling2D(name="pooled")(hidden)
+        hidden = layers.Flatten(name="flat")(hidden)
+        hidden = layers.Dropout(0.5, name="dropped")(hidden)
+        hidden = layers.Dense(16, activation="relu", name="dense")(hidden)
+        logits = layers.Dense(10, name="logits")(hidden)
+        probabilities = layers.Softmax(name="probabilities")(logits)
+        model = keras.Model(images, probabilities, name="tiny_classifier")
+    fit_classifier(model, tiny, recipe=Recipe(20, 32, 2e-2, 0))
+    return model

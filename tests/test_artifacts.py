@@ -1,0 +1,203 @@
+"""Models on disk: whole with their record or refused, and nothing in them is executed."""
+
+import json
+import os
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import zoo
+from keras import layers
+
+from cladec import artifacts
+from cladec.errors import InputError
+
+RECORD = {"run": {"dataset": "tiny", "alpha": 0.99}, "seconds": 1.5}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.build("softmax_layer")
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    """The path of a model saved with its record."""
+    path = tmp_path / "new" / "folder" / "cladec-alpha-0.99.keras"
+    artifacts.save(model, path, RECORD)
+    return path
+
+
+def message_of(call, *arguments) -> str:
+    with pytest.raises(InputError) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def files_below(folder) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_model_comes_back_as_it_was(model, saved):
+    record = artifacts.verify(saved)
+    loaded = artifacts.load(saved)
+    images = zoo.images()
+    np.testing.assert_array_equal(
+        loaded.predict(images, verbose=0), model.predict(images, verbose=0)
+    )
+    assert not loaded.compiled
+    assert record["run"] == RECORD["run"]
+    assert record["seconds"] == 1.5
+    assert set(record["versions"]) == {"cladec", "keras", "tensorflow", "numpy"}
+    assert record["versions"]["keras"] == keras.__version__
+    assert record["sha256"] == artifacts.checksum(saved)
+    assert files_below(saved.parent) == {"cladec-alpha-0.99.keras", "cladec-alpha-0.99.json"}
+
+
+def test_saving_again_replaces_both(saved):
+    before = artifacts.verify(saved)
+    artifacts.save(zoo.build("logits_end"), saved, {"run": 2})
+    after = artifacts.verify(saved)
+    assert after["run"] == 2
+    assert after["sha256"] != before["sha256"]
+    assert len(files_below(saved.parent)) == 2
+
+
+def test_checksum_is_sha_256(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert artifacts.checksum(tmp_path / "abc") == expected
+
+
+def truncate(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def replace_by_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def write(text):
+    return lambda path: path.write_text(text)
+
+
+DAMAGES = {
+    "model truncated": (".keras", truncate, "truncated or was changed"),
+    "model with a flipped bit": (".keras", flip, "truncated or was changed"),
+    "model emptied": (".keras", write(""), "truncated or was changed"),
+    "model missing": (".keras", os.unlink, "is missing"),
+    "a folder for a model": (".keras", replace_by_folder, "cladec-alpha-0.99.keras"),
+    "record missing": (".json", os.unlink, "is missing"),
+    "record truncated": (".json", truncate, "cannot be read"),
+    "record empty": (".json", write(""), "cannot be read"),
+    "record of bytes": (".json", lambda path: path.write_bytes(b"\xff\xfe"), "cannot be read"),
+    "record a list": (".json", write("[1, 2]"), "no JSON object"),
+    "record without checksum": (".json", write("{}"), "truncated or was changed"),
+    "a folder for a record": (".json", replace_by_folder, "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("reader", [artifacts.verify, artifacts.load])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_is_refused(saved, damage, reader):
+    suffix, harm, words = DAMAGES[damage]
+    harm(saved.with_suffix(suffix))
+    message = message_of(reader, saved)
+    assert words in message
+    assert str(saved.with_suffix("")) in message
+
+
+def test_a_file_that_is_no_model_is_refused_although_its_checksum_is_right(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_text("not a model")
+    artifacts.write_json(artifacts.record_path(path), {"sha256": artifacts.checksum(path)})
+    assert "cannot be loaded" in message_of(artifacts.load, path)
+
+
+def test_code_in_a_model_is_refused_and_not_executed(tmp_path):
+    path, trace = tmp_path / "model.keras", tmp_path / "trace"
+    spy = {"trace": str(trace)}
+    body = layers.Lambda(lambda x, trace: (open(trace, "w").close(), x)[1], arguments=spy)
+    body.build((None, 8, 8, 1))
+    model = keras.Sequential([keras.Input((8, 8, 1)), body, layers.Flatten(), layers.Dense(2)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        artifacts.save(model, path, {})
+    trace.unlink(missing_ok=True)
+    message = message_of(artifacts.load, path)
+    assert "cannot be loaded" in message
+    assert not trace.exists()
+    keras.saving.load_model(path, safe_mode=False)
+    assert trace.exists()  # so this is what was refused
+
+
+def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "kept.txt"
+    path.write_text("before")
+
+    def fail(temporary):
+        temporary.write_text("half")
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        artifacts.write(path, fail)
+    assert files_below(tmp_path) == {"kept.txt"}
+    assert path.read_text() == "before"
+
+
+def test_a_full_disk_is_an_input_error(tmp_path):
+    def fail(temporary):
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    message = message_of(artifacts.write, tmp_path / "new.txt", fail)
+    assert "new.txt cannot be written: No space left on device" in message
+    assert not files_below(tmp_path)
+
+
+def test_a_model_that_cannot_be_saved_leaves_no_file(tmp_path, monkeypatch, model):
+    monkeypatch.setattr(artifacts, "checksum", lambda path: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        artifacts.save(model, tmp_path / "model.keras", {})
+    assert not files_below(tmp_path)
+
+
+def test_a_record_is_json_that_people_can_read(tmp_path):
+    artifacts.write_json(tmp_path / "record.json", {"layer": "dense", "name": "Zürich"})
+    text = (tmp_path / "record.json").read_text()
+    assert json.loads(text) == {"layer": "dense", "name": "Zürich"}
+    assert text.count("\n") == 4
+    assert artifacts.read_json(tmp_path / "record.json") == json.loads(text)
+
+
+@pytest.mark.parametrize("below", ["models.keras", "folder/models.keras"])
+def test_a_file_in_the_way_of_the_folder_is_an_input_error(tmp_path, model, below):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file")
+    message = message_of(artifacts.save, model, blocked / below, {})
+    assert "cannot be written" in message
+    assert "--out" in message_of(artifacts.check_writable, blocked / "folder")
+    assert "--out" in message_of(artifacts.check_writable, blocked)
+    assert blocked.read_text() == "a file"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_a_folder_that_may_not_be_written_is_an_input_error(tmp_path):
+    tmp_path.chmod(0o500)
+    assert "--out" in message_of(artifacts.check_writable, tmp_path)
+    assert "cannot be written" in message_of(artifacts.write_json, tmp_path / "a.json", {})
+
+
+def test_a_folder_that_can_be_written_is_made_and_left_empty(tmp_path):
+    artifacts.check_writable(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert not files_below(tmp_path)

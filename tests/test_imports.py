@@ -1,0 +1,164 @@
+"""The rules that hold for the package as a whole: who imports whom, and what no module does."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cladec
+
+PACKAGE = Path(cladec.__file__).parent
+TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.glob("*.py"))}
+
+ANYTHING = set(TREES)
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": {"classifier", "data", "decoder", "errors", "models"},
+    "errors": set(),
+    "progress": set(),
+    "losses": set(),
+    "batches": set(),
+    "plots": set(),
+    "recipes": {"errors"},
+    "data": {"errors", "image_folder", "tfds"},
+    "image_folder": {"errors"},
+    "tfds": {"errors"},
+    "decoder": {"errors"},
+    "submodel": {"errors"},
+    "artifacts": {"errors", "models"},
+    "training": {"batches", "errors", "progress", "recipes"},
+    "classifier": {"batches", "data", "errors", "recipes", "training"},
+    "models": {
+        *("batches", "data", "decoder", "errors", "losses", "recipes", "submodel", "training"),
+    },
+    "sweep": {
+        *("artifacts", "classifier", "data", "errors", "models", "progress", "recipes"),
+        *("submodel", "training"),
+    },
+    "evaluate": {
+        *("artifacts", "batches", "classifier", "data", "errors", "losses", "models", "progress"),
+        *("recipes", "submodel", "sweep", "training"),
+    },
+    "figures": {"artifacts", "batches", "data", "evaluate", "plots", "recipes", "sweep"},
+    "cli": ANYTHING,
+}
+"""What each module may import of the package, in functions and for type checking too."""
+
+every_module = pytest.mark.parametrize("module", TREES)
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """The full names of what a module imports, wherever the import stands."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def called(tree: ast.AST) -> set[str]:
+    """What a module calls, as it is written: "print", "np.random.seed"."""
+    return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+def at_import(tree: ast.Module):
+    """The statements that run when a module is imported, without the bodies of functions."""
+    todo: list[ast.AST] = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        yield node
+        todo.extend(ast.iter_child_nodes(node))
+
+
+@every_module
+def test_modules_import_only_what_the_table_allows(module):
+    names = {name for name in imported(TREES[module]) if name.split(".")[0] == "cladec"}
+    modules = {name.split(".")[1] if "." in name else "__init__" for name in names}
+    if module != "cli":
+        assert "__init__" not in modules, "no module needs the package as a whole"
+    assert modules - {"__init__"} <= MAY_IMPORT[module]
+
+
+def test_the_table_names_every_module():
+    assert set(MAY_IMPORT) == set(TREES)
+
+
+@every_module
+def test_no_module_does_what_only_a_program_may_do(module):
+    calls = called(TREES[module])
+    forbidden = {"os.chdir", "logging.basicConfig", "eval", "exec", "plt.show", "__import__"}
+    if module != "cli":
+        forbidden |= {"print", "sys.exit"}
+    assert not calls & forbidden
+    dangerous = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+    assert not {name.split(".")[0] for name in imported(TREES[module])} & dangerous
+    assert not any(
+        call.endswith((".load_weights", "enable_unsafe_deserialization")) for call in calls
+    )
+    assert "allow_pickle" not in (PACKAGE / f"{module}.py").read_text("utf-8")
+
+
+@every_module
+def test_no_module_seeds_or_draws_when_imported(module):
+    calls = {
+        ast.unparse(node.func) for node in at_import(TREES[module]) if isinstance(node, ast.Call)
+    }
+    assert not [call for call in calls if "random" in call or call.endswith("seed")]
+
+
+def test_nothing_seeds_the_generators_of_numpy_and_keras():
+    calls = set().union(*map(called, TREES.values()))
+    seeding = ("np.random.seed", "numpy.random.seed", "tf.random.set_seed", "set_random_seed")
+    assert not [call for call in calls if call.endswith(seeding)]
+
+
+@pytest.mark.parametrize("module", ["cladec", "cladec.cli", "cladec.recipes", "cladec.sweep"])
+def test_importing_does_not_wait_for_tensorflow(module):
+    heavy = ["tensorflow", "keras", "sklearn", "matplotlib"]
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_every_public_name_resolves():
+    assert sorted(cladec.__all__) == cladec.__all__ == dir(cladec)
+    for name in cladec.__all__:
+        assert getattr(cladec, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        cladec.nothing  # noqa: B018
+
+
+def public(module):
+    """The public functions and classes that a module defines, and the methods of these."""
+    for name, thing in vars(module).items():
+        mine = getattr(thing, "__module__", None) == module.__name__
+        if (
+            name.startswith("_")
+            or not mine
+            or not (inspect.isclass(thing) or inspect.isfunction(thing))
+        ):
+            continue
+        yield name, thing
+
+
+@every_module
+def test_everything_public_says_what_it_is(module):
+    imported_module = importlib.import_module(
+        "cladec" if module == "__init__" else f"cladec.{module}"
+    )
+    assert (imported_module.__doc__ or "").strip()
+    # A dataclass without a docstring is given its signature as one.
+    undocumented = [
+        name
+        for name, thing in public(imported_module)
+        if not (thing.__doc__ or "").strip() or thing.__doc__.startswith(f"{name}(")
+    ]
+    assert not undocumented

@@ -1,0 +1,70 @@
+"""Everything the README tells people to type."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cladec import cli
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+PROSE = re.sub(r"```.*?```", "", TEXT, flags=re.S)
+COMMANDS = sorted(
+    {line.split(" #")[0].strip() for line in re.findall(r"^    (\S.*)$", PROSE, re.M)}
+)
+SCRIPTS = {"create_models.py": cli.create_models, "eval.py": cli.evaluate_models}
+
+
+def test_python_snippets_run(tmp_path: Path) -> None:
+    snippets = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+    assert snippets
+    for snippet in snippets:
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", PREPARE + snippet], check=True, cwd=tmp_path
+        )
+
+
+# Warnings inside TensorFlow and Keras are not the snippet's.
+PREPARE = "import warnings; warnings.filterwarnings('ignore', category=DeprecationWarning)\n"
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_make_targets_exist(command: str) -> None:
+    subprocess.run([*shlex.split(command), "-n"], check=True, cwd=ROOT, capture_output=True)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(".venv/bin/python ")])
+def test_scripts_take_these_arguments(command: str, tmp_path: Path, monkeypatch) -> None:
+    _, *arguments = shlex.split(command)
+    if arguments[0] == "-m":
+        assert (ROOT / arguments[-1]).exists()
+        return
+    seen = []
+    monkeypatch.setattr(cli, "guarded", lambda action: seen.append(action))
+    SCRIPTS[arguments[0]](None, arguments[1:])
+    assert len(seen) == 1
+
+
+def test_every_command_is_known() -> None:
+    known = ("make", ".venv/bin/python ", ".venv/bin/pre-commit")
+    assert COMMANDS
+    assert [command for command in COMMANDS if not command.startswith(known)] == []
+
+
+def test_every_file_named_exists() -> None:
+    for name in re.findall(r"`((?:src|tests|eval|benchmarks)/[\w./-]+)`", TEXT):
+        assert (ROOT / name).exists(), name
+    for name in re.findall(r"\]\(([\w./-]+)\)", TEXT):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_help() -> None:
+    shown = subprocess.run(["make"], check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    assert "make demo" in shown
+    assert "make test" in shown

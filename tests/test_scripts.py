@@ -1,0 +1,330 @@
+"""The real scripts from end to end, at tiny size, as a user runs them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cladec import artifacts, cli, load, submodel
+from cladec.evaluate import METRICS
+
+ROOT = Path(__file__).parent.parent
+TINY = ["--datasets", "digits", "--layers", "dense", "--epochs", "2", "--batch-size", "48"]
+TINY += ["--alphas", "0", "0.99"]
+MODELS = ["classifier", "dense/refae", "dense/cladec-alpha-0", "dense/cladec-alpha-0.99"]
+
+
+def start(script: str, *arguments: str, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / script), *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def run(script: str, *arguments: str, code: int = 0) -> tuple[str, str]:
+    process = start(script, *arguments)
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == code, errors
+    return output, errors
+
+
+def files_of(folder: Path) -> dict[str, float]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.stat().st_mtime for path in paths}
+
+
+def call(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run create_models.py in this process and return what it printed."""
+    cli.create_models(None, arguments)
+    return capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "saved-models"
+    output, errors = run("create_models.py", *TINY, "--out", str(folder))
+    assert [line.split("]")[0] for line in output.splitlines()[:4]] == [
+        "[1/4",
+        "[2/4",
+        "[3/4",
+        "[4/4",
+    ]
+    assert "alpha 0.99: " in output
+    assert errors == ""
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained: Path) -> Path:
+    out = trained.parent / "eval"
+    output, errors = run("eval.py", "--models", str(trained), "--out", str(out))
+    assert "evaluation_accuracy" in output
+    assert str(out / "img" / "digits-dense-reconstructions.png") in output
+    assert errors == ""
+    return out
+
+
+@pytest.fixture
+def models(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained models that a test may damage."""
+    return Path(shutil.copytree(trained, tmp_path / "saved-models"))
+
+
+def test_every_model_has_its_file_and_record(trained: Path) -> None:
+    names = [f"digits/vgg/{name}{suffix}" for name in MODELS for suffix in (".json", ".keras")]
+    assert sorted(files_of(trained)) == sorted(names)
+    record = json.loads((trained / "digits/vgg/dense/cladec-alpha-0.99.json").read_text())
+    assert record["run"]["alpha"] == 0.99
+    assert record["run"]["recipe"]["epochs"] == 2
+    assert record["run"]["seed"] == 0
+    assert record["seconds"] > 0
+    assert set(record["history"]) == {"loss", "reconstruction_loss", "classification_loss"}
+    assert {"keras", "tensorflow", "numpy"} <= set(record["versions"])
+
+
+def test_the_same_settings_are_skipped(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = files_of(trained)
+    output = call([*TINY, "--out", str(trained)], capsys)
+    assert "4 of 4 models are trained already" in output
+    assert files_of(trained) == before
+
+
+def test_what_is_new_is_added(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = files_of(models)
+    output = call([*TINY, "0.5", "--out", str(models)], capsys)
+    assert "4 of 5 models are trained already" in output
+    after = files_of(models)
+    assert set(after) - set(before) == {
+        f"digits/vgg/dense/cladec-alpha-0.5{suffix}" for suffix in (".json", ".keras")
+    }
+    assert {name: after[name] for name in before} == before
+
+
+def test_changed_settings_train_anew(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = call([*TINY, "--seed", "7", "--out", str(models)], capsys)
+    assert "digits dense refae is trained anew: settings changed (seed 0 -> 7)" in output
+    record = json.loads((models / "digits/vgg/dense/refae.json").read_text())
+    assert record["run"]["seed"] == 7
+
+
+def test_a_truncated_model_is_named_and_replaced(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = models / "digits/vgg/dense/cladec-alpha-0.keras"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert str(path) in failure(cli.evaluate_models, ["--models", str(models)], capsys)
+    output = call([*TINY, "--out", str(models)], capsys)
+    assert f"{path} is truncated" in output
+    assert "3 of 4 models are trained already" in output
+    artifacts.verify(path)
+
+
+def test_another_classifier_trains_cladec_anew(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (models / "digits/vgg/classifier.keras").unlink()
+    output = call([*TINY, "--out", str(models)], capsys)
+    assert output.count("its classifier changed") == 2
+    assert "refae is trained anew" not in output
+
+
+def test_a_file_that_is_not_ours_is_never_replaced(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = models / "digits/vgg/dense/refae.keras"
+    path.with_suffix(".json").unlink()
+    before = path.read_bytes()
+    message = failure(cli.create_models, [*TINY, "--out", str(models)], capsys)
+    assert str(path) in message
+    assert path.read_bytes() == before
+
+
+def test_interrupted_and_started_again(tmp_path: Path, trained: Path) -> None:
+    folder = tmp_path / "saved-models"
+    process = start("create_models.py", *TINY, "--out", str(folder))
+    first = folder / "digits/vgg/classifier.keras"
+    deadline = time.monotonic() + 120
+    while not first.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == cli.INTERRUPTED, errors
+    assert errors.strip() == "stopped; the same command goes on from here"
+    assert not [name for name in files_of(folder) if Path(name).name.startswith(".")]
+    output, _ = run("create_models.py", *TINY, "--out", str(folder))
+    assert "models are trained already" in output
+    assert set(files_of(folder)) == {n for n in files_of(trained) if "evaluation" not in n}
+
+
+def test_the_tables(evaluated: Path) -> None:
+    wide = pd.read_csv(evaluated / "evaluation_result.csv")
+    assert list(wide) == ["dataset", "layer", "eval", "classifier", "refAE", "0", "0.99"]
+    assert tuple(wide["eval"]) == METRICS
+    filled = wide.set_index("eval").notna()
+    assert filled[["refAE", "0", "0.99"]].all(axis=None)
+    assert list(filled.index[filled["classifier"]]) == [
+        "total_loss",
+        "classification_loss",
+        "evaluation_accuracy",
+    ]
+    tidy = pd.read_csv(evaluated / "evaluation_runs.csv")
+    assert len(tidy) == 3 + 3 * len(METRICS)
+    assert set(tidy["model"]) == {"classifier", "refae", "cladec"}
+
+
+def test_the_values_are_those_of_the_models(trained: Path, evaluated: Path) -> None:
+    folder = trained / "digits/vgg"
+    classifier = artifacts.load(folder / "classifier.keras")
+    cladec = artifacts.load(folder / "dense/cladec-alpha-0.99.keras")
+    test = load("digits").test
+    decoded = cladec.predict(test.images, verbose=0)
+    scores = np.asarray(submodel.logits(classifier)(decoded), "float64")
+    entropy = np.log(np.exp(scores).sum(1)) - scores[np.arange(len(scores)), test.labels]
+    reconstruction = ((decoded.astype("float64") - test.images) ** 2).sum((1, 2, 3)).mean()
+    answers = classifier.predict(test.images, verbose=0).argmax(1)
+    wide = pd.read_csv(evaluated / "evaluation_result.csv").set_index("eval")["0.99"]
+    assert wide["reconstruction_loss"] == pytest.approx(reconstruction, rel=1e-4)
+    assert wide["classification_loss"] == pytest.approx(entropy.mean(), rel=1e-4)
+    expected = 0.01 * reconstruction + 0.99 * entropy.mean()
+    assert wide["total_loss"] == pytest.approx(expected, rel=1e-4)
+    assert wide["fidelity"] == pytest.approx((scores.argmax(1) == answers).mean())
+    assert 0.3 < wide["evaluation_accuracy"] <= 1
+
+
+def test_the_pictures_are_there(evaluated: Path) -> None:
+    from PIL import Image
+
+    for name in ("digits-dense-reconstructions.png", "digits-measures.png"):
+        with Image.open(evaluated / "img" / name) as picture:
+            assert min(picture.size) > 300
+            assert len(picture.convert("L").getcolors(256) or []) > 20
+
+
+def test_same_seed_same_table(trained: Path, evaluated: Path, tmp_path: Path) -> None:
+    again = tmp_path / "saved-models"
+    run("create_models.py", *TINY, "--out", str(again))
+    run("eval.py", "--models", str(again), "--out", str(tmp_path / "eval"))
+    for name in ("evaluation_result.csv", "evaluation_runs.csv"):
+        assert (tmp_path / "eval" / name).read_bytes() == (evaluated / name).read_bytes()
+
+
+def test_evaluation_measures_only_what_is_new(
+    trained: Path, evaluated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = trained / "digits/vgg/dense/refae.evaluation.json"
+    before = (evaluated / "evaluation_result.csv").read_bytes(), kept.stat().st_mtime
+    cli.evaluate_models(None, ["--models", str(trained), "--out", str(evaluated)])
+    capsys.readouterr()
+    assert ((evaluated / "evaluation_result.csv").read_bytes(), kept.stat().st_mtime) == before
+
+
+def failure(script, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a script in this process; it must end with code 2 and one line, which is returned."""
+    with pytest.raises(SystemExit) as ended:
+        script(None, arguments)
+    assert ended.value.code == cli.BAD_INPUT
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--datasets", "mnits"], ["mnits", "mnist", "digits"]),
+        (["--datasets", "digits", "--layers", "dens"], ["dens", "'dense'", "conv"]),
+        (["--datasets", "digits", "--alphas", "0.5", "1.5"], ["1.5", "[0, 1]"]),
+        (["--datasets", "digits", "--alphas", "nan"], ["nan", "[0, 1]"]),
+        (["--datasets", "digits", "--epochs", "0"], ["--epochs", "0", "at least 1"]),
+        (["--datasets", "digits", "--batch-size", "-3"], ["--batch-size", "-3"]),
+        (["--datasets", "digits", "--repeats", "0"], ["--repeats", "at least 1"]),
+        (["--datasets", "--layers", "dense"], ["--datasets", "empty"]),
+    ],
+)
+def test_bad_settings(
+    arguments: list[str],
+    named: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "saved-models"
+    message = failure(cli.create_models, [*arguments, "--out", str(out)], capsys)
+    for text in named:
+        assert text in message
+    assert not out.exists() or not files_of(out)
+
+
+def test_an_output_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    for script, option in ((cli.create_models, TINY), (cli.evaluate_models, [])):
+        message = failure(script, [*option, "--out", str(blocked / "out")], capsys)
+        assert str(blocked / "out") in message
+        assert "--out" in message
+
+
+def test_no_models_to_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--models", str(tmp_path / "none"), "--out", str(tmp_path / "eval")]
+    assert "create_models.py" in failure(cli.evaluate_models, arguments, capsys)
+
+
+def test_a_diverging_run_is_named_and_not_saved(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classifier = models / "digits/vgg/classifier.keras"
+    model, record = artifacts.load(classifier), artifacts.verify(classifier)
+    for layer in model.layers:
+        layer.set_weights([np.full_like(weight, np.nan) for weight in layer.get_weights()])
+    artifacts.save(model, classifier, record)
+    cladec = models / "digits/vgg/dense/cladec-alpha-0.99.keras"
+    before = cladec.read_bytes()
+    message = failure(cli.create_models, [*TINY, "--out", str(models)], capsys)
+    assert "digits dense cladec alpha 0.99: " in message
+    assert "NaN" in message
+    assert cladec.read_bytes() == before
+
+
+def test_the_command_has_both_jobs(trained: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from cladec.cli import main; main()"]
+    arguments = ["evaluate", "--models", str(trained), "--out", str(tmp_path / "eval")]
+    subprocess.run([*command, *arguments], check=True, capture_output=True)
+    assert (tmp_path / "eval/evaluation_result.csv").exists()
+    helped = subprocess.run([*command, "--help"], check=True, capture_output=True, text=True)
+    assert "train" in helped.stdout
+    assert "evaluate" in helped.stdout
+
+
+def prepared_mnist() -> str | None:
+    for folder in (os.environ.get("TFDS_DATA_DIR"), ROOT.parent / "shared/tensorflow_datasets"):
+        if folder and (Path(folder) / "mnist").is_dir():
+            return str(folder)
+    return None
+
+
+@pytest.mark.skipif(prepared_mnist() is None, reason="no prepared MNIST in TFDS_DATA_DIR")
+def test_real_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared_mnist()))
+    settings = ["--datasets", "mnist", "--layers", "dense", "--alphas", "0.5", "--epochs", "1"]
+    call([*settings, "--batch-size", "256", "--out", str(tmp_path / "models")], capsys)
+    arguments = ["--models", str(tmp_path / "models"), "--out", str(tmp_path / "eval")]
+    cli.evaluate_models(None, arguments)
+    wide = pd.read_csv(tmp_path / "eval/evaluation_result.csv").set_index("eval")
+    assert wide.loc["evaluation_accuracy", "classifier"] > 0.975
+    assert wide.loc["fidelity", "0.5"] > 0.9
+    assert wide.loc["reconstruction_loss", "refAE"] < wide.loc["reconstruction_loss", "0.5"] < 40
