@@ -1,6 +1,7 @@
 # make demo    the whole sweep on the embedded digits, into demo/
 # make test    format, lint, types and tests
 # make lint    only the first three
+# make bench   the published recipe and ours, timed side by side
 # make lock    pin the newest versions of what pyproject.toml asks for
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock clean
+.PHONY: help demo test lint bench lock clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -36,6 +37,9 @@ lint: $(BIN)/pytest
 
 test: lint
 	$(BIN)/python -m pytest
+
+bench: $(BIN)/cladec
+	$(BIN)/python benchmarks/sweep.py
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

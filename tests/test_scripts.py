@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from cladec import artifacts, cli, load, submodel
 from cladec.evaluate import METRICS
 
 ROOT = Path(__file__).parent.parent
-TINY = ["--datasets", "digits", "--layers", "dense", "--epochs", "2", "--batch-size", "48"]
-TINY += ["--alphas", "0", "0.99"]
+SMALL = ["--layers", "dense", "--epochs", "2", "--batch-size", "48", "--alphas", "0", "0.99"]
+TINY = ["--datasets", "digits", *SMALL]
 MODELS = ["classifier", "dense/refae", "dense/cladec-alpha-0", "dense/cladec-alpha-0.99"]
 
 
@@ -203,8 +204,6 @@ def test_the_values_are_those_of_the_models(trained: Path, evaluated: Path) -> N
 
 
 def test_the_pictures_are_there(evaluated: Path) -> None:
-    from PIL import Image
-
     for name in ("digits-dense-reconstructions.png", "digits-measures.png"):
         with Image.open(evaluated / "img" / name) as picture:
             assert min(picture.size) > 300
@@ -275,6 +274,24 @@ def test_an_output_that_cannot_be_written(
         message = failure(script, [*option, "--out", str(blocked / "out")], capsys)
         assert str(blocked / "out") in message
         assert "--out" in message
+
+
+def test_a_folder_with_a_damaged_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for split in ("train", "test"):
+        for name in "ab":
+            (tmp_path / "pictures" / split / name).mkdir(parents=True)
+            Image.new("L", (8, 8)).save(tmp_path / "pictures" / split / name / "0.png")
+    damaged = tmp_path / "pictures/train/b/1.png"
+    damaged.write_bytes((tmp_path / "pictures/train/b/0.png").read_bytes()[:40])
+    arguments = [
+        "--datasets",
+        str(tmp_path / "pictures"),
+        "--out",
+        str(tmp_path / "models"),
+        *SMALL,
+    ]
+    assert str(damaged) in failure(cli.create_models, arguments, capsys)
+    assert not files_of(tmp_path / "models")
 
 
 def test_no_models_to_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

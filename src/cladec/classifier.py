@@ -24,7 +24,7 @@ def vgg(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
         hidden = layers.Conv2D(filters, 3, padding="same", name=f"convolution_{block}")(hidden)
         hidden = layers.MaxPooling2D(name=f"pooling_{block}")(hidden)
         hidden = layers.ReLU(name=f"relu_{block}")(hidden)
-        hidden = layers.BatchNormalization(momentum=0.9, name=output)(hidden)
+        hidden = layers.BatchNormalization(momentum=0.95, name=output)(hidden)
     hidden = layers.Flatten(name="flatten")(hidden)
     hidden = layers.Dropout(0.25, name="dropout")(hidden)
     hidden = layers.Dense(128, activation="relu", name="dense")(hidden)

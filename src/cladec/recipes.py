@@ -66,7 +66,8 @@ class Recipe:
 
 CLASSIFIER = Recipe(epochs=4, batch_size=128, learning_rate=4e-3, least_images=20_000)
 CLADEC = Recipe(epochs=3, batch_size=128, learning_rate=1e-2, least_images=20_000)
-REFAE = Recipe(epochs=4, batch_size=128, learning_rate=1e-2, least_images=20_000)
+# An encoder that starts from nothing takes longer than a decoder of a trained one.
+REFAE = Recipe(epochs=8, batch_size=64, learning_rate=1e-2, least_images=20_000)
 
 RECIPES = {"classifier": CLASSIFIER, "refae": REFAE, "cladec": CLADEC}
 """The recipe of each kind of model."""

@@ -102,10 +102,10 @@ class Sweep:
     alphas: tuple[float, ...] = ALPHAS
     """Weights of the classification loss, fractions from 0 (likeness only) to 1 (class only)."""
     epochs: int | None = None
-    """Passes over the training images, for every model. By default 4 for classifiers and RefAE and
-    3 for ClaDec, and more where a dataset has few images."""
+    """Passes over the training images, for every model. Without it each kind of model has its own
+    number, and small datasets are passed over more often."""
     batch_size: int | None = None
-    """Images of a training step, for every model. By default 128, less where a dataset has few."""
+    """Images of a training step, for every model. Without it each kind of model has its own."""
     seed: int = 0
     """Of all random numbers; the same seed gives the same models on the same machine."""
     repeats: int = 1

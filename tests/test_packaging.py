@@ -1,0 +1,24 @@
+"""The wheel that `pip install .` makes: it builds, holds the package, and gives the command."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_wheel(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)]
+    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("cladec-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        entry_points = next(name for name in names if name.endswith("entry_points.txt"))
+        assert "cladec = cladec.cli:main" in archive.read(entry_points).decode()
+    modules = {f"cladec/{path.name}" for path in (ROOT / "src/cladec").glob("*.py")}
+    assert modules | {"cladec/py.typed"} <= set(names)
+    assert {name.split("/")[0] for name in names} == {
+        "cladec",
+        wheel.name.split("-py3")[0] + ".dist-info",
+    }
