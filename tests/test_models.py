@@ -19,7 +19,7 @@ from cladec.errors import InputError
 from cladec.models import ClaDec, RefAE, compute_codes, fit_cladec, fit_refae
 from cladec.recipes import Recipe
 
-QUICK = Recipe(epochs=1, batch_size=32, learning_rate=1e-2, least_images=0)
+QUICK = Recipe(epochs=1, batch_size=32, learning_rate=1e-2, least_images=0, least_steps=0)
 
 
 def quick_cladec(classifier, data, layer="conv", *, alpha=0.5, **options) -> ClaDec:
@@ -211,7 +211,7 @@ def test_refae_has_the_architecture_of_cladec_and_weights_of_its_own(classifier,
 
 
 def test_fit_lowers_the_loss(classifier, tiny):
-    recipe = Recipe(epochs=12, batch_size=16, learning_rate=1e-2, least_images=0)
+    recipe = Recipe(epochs=12, batch_size=16, learning_rate=1e-2, least_images=0, least_steps=0)
     for model in (
         quick_cladec(classifier, tiny, alpha=0.5, recipe=recipe),
         fit_refae(classifier, "conv", tiny, recipe=recipe),

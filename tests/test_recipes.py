@@ -1,6 +1,7 @@
 """Alphas and recipes: what is accepted, how it is written, how long a training is."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,9 +84,9 @@ def test_small_sets_are_passed_over_more_often(rows, epochs):
     ("epochs", "batch_size", "expected"),
     [
         (None, None, RECIPE),
-        (2, None, Recipe(2, 128, 1e-3, 0)),
-        (None, 32, Recipe(4, 32, 1e-3, 20_000)),
-        (1, 7, Recipe(1, 7, 1e-3, 0)),
+        (2, None, Recipe(2, 128, 1e-3, 0, 40)),
+        (None, 32, Recipe(4, 32, 1e-3, 20_000, 0)),
+        (1, 7, Recipe(1, 7, 1e-3, 0, 0)),
     ],
 )
 def test_with_changes(epochs, batch_size, expected):
@@ -102,3 +103,18 @@ def test_there_is_a_recipe_for_each_kind_of_model():
         assert recipe.batch_size >= 1
         assert 0 < recipe.learning_rate < 1
         assert 0 <= recipe.warm_up < 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "least_steps", "expected"),
+    [
+        (60_000, 40, 128),
+        (5_120, 40, 128),
+        (1_437, 40, 35),
+        (800, 40, 20),
+        (96, 40, 16),
+        (96, 0, 128),
+    ],
+)
+def test_small_sets_are_cut_into_smaller_batches(rows, least_steps, expected):
+    assert replace(RECIPE, least_steps=least_steps).batch_size_for(rows) == expected

@@ -156,7 +156,7 @@ def test_fit_learns_reports_and_leaves_no_optimizer():
     model, inputs, targets = regression()
     shares = []
     report = ReportProgress(lambda share, values: shares.append(share))
-    recipe = Recipe(epochs=3, batch_size=8, learning_rate=0.1, least_images=0)
+    recipe = Recipe(epochs=3, batch_size=8, learning_rate=0.1, least_images=0, least_steps=0)
     history = fit(
         model, inputs, targets, recipe, seed=0, loss="mse", metrics=["mae"], callbacks=[report]
     )
@@ -172,7 +172,7 @@ def test_fit_learns_reports_and_leaves_no_optimizer():
 
 def test_fit_passes_over_few_images_until_enough_were_seen():
     model, inputs, targets = regression(8)
-    recipe = Recipe(epochs=1, batch_size=4, learning_rate=0.1, least_images=20)
+    recipe = Recipe(epochs=1, batch_size=4, learning_rate=0.1, least_images=20, least_steps=0)
     assert len(fit(model, inputs, targets, recipe, seed=0, loss="mse")["loss"]) == 3
 
 
@@ -180,7 +180,7 @@ def test_fit_passes_over_few_images_until_enough_were_seen():
 def test_a_loss_that_is_no_number_stops_the_training(value):
     model, inputs, targets = regression()
     inputs[3] = value
-    recipe = Recipe(epochs=50, batch_size=8, learning_rate=0.1, least_images=0)
+    recipe = Recipe(epochs=50, batch_size=8, learning_rate=0.1, least_images=0, least_steps=0)
     with pytest.raises(InputError, match=r"^the loss of 'line' became NaN or infinite: [^\n]*$"):
         fit(model, inputs, targets, recipe, seed=0, loss="mse")
 

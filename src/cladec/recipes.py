@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 from cladec.errors import InputError
 
+SMALLEST_BATCH = 16
+
 ALPHAS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 0.999, 0.9999, 1.0)
 
 
@@ -41,33 +43,41 @@ class Recipe:
         batch_size: images of a step.
         learning_rate: the highest that Adam reaches, after the warm-up.
         least_images: small sets are passed over more often, until this many images were seen.
+        least_steps: small sets are cut into smaller batches, for this many steps of a pass.
         warm_up: share of the steps in which the learning rate rises from zero.
     """
 
     epochs: int
     batch_size: int
     learning_rate: float
-    least_images: int
+    least_images: int = 8_000
+    least_steps: int = 40
     warm_up: float = 0.2
 
     def epochs_for(self, rows: int) -> int:
         """Passes over `rows` images: `epochs`, or as many as `least_images` asks for."""
         return max(self.epochs, math.ceil(self.least_images / rows))
 
+    def batch_size_for(self, rows: int) -> int:
+        """Images of a step out of `rows`: `batch_size`, or the fewer that `least_steps` asks for."""
+        if not self.least_steps:
+            return self.batch_size
+        return min(self.batch_size, max(SMALLEST_BATCH, rows // self.least_steps))
+
     def with_changes(self, epochs: int | None, batch_size: int | None) -> "Recipe":
-        """This recipe with what is not None replaced; given epochs are taken literally."""
+        """This recipe with what is not None replaced; what is given is taken literally."""
         changes: dict[str, int] = {}
         if epochs is not None:
             changes |= {"epochs": epochs, "least_images": 0}
         if batch_size is not None:
-            changes |= {"batch_size": batch_size}
+            changes |= {"batch_size": batch_size, "least_steps": 0}
         return replace(self, **changes)
 
 
-CLASSIFIER = Recipe(epochs=4, batch_size=128, learning_rate=4e-3, least_images=20_000)
-CLADEC = Recipe(epochs=3, batch_size=128, learning_rate=1e-2, least_images=20_000)
+CLASSIFIER = Recipe(epochs=4, batch_size=128, learning_rate=4e-3)
+CLADEC = Recipe(epochs=3, batch_size=128, learning_rate=1e-2)
 # An encoder that starts from nothing takes longer than a decoder of a trained one.
-REFAE = Recipe(epochs=8, batch_size=64, learning_rate=1e-2, least_images=20_000)
+REFAE = Recipe(epochs=8, batch_size=64, learning_rate=1e-2)
 
 RECIPES = {"classifier": CLASSIFIER, "refae": REFAE, "cladec": CLADEC}
 """The recipe of each kind of model."""

@@ -108,9 +108,10 @@ def fit(
     Raises:
         InputError: the loss became NaN or infinite.
     """
-    batches = pipeline((inputs, targets), recipe.batch_size, shuffle_seed=seed)
+    rows = len(keras.tree.flatten(inputs)[0])
+    epochs, batch_size = recipe.epochs_for(rows), recipe.batch_size_for(rows)
+    batches = pipeline((inputs, targets), batch_size, shuffle_seed=seed)
     steps = int(batches.cardinality())
-    epochs = recipe.epochs_for(len(keras.tree.flatten(inputs)[0]))
     schedule = WarmUpCosine(recipe.learning_rate, steps * epochs, recipe.warm_up)
     optimizer = keras.optimizers.Adam(schedule, epsilon=1e-4)
     model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=False)
