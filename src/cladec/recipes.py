@@ -59,7 +59,7 @@ class Recipe:
         return max(self.epochs, math.ceil(self.least_images / rows))
 
     def batch_size_for(self, rows: int) -> int:
-        """Images of a step out of `rows`: `batch_size`, or the fewer that `least_steps` asks for."""
+        """Images of a step: `batch_size`, or the fewer that `least_steps` of `rows` ask for."""
         if not self.least_steps:
             return self.batch_size
         return min(self.batch_size, max(SMALLEST_BATCH, rows // self.least_steps))
