@@ -294,6 +294,20 @@ def test_a_folder_with_a_damaged_image(tmp_path: Path, capsys: pytest.CaptureFix
     assert not files_of(tmp_path / "models")
 
 
+def test_nothing_is_trained_before_every_dataset_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A closed port in place of the network: the failure is the same with and without one.
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "empty"))
+    arguments = ["--datasets", "digits", "cifar10", "--out", str(tmp_path / "models"), *SMALL]
+    message = failure(cli.create_models, arguments, capsys)
+    for text in ("cifar10", "cannot be reached", "TFDS_DATA_DIR", "--datasets digits"):
+        assert text in message
+    assert not files_of(tmp_path / "models")
+
+
 def test_no_models_to_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--models", str(tmp_path / "none"), "--out", str(tmp_path / "eval")]
     assert "create_models.py" in failure(cli.evaluate_models, arguments, capsys)

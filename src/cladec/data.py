@@ -125,6 +125,16 @@ def check_name(name: PathLike, *, data_dir: PathLike | None = None) -> None:
         tfds.check(name, tfds.folder(data_dir))
 
 
+def prepare(name: PathLike, *, data_dir: PathLike | None = None) -> None:
+    """Fetches what `load` will need, so that it cannot fail for want of a network later.
+
+    Raises InputError if it cannot be fetched.
+    """
+    name = os.fspath(name)
+    if name != "digits" and not os.path.isdir(name):
+        tfds.prepare(name, tfds.folder(data_dir))
+
+
 def dataset_name(name: PathLike) -> str:
     """The name of what `load(name)` gives: of a folder the last part, always fit for a path."""
     name = os.fspath(name)

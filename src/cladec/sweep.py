@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from cladec import artifacts
-from cladec.data import Dataset, check_name, dataset_name, load
+from cladec.data import Dataset, check_name, dataset_name, load, prepare
 from cladec.errors import InputError
 from cladec.progress import Progress, Report
 from cladec.recipes import ALPHAS, RECIPES, Recipe, alpha_text, check_alpha
@@ -177,12 +177,14 @@ def train(sweep: Sweep, progress: Progress) -> None:
     sweep.check_layers()
     runs = sweep.runs()
     todo = pending(runs, sweep.out)
-    progress.begin(len(todo))
     if len(todo) < len(runs):
         progress.say(f"{len(runs) - len(todo)} of {len(runs)} models are trained already: skipped")
     for run, reason in todo.items():
         if reason:
             progress.say(f"{run.title} is trained anew: {reason}")
+    for dataset in dict.fromkeys(run.dataset for run in todo):
+        prepare(dataset)
+    progress.begin(len(todo))
     for _, group in itertools.groupby(todo, key=lambda run: run.dataset):
         material = None
         for run in group:

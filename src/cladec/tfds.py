@@ -31,10 +31,8 @@ def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
 
     Raises InputError if there is no such set, it does not fit, cannot be fetched or is damaged.
     """
-    builder = _builder(name, data_dir)
+    builder = prepare(name, data_dir)
     image_key, label_key = _image_and_label_keys(name, builder)
-    if not builder.data_path.exists():
-        _download(name, builder)
     splits = sorted(builder.info.splits)
     if not {"train", "test"} <= set(splits):
         raise InputError(
@@ -50,6 +48,18 @@ def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
             "the folder is damaged; remove it, then prepare or copy it anew"
         ) from error
     return train, test, tuple(builder.info.features[label_key].names)
+
+
+def prepare(name: str, data_dir: str) -> Any:
+    """Fetches a set if it is not there yet, reading nothing, and returns its builder.
+
+    Raises InputError if there is no such set, it does not fit, or cannot be fetched.
+    """
+    builder = _builder(name, data_dir)
+    _image_and_label_keys(name, builder)
+    if not builder.data_path.exists():
+        _download(name, builder)
+    return builder
 
 
 def check(name: str, data_dir: str) -> None:
