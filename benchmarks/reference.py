@@ -29,7 +29,7 @@ def build_classifier() -> keras.Model:
             layers.Flatten(),
             layers.Dropout(0.5),
             layers.Dense(128, activation="relu", name="dense"),
-            layers.Dense(10, activation="softmax"),
+            layers.Dense(10, activation="softmax", name="probabilities"),
         ]
     )
 

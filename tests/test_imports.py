@@ -122,7 +122,7 @@ def test_nothing_seeds_the_generators_of_numpy_and_keras():
 
 @pytest.mark.parametrize("module", ["cladec", "cladec.cli", "cladec.recipes", "cladec.sweep"])
 def test_importing_does_not_wait_for_tensorflow(module):
-    heavy = ["tensorflow", "keras", "sklearn", "matplotlib"]
+    heavy = ["tensorflow", "keras", "sklearn", "matplotlib", "pandas"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from cladec import artifacts
 from cladec.data import Dataset, Split, dataset_name
@@ -22,6 +21,7 @@ from cladec.sweep import Material, Run
 
 if TYPE_CHECKING:
     import keras
+    import pandas as pd
 
 METRICS = (
     "total_loss",
@@ -44,7 +44,7 @@ class Evaluation:
     """Folder for evaluation_result.csv, evaluation_runs.csv and img/."""
 
 
-def evaluate(evaluation: Evaluation, progress: Progress) -> pd.DataFrame:
+def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
     """Measure every saved model and write both tables.
 
     Returns:
@@ -54,6 +54,8 @@ def evaluate(evaluation: Evaluation, progress: Progress) -> pd.DataFrame:
     Raises:
         InputError: no models, a damaged one, or a folder that cannot be written.
     """
+    import pandas as pd  # here, as it would double the time of --help
+
     artifacts.check_writable(evaluation.out)
     runs = saved_runs(evaluation.models)
     progress.begin(len(runs))
@@ -73,7 +75,7 @@ def evaluate(evaluation: Evaluation, progress: Progress) -> pd.DataFrame:
     return runs_table
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
+def write_table(table: "pd.DataFrame", path: Path) -> None:
     """Write a table as CSV with six decimals, whole or not at all."""
     artifacts.write(path, lambda file: table.to_csv(file, index=False, float_format="%.6f"))
 
@@ -242,7 +244,7 @@ def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:
     ]
 
 
-def wide_table(runs: pd.DataFrame) -> pd.DataFrame:
+def wide_table(runs: "pd.DataFrame") -> "pd.DataFrame":
     """The table people read: dataset x layer x eval; classifier, refAE and a column per alpha.
 
     Values are means over repeats; a classifier's stand in the rows of each of its layers.
