@@ -140,6 +140,18 @@ def test_another_classifier_trains_cladec_anew(
     assert "refae is trained anew" not in output
 
 
+def test_a_decoder_of_another_classifier_is_not_measured(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = models / "digits/vgg/dense/cladec-alpha-0.json"
+    content = json.loads(record.read_text()) | {"classifier_sha256": "0" * 64}
+    record.write_text(json.dumps(content))
+    arguments = ["--models", str(models), "--out", str(models.parent / "eval")]
+    message = failure(cli.evaluate_models, arguments, capsys)
+    assert str(record.with_suffix(".keras")) in message
+    assert "another classifier" in message
+
+
 def test_a_file_that_is_not_ours_is_never_replaced(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

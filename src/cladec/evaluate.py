@@ -134,8 +134,14 @@ class Bench:
     def measure(self, run: Run, report: Report) -> dict[str, float]:
         """The measures of one run, from the file beside its model where they still hold."""
         path = run.path(self.models)
+        record = artifacts.verify(path)
+        if run.model == "cladec" and record.get("classifier_sha256") != self.classifier_checksum:
+            raise InputError(
+                f"{path} decodes another classifier than the one there: run create_models.py again "
+                "to train it anew"
+            )
         basis = {
-            "sha256": artifacts.verify(path)["sha256"],
+            "sha256": record["sha256"],
             "classifier_sha256": self.classifier_checksum,
             "recipe": asdict(self.recipe),
         }
