@@ -23,13 +23,14 @@ TINY = ["--datasets", "digits", *SMALL]
 MODELS = ["classifier", "dense/refae", "dense/cladec-alpha-0", "dense/cladec-alpha-0.99"]
 
 
-def start(script: str, *arguments: str, **options) -> subprocess.Popen:
+def start(script: str, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, str(ROOT / script), *arguments],
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        **options,
+        # A shell that starts these tests in the background has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
