@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -72,7 +72,7 @@ class StepTimer(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps, self.times = 0, []
+        self.times: list[float] = []
 
     def on_train_batch_end(self, batch, logs=None):
         """Note when a step has ended."""
@@ -102,7 +102,7 @@ def kinds(data: Dataset) -> list[Kind]:
         return lambda timer: model.fit(images, targets, callbacks=[timer], **options)
 
     def once(recipe: recipes.Recipe) -> recipes.Recipe:
-        return replace(recipe, epochs=1, least_images=0)
+        return recipe.with_changes(epochs=1, batch_size=recipe.batch_size)
 
     def fit_classifier(timer: keras.callbacks.Callback) -> None:
         fresh = classifier.build_classifier((28, 28, 1), 10)
