@@ -4,27 +4,31 @@
     python benchmarks/quality.py --dataset mnist --seeds 0 --accuracy
 
 Trains both for alphas 0, 0.5, 0.99 and 1 and both layers with each seed, and prints mean and
-standard deviation of the losses on the test images. Every result is kept in a CSV at once and is
-not measured again, so a run that was stopped goes on. Three seeds take hours on a laptop.
+standard deviation of the losses on the test images. The frozen classifier is the one that
+create_models.py left in `--models`. Every result is kept in a CSV at once and is not measured
+again, so a run that was stopped goes on. Three seeds take hours on a laptop.
 """
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 import reference
 import tyro
 
-from cladec import artifacts, batches, classifier, losses, models, submodel
+from cladec import artifacts, batches, classifier, losses, models, recipes, submodel
 from cladec.data import Dataset, Split, load
+from cladec.precision import fastest
+from cladec.progress import Progress, Report
+from cladec.training import ReportProgress
+from cladec.workers import Workers, default_workers
 
-COLUMNS = ("dataset", "layer", "alpha", "seed", "recipe")
 MEASURES = ("total_loss", "reconstruction_loss", "classification_loss")
 ACCURACY = "evaluation_accuracy"
+Callback = keras.callbacks.Callback
 
 
 @dataclass(frozen=True)
@@ -39,45 +43,73 @@ class Quality:
     """Weights of the classification loss."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One training by each recipe for each seed."""
+    recipes: tuple[str, ...] = ("reference", "ours")
+    """Whose decoders to train."""
     accuracy: bool = False
     """Train an evaluation classifier for each decoder too, by its own recipe: twice the time."""
     models: Path = Path("saved-models")
     """Folder of trained models: the frozen classifier is the one there."""
     results: Path = Path("benchmarks/quality.csv")
     """Where results are kept."""
+    workers: int = field(default_factory=default_workers)
+    """How many models are trained at once."""
 
 
-def train_reference(frozen: keras.Model, layer: str, data: Dataset, alpha: float, seed: int):
+@dataclass(frozen=True)
+class Cell:
+    """One decoder to train and measure."""
+
+    dataset: str
+    layer: str
+    alpha: float
+    seed: int
+    recipe: str
+
+    @property
+    def title(self) -> str:
+        """As progress shows it."""
+        return f"{self.recipe} {self.dataset} {self.layer} alpha {self.alpha} seed {self.seed}"
+
+
+def train_reference(frozen: keras.Model, cell: Cell, data: Dataset, callback: Callback):
     """A decoder of the published recipe."""
-    keras.utils.set_random_seed(seed)
-    model = reference.ReferenceClaDec(frozen, layer, alpha)
-    fit_by_reference(model, data.train.images, data.train.labels)
+    keras.utils.set_random_seed(cell.seed)
+    model = reference.ReferenceClaDec(frozen, cell.layer, cell.alpha)
+    fit_by_reference(model, data, cell.seed, callback)
     return model
 
 
-def fit_by_reference(model: keras.Model, images: np.ndarray, targets: np.ndarray) -> None:
+def fit_by_reference(model: keras.Model, data: Dataset, seed: int, callback: Callback) -> None:
     """Train a compiled model as the published recipe does."""
-    batch_size, epochs = reference.BATCH_SIZE, reference.EPOCHS
-    model.fit(images, targets, batch_size=batch_size, epochs=epochs, verbose=0)
+    train, batch_size = data.train, reference.BATCH_SIZE
+    batches_of_epoch = batches.pipeline((train.images, train.labels), batch_size, shuffle_seed=seed)
+    model.fit(batches_of_epoch, epochs=reference.EPOCHS, verbose=0, callbacks=[callback])
 
 
-def train_ours(frozen: keras.Model, layer: str, data: Dataset, alpha: float, seed: int):
+def our_recipe(kind: str) -> recipes.Recipe:
+    """What create_models.py trains with on this machine."""
+    return replace(recipes.RECIPES[kind], precision=fastest())
+
+
+def train_ours(frozen: keras.Model, cell: Cell, data: Dataset, callback: Callback):
     """A decoder of our recipe."""
-    return models.fit_cladec(frozen, layer, data, alpha=alpha, seed=seed)
+    options = {"recipe": our_recipe("cladec"), "seed": cell.seed, "callbacks": [callback]}
+    return models.fit_cladec(frozen, cell.layer, data, alpha=cell.alpha, **options)
 
 
-def accuracy_of_reference(data: Dataset, seed: int) -> float:
+def accuracy_of_reference(data: Dataset, seed: int, callback: Callback) -> float:
     """Test accuracy of an evaluation classifier of the published recipe."""
     keras.utils.set_random_seed(seed)
     model = reference.compiled_classifier()
-    fit_by_reference(model, data.train.images, data.train.labels)
+    fit_by_reference(model, data, seed, callback)
     return classifier.accuracy(model, data.test)
 
 
-def accuracy_of_ours(data: Dataset, seed: int) -> float:
+def accuracy_of_ours(data: Dataset, seed: int, callback: Callback) -> float:
     """Test accuracy of an evaluation classifier of our recipe."""
     model = classifier.build_classifier(data.image_shape, data.num_classes, seed=seed)
-    classifier.fit_classifier(model, data, seed=seed)
+    options = {"recipe": our_recipe("classifier"), "seed": seed, "callbacks": [callback]}
+    classifier.fit_classifier(model, data, **options)
     return classifier.accuracy(model, data.test)
 
 
@@ -87,8 +119,31 @@ RECIPES: dict[str, tuple[Callable, Callable]] = {
 }
 
 
-def measure(model: keras.Model, frozen: keras.Model, data: Dataset, alpha: float) -> dict:
-    """The losses on the test images."""
+class Comparer:
+    """Trains and measures cells, all on one dataset and one frozen classifier."""
+
+    def __init__(self, quality: Quality):
+        self.quality = quality
+        self.material: tuple[Dataset, keras.Model] | None = None
+
+    def __call__(self, cell: Cell, report: Report) -> dict[str, float]:
+        """The measures of one cell."""
+        if self.material is None:
+            path = self.quality.models / cell.dataset / "vgg" / "classifier.keras"
+            self.material = load(self.quality.dataset), artifacts.load(path)
+        data, frozen = self.material
+        train, accuracy = RECIPES[cell.recipe]
+        model = train(frozen, cell, data, ReportProgress(report))
+        measures = losses_on_test_images(model, frozen, data, cell.alpha)
+        if self.quality.accuracy:
+            decoded = decoded_data(model, data)
+            measures[ACCURACY] = accuracy(decoded, cell.seed, ReportProgress(report))
+        report(1.0, measures)
+        return measures
+
+
+def losses_on_test_images(model, frozen: keras.Model, data: Dataset, alpha: float) -> dict:
+    """Total, reconstruction and classification loss."""
     decoded = batches.predict(model, data.test.images)
     logits = batches.predict(submodel.logits(frozen), decoded)
     reconstruction = float(losses.reconstruction(data.test.images, decoded))
@@ -106,38 +161,40 @@ def decoded_data(model: keras.Model, data: Dataset) -> Dataset:
     return Dataset(data.name, *splits, data.class_names)
 
 
-def compare(quality: Quality) -> pd.DataFrame:
-    """Measure what is missing in the results and return those of these settings."""
-    data = load(quality.dataset)
-    frozen = artifacts.load(quality.models / data.name / "vgg" / "classifier.keras")
+def compare(quality: Quality, progress: Progress) -> pd.DataFrame:
+    """Measure what is missing in the results and return those of this dataset and these seeds."""
+    cells = [
+        Cell(quality.dataset, layer, alpha, seed, recipe)
+        for seed, layer, alpha, recipe in itertools.product(
+            quality.seeds, quality.layers, quality.alphas, quality.recipes
+        )
+    ]
     kept = pd.read_csv(quality.results) if quality.results.exists() else pd.DataFrame()
     rows = kept.to_dict("records")
-    for cell in itertools.product(
-        [data.name], quality.layers, quality.alphas, quality.seeds, RECIPES
-    ):
-        if any(is_measured(row, cell, quality.accuracy) for row in rows):
-            continue
-        _, layer, alpha, seed, recipe = cell
-        train, accuracy = RECIPES[recipe]
-        model = train(frozen, layer, data, alpha, seed)
-        row = dict(zip(COLUMNS, cell, strict=True)) | measure(model, frozen, data, alpha)
-        if quality.accuracy:
-            row[ACCURACY] = accuracy(decoded_data(model, data), seed)
-        print(row, flush=True)
-        rows.append(row)
-        pd.DataFrame(rows).to_csv(quality.results, index=False)
+    missing = [cell for cell in cells if not is_measured(rows, cell, quality.accuracy)]
+    progress.begin(len(missing))
+    with Workers(Comparer(quality), quality.workers, progress) as workers:
+        for cell, measures in workers.run(missing):
+            rows = [row for row in rows if not is_of(row, cell)]
+            rows.append(asdict(cell) | measures)
+            pd.DataFrame(rows).to_csv(quality.results, index=False, float_format="%.6f")
     table = pd.DataFrame(rows)
-    return table[(table["dataset"] == data.name) & table["seed"].isin(quality.seeds)]
+    return table[(table["dataset"] == quality.dataset) & table["seed"].isin(quality.seeds)]
 
 
-def is_measured(row: dict, cell: tuple, accuracy: bool) -> bool:
+def is_of(row: dict, cell: Cell) -> bool:
+    """Whether a kept row is of this cell."""
+    return all(row[name] == value for name, value in asdict(cell).items())
+
+
+def is_measured(rows: list[dict], cell: Cell, accuracy: bool) -> bool:
     """Whether a kept row is of this cell and holds what is asked for."""
-    same = all(row[column] == value for column, value in zip(COLUMNS, cell, strict=True))
-    return same and not (accuracy and pd.isna(row.get(ACCURACY)))
+    return any(is_of(row, cell) and not (accuracy and pd.isna(row.get(ACCURACY))) for row in rows)
 
 
 if __name__ == "__main__":
-    table = compare(tyro.cli(Quality, description=__doc__))
+    with Progress() as progress:
+        table = compare(tyro.cli(Quality, description=__doc__), progress)
     shown = [name for name in (*MEASURES, ACCURACY) if name in table]
     summary = table.groupby(["layer", "alpha", "recipe"])[shown].agg(["mean", "std", "count"])
     print(summary.to_string(float_format=lambda value: f"{value:.4f}"))

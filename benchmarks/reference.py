@@ -71,7 +71,9 @@ def compiled_refae(classifier: keras.Model, layer: str) -> keras.Model:
     encoder = keras.models.clone_model(
         keras.Model(classifier.inputs, classifier.get_layer(layer).output)
     )
-    encoder.trainable = True
+    # Layers are cloned as frozen as they are; setting the model's own flag does not reach them.
+    for cloned in encoder.layers:
+        cloned.trainable = True
     decoder = build_decoder(layer)
     model = keras.Model(encoder.inputs, decoder(encoder.outputs[0]))
     model.compile(optimizer=optimizer(DECODER_RATE), loss=squared_error, jit_compile=False)

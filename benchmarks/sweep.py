@@ -3,17 +3,17 @@
     python benchmarks/sweep.py                 a bounded number of steps of each kind of model
     python benchmarks/sweep.py --full          our sweep and its evaluation, whole, as well
 
-Each kind of model is trained for some hundred steps by both, one after the other on the same
-machine, and the time of a step is scaled up to the images that its recipe sees: 60,000 training
-images, MNIST and Fashion-MNIST, ten alphas, two layers.
+Each kind of model is trained for some steps by both, one after the other on the same machine, and
+the time of a step is scaled up to the images that its recipe sees: 60,000 training images, MNIST
+and Fashion-MNIST, ten alphas, two layers. Ours trains as many models at once as create_models.py
+does, and its time is that of all of them divided by their number.
 """
 
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -26,10 +26,13 @@ from rich.table import Table
 
 from cladec import classifier, models, recipes
 from cladec.data import Dataset, Split
+from cladec.precision import Precision, fastest
+from cladec.progress import Progress, Report
+from cladec.workers import Workers, default_workers
 
 DATASETS = 2
 TRAINING_IMAGES = 60_000
-WARM_UP_STEPS = 20
+WARM_UP_STEPS = 15
 
 
 @dataclass(frozen=True)
@@ -40,31 +43,48 @@ class Bench:
     """Training images of each timed fit."""
     rounds: int = 2
     """How often each kind is timed by both recipes, in turn; the least time counts."""
+    workers: int = field(default_factory=default_workers)
+    """How many models ours trains at once."""
+    precision: Precision = field(default_factory=fastest)
+    """What the layers of ours compute in."""
     full: bool = False
     """Run our sweep and its evaluation whole, and time that."""
     out: Path = Path("saved-models")
     """Folder for the models of the full sweep."""
+    eval_out: Path = Path("eval")
+    """Folder for the tables and figures of the full sweep."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of model: how many of it a dataset needs, and how both recipes train it.
+    """One kind of model of the sweep.
 
     Attributes:
-        name: as printed.
+        title: as printed.
+        model: classifier, refae or cladec.
         count: models of this kind for one dataset.
-        flops: floating-point operations of one image and step, a multiply-add counted twice.
-        reference: trains it by the published recipe with a callback.
-        ours: trains it by ours with a callback.
-        recipe: ours.
+        megaflops: million operations of one image and step of ours, a multiply-add counted twice.
+        layer: the layer decoded.
+        alpha: weight of the classification loss.
     """
 
-    name: str
+    title: str
+    model: str
     count: int
-    flops: float
-    reference: Callable[[keras.callbacks.Callback], None]
-    ours: Callable[[keras.callbacks.Callback], None]
-    recipe: recipes.Recipe
+    megaflops: float
+    layer: str = ""
+    alpha: float = 0.0
+
+
+KINDS = (
+    Kind("classifiers, 22 of them for evaluation", "classifier", 23, 25),
+    Kind("RefAE dense", "refae", 1, 33, "dense"),
+    Kind("ClaDec dense, alpha 0", "cladec", 1, 10, "dense"),
+    Kind("ClaDec dense, alpha > 0", "cladec", 9, 27, "dense", 0.5),
+    Kind("RefAE conv", "refae", 1, 45, "conv"),
+    Kind("ClaDec conv, alpha 0", "cladec", 1, 20, "conv"),
+    Kind("ClaDec conv, alpha > 0", "cladec", 9, 37, "conv", 0.5),
+)
 
 
 class StepTimer(keras.callbacks.Callback):
@@ -92,73 +112,49 @@ def random_data(count: int) -> Dataset:
     return Dataset("noise", split, split, tuple("0123456789"))
 
 
-def kinds(data: Dataset) -> list[Kind]:
-    """Every kind of model of the sweep, ready to be timed by both recipes."""
-    images, labels = data.train.images, data.train.labels
-    theirs, own = reference.compiled_classifier(), classifier.build_classifier((28, 28, 1), 10)
-
-    def fit_reference(model: keras.Model, targets: np.ndarray) -> Callable:
-        options = {"batch_size": reference.BATCH_SIZE, "epochs": 1, "verbose": 0}
-        return lambda timer: model.fit(images, targets, callbacks=[timer], **options)
-
-    def once(recipe: recipes.Recipe) -> recipes.Recipe:
-        return recipe.with_changes(epochs=1, batch_size=recipe.batch_size)
-
-    def fit_classifier(timer: keras.callbacks.Callback) -> None:
-        fresh = classifier.build_classifier((28, 28, 1), 10)
-        classifier.fit_classifier(fresh, data, recipe=once(recipes.CLASSIFIER), callbacks=[timer])
-
-    found = [
-        Kind(
-            "classifier and evaluation classifiers",
-            23,
-            25e6,
-            fit_reference(reference.compiled_classifier(), labels),
-            fit_classifier,
-            recipes.CLASSIFIER,
-        )
-    ]
-    for layer, decoder_flops in (("dense", 5e6), ("conv", 20e6)):
-        codes = models.compute_codes(own, layer, images)
-        found.append(
-            Kind(
-                f"RefAE {layer}",
-                1,
-                25e6 + decoder_flops,
-                fit_reference(reference.compiled_refae(theirs, layer), images),
-                lambda timer, layer=layer: models.fit_refae(
-                    own, layer, data, recipe=once(recipes.REFAE), callbacks=[timer]
-                ),
-                recipes.REFAE,
-            )
-        )
-        for alpha, count, name in ((0.0, 1, "alpha 0"), (0.5, 9, "alpha > 0")):
-            found.append(
-                Kind(
-                    f"ClaDec {layer} {name}",
-                    count,
-                    decoder_flops + (17e6 if alpha else 0.0),
-                    fit_reference(reference.ReferenceClaDec(theirs, layer, alpha), labels),
-                    lambda timer, layer=layer, alpha=alpha, codes=codes: models.fit_cladec(
-                        own,
-                        layer,
-                        data,
-                        alpha=alpha,
-                        codes=codes,
-                        recipe=once(recipes.CLADEC),
-                        callbacks=[timer],
-                    ),
-                    recipes.CLADEC,
-                )
-            )
-    return found
+def time_reference(kind: Kind, data: Dataset) -> float:
+    """Microseconds per image of the published recipe."""
+    theirs = reference.compiled_classifier()
+    images, labels, timer = data.train.images, data.train.labels, StepTimer()
+    options = {"batch_size": reference.BATCH_SIZE, "verbose": 0, "callbacks": [timer]}
+    if kind.model == "classifier":
+        theirs.fit(images, labels, **options)
+    elif kind.model == "refae":
+        reference.compiled_refae(theirs, kind.layer).fit(images, images, **options)
+    else:
+        reference.ReferenceClaDec(theirs, kind.layer, kind.alpha).fit(images, labels, **options)
+    return timer.microseconds(reference.BATCH_SIZE)
 
 
-def timed(train: Callable[[keras.callbacks.Callback], None], batch_size: int) -> float:
-    """Microseconds per image of one fit."""
-    timer = StepTimer()
-    train(timer)
-    return timer.microseconds(batch_size)
+@dataclass(frozen=True)
+class TimeOurs:
+    """Microseconds per image of our recipe, in one of the processes that train at once."""
+
+    bench: Bench
+
+    def __call__(self, kind: Kind, report: Report) -> float:
+        """Train one model."""
+        data, timer = random_data(self.bench.images), StepTimer()
+        batch_size = recipes.RECIPES[kind.model].batch_size
+        recipe = recipes.RECIPES[kind.model].with_changes(epochs=1, batch_size=batch_size)
+        options = {
+            "recipe": replace(recipe, precision=self.bench.precision),
+            "callbacks": [timer],
+        }
+        own = classifier.build_classifier((28, 28, 1), 10)
+        if kind.model == "classifier":
+            classifier.fit_classifier(own, data, **options)
+        elif kind.model == "refae":
+            models.fit_refae(own, kind.layer, data, **options)
+        else:
+            models.fit_cladec(own, kind.layer, data, alpha=kind.alpha, **options)
+        return timer.microseconds(batch_size)
+
+
+def time_ours(kind: Kind, bench: Bench, workers: Workers) -> float:
+    """Microseconds per image of as many trainings as there are processes, side by side."""
+    times = [microseconds for _, microseconds in workers.run([kind] * bench.workers)]
+    return statistics.mean(times) / bench.workers
 
 
 def matrix_rate(dtype: str) -> float:
@@ -175,53 +171,69 @@ def matrix_rate(dtype: str) -> float:
     return 2 * size**3 / statistics.median(seconds)
 
 
-def compare(bench: Bench, console: Console) -> None:
-    """Time every kind of model and print the table and the ratio of the whole sweep."""
+def compare(bench: Bench, console: Console) -> float:
+    """Time every kind of model, print the table, and return the seconds of the whole reference."""
     rates = {dtype: matrix_rate(dtype) for dtype in ("float32", "bfloat16")}
     for dtype, rate in rates.items():
         console.print(f"matrix product, {dtype}: {rate / 1e9:.0f} GFLOP/s")
+    rate = rates["float32" if bench.precision == "float32" else "bfloat16"]
     columns = ["kind of model", "models of a dataset"]
     columns += [f"{who} {what}" for what in ("us/image", "images", "s") for who in ("ref.", "our")]
-    columns += ["ratio", "of float32 rate"]
-    table = Table(*columns, title="reference recipe and ours")
-    totals = np.zeros(2)
-    for kind in kinds(random_data(bench.images)):
-        pairs = [
-            (timed(kind.reference, reference.BATCH_SIZE), timed(kind.ours, kind.recipe.batch_size))
-            for _ in range(bench.rounds)
-        ]
-        per_image = np.min(pairs, axis=0)
-        seen = np.array([reference.EPOCHS, kind.recipe.epochs]) * TRAINING_IMAGES
-        seconds = per_image * seen / 1e6 * kind.count
-        totals += seconds
-        table.add_row(
-            kind.name,
-            str(kind.count),
-            *(f"{value:.0f}" for value in per_image),
-            *(f"{count:,}" for count in seen),
-            *(f"{value:.0f}" for value in seconds),
-            f"{seconds[0] / seconds[1]:.1f}",
-            f"{kind.flops / per_image[1] * 1e6 / rates['float32']:.0%}",
-        )
+    columns += ["ratio", "of matrix rate"]
+    table = Table(*columns, title=f"published recipe and ours, {bench.precision}")
+    data, totals, progress = random_data(bench.images), np.zeros(2), Progress(Console(quiet=True))
+    with Workers(TimeOurs(bench), bench.workers, progress) as workers:
+        time_ours(KINDS[0], bench, workers)  # Until every process has started.
+        for kind in KINDS:
+            pairs = [
+                (time_reference(kind, data), time_ours(kind, bench, workers))
+                for _ in range(bench.rounds)
+            ]
+            per_image = np.min(pairs, axis=0)
+            epochs = np.array([reference.EPOCHS, recipes.RECIPES[kind.model].epochs])
+            seconds = per_image * epochs * TRAINING_IMAGES / 1e6 * kind.count
+            totals += seconds
+            table.add_row(
+                kind.title,
+                str(kind.count),
+                *(f"{value:.0f}" for value in per_image),
+                *(f"{count:,}" for count in epochs * TRAINING_IMAGES),
+                *(f"{value:.0f}" for value in seconds),
+                f"{seconds[0] / seconds[1]:.1f}",
+                f"{kind.megaflops / per_image[1] * 1e12 / rate:.0%}",
+            )
     console.print(table)
+    theirs, ours = DATASETS * totals
     console.print(
-        f"training of the full sweep, {DATASETS} datasets, scaled up from {bench.images} images a "
-        f"model: reference {DATASETS * totals[0]:,.0f} s, ours {DATASETS * totals[1]:,.0f} s, "
-        f"ratio {totals[0] / totals[1]:.2f}"
+        f"training alone, {DATASETS} datasets, scaled up from {bench.images:,} images a model: "
+        f"reference {theirs:,.0f} s, ours {ours:,.0f} s, ratio {theirs / ours:.2f}"
     )
+    return float(theirs)
 
 
-def run_full(bench: Bench, console: Console) -> None:
+def run_full(bench: Bench, reference_seconds: float, console: Console) -> None:
     """Run our sweep and its evaluation as a user does, and time both."""
     root = Path(__file__).parent.parent
-    for script, option in (("create_models.py", "--out"), ("eval.py", "--models")):
+    commands = {
+        "create_models.py": ["--out", bench.out],
+        "eval.py": ["--models", bench.out, "--out", bench.eval_out],
+    }
+    total = 0.0
+    for script, options in commands.items():
         start = time.perf_counter()
-        subprocess.run([sys.executable, root / script, option, bench.out], check=True)
-        console.print(f"{script}: {time.perf_counter() - start:,.0f} s")
+        workers = ["--workers", str(bench.workers)]
+        subprocess.run([sys.executable, root / script, *options, *workers], check=True)
+        seconds = time.perf_counter() - start
+        total += seconds
+        console.print(f"{script}: {seconds:,.0f} s")
+    console.print(
+        f"our whole run, with loading, building, decoding and figures: {total:,.0f} s, ratio to "
+        f"the training alone of the reference {reference_seconds / total:.2f}"
+    )
 
 
 if __name__ == "__main__":
     settings = tyro.cli(Bench, description=__doc__)
-    compare(settings, Console(width=150))
+    scaled_up = compare(settings, Console(width=150))
     if settings.full:
-        run_full(settings, Console())
+        run_full(settings, scaled_up, Console())

@@ -26,7 +26,7 @@ def vgg(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
         hidden = layers.ReLU(name=f"relu_{block}")(hidden)
         hidden = layers.BatchNormalization(momentum=0.95, name=output)(hidden)
     hidden = layers.Flatten(name="flatten")(hidden)
-    hidden = layers.Dropout(0.25, name="dropout")(hidden)
+    hidden = layers.Dropout(0.1, name="dropout")(hidden)
     hidden = layers.Dense(128, activation="relu", name="dense")(hidden)
     logits = layers.Dense(num_classes, name="logits")(hidden)
     probabilities = layers.Softmax(dtype="float32", name="probabilities")(logits)

@@ -1,8 +1,6 @@
 """The command line: `cladec train` and `cladec evaluate`, which the two scripts are as well."""
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import tyro
 from cladec.errors import InputError
 from cladec.evaluate import Evaluation
 from cladec.progress import Progress
+from cladec.startup import start_tensorflow
 from cladec.sweep import Sweep
 
 INTERRUPTED = 130
@@ -89,24 +88,3 @@ def evaluate(evaluation: Evaluation) -> None:
     print(wide.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.4g}"))
     for file in (evaluation.out / cladec.evaluate.RESULT_TABLE, *files):
         print(file)
-
-
-def start_tensorflow() -> None:
-    """Import TensorFlow without the greeting that it writes past Python's own streams."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as greeting:
-        os.dup2(greeting.fileno(), 2)
-        try:
-            import tensorflow
-
-            # It warns of tracing anew when many small models are used one after the other.
-            tensorflow.get_logger().setLevel("ERROR")
-        except BaseException:
-            greeting.seek(0)
-            os.write(terminal, greeting.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)

@@ -4,11 +4,10 @@ What is measured of a model is kept beside it (`.evaluation.json`), so that a se
 measures what is new.
 """
 
-import itertools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,7 +16,8 @@ from cladec.data import Dataset, Split, dataset_name
 from cladec.errors import InputError
 from cladec.progress import Progress, Report
 from cladec.recipes import alpha_text
-from cladec.sweep import Material, Run
+from cladec.sweep import Material, Run, check_at_least_one
+from cladec.workers import Workers, default_workers
 
 if TYPE_CHECKING:
     import keras
@@ -42,6 +42,8 @@ class Evaluation:
     """Folder of trained models, as create_models.py leaves it."""
     out: Path = Path("eval")
     """Folder for evaluation_result.csv, evaluation_runs.csv and img/."""
+    workers: int = field(default_factory=default_workers)
+    """How many models are measured at once, each in its own process with its share of the cores."""
 
 
 def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
@@ -56,19 +58,13 @@ def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
     """
     import pandas as pd  # here, as it would double the time of --help
 
+    check_at_least_one("workers", evaluation.workers)
     artifacts.check_writable(evaluation.out)
     runs = saved_runs(evaluation.models)
     progress.begin(len(runs))
-    rows: list[dict[str, Any]] = []
-    for _, group in itertools.groupby(runs, key=lambda run: (run.dataset, run.architecture)):
-        bench = None
-        for run in group:
-            bench = bench or Bench(run, evaluation.models)
-            with progress.step(run.title) as report:
-                measures = bench.measure(run, report)
-                report(1.0, measures)
-            rows += tidy_rows(run, measures)
-    runs_table = pd.DataFrame(rows)
+    with Workers(Measurer(evaluation.models), evaluation.workers, progress) as workers:
+        measures = dict(workers.run(runs))
+    runs_table = pd.DataFrame([row for run in runs for row in tidy_rows(run, measures[run])])
     result = wide_table(runs_table)
     write_table(runs_table, evaluation.out / RUNS_TABLE)
     write_table(result, evaluation.out / RESULT_TABLE)
@@ -111,6 +107,23 @@ def _order(run: Run) -> tuple:
         -1.0 if run.alpha is None else run.alpha,
         run.repeat,
     )
+
+
+class Measurer:
+    """Measures runs, keeping what those of one classifier share from one to the next."""
+
+    def __init__(self, models: Path):
+        self.models = models
+        self._bench: Bench | None = None
+
+    def __call__(self, run: Run, report: Report) -> dict[str, float]:
+        path = replace(run, model="classifier", layer=None, alpha=None, repeat=0).path(self.models)
+        if self._bench is None or self._bench.material.classifier_path != path:
+            self._bench = None
+            self._bench = Bench(run, self.models)
+        measures = self._bench.measure(run, report)
+        report(1.0, measures)
+        return measures
 
 
 class Bench:
@@ -190,12 +203,12 @@ class Bench:
         self, run: Run, model: "keras.Model", decoded_test: np.ndarray, report: Report
     ) -> float:
         """Test accuracy of a fresh classifier that has only ever seen decoded images."""
-        from cladec import batches, classifier
+        from cladec import classifier
         from cladec.training import ReportProgress
 
         decoded = replace(
             self.data,
-            train=Split(batches.predict(model, self.data.train.images), self.data.train.labels),
+            train=Split(self._decoded_training_images(run, model), self.data.train.labels),
             test=Split(decoded_test, self.data.test.labels),
         )
         fresh = classifier.build_classifier(
@@ -209,6 +222,14 @@ class Bench:
             callbacks=[ReportProgress(report)],
         )
         return classifier.accuracy(fresh, decoded.test)
+
+    def _decoded_training_images(self, run: Run, model: "keras.Model") -> np.ndarray:
+        from cladec import batches
+
+        if run.model == "cladec":
+            # The codes are the same for every alpha.
+            return batches.predict(model.decoder, self.material.codes(cast(str, run.layer)))
+        return batches.predict(model, self.data.train.images)
 
 
 def _kept_measures(path: Path, basis: dict[str, Any]) -> dict[str, float] | None:

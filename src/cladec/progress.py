@@ -1,4 +1,4 @@
-"""Progress of long work on a terminal: which of how many, the losses, the time left."""
+"""Progress of long work on a terminal: what runs, its losses, how much is done, the time left."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +13,43 @@ Report = Callable[[float, Mapping[str, float]], None]
 """Called with the share done, 0 to 1, and the values to show."""
 
 
+class Step:
+    """One step of the work, from its start to `finish`.
+
+    Attributes:
+        title: what is done.
+        share: how far it is, 0 to 1.
+    """
+
+    def __init__(self, progress: "Progress", title: str):
+        self.title, self.share = title, 0.0
+        self._progress, self._start, self._shown = progress, time.monotonic(), ""
+        progress.running.append(self)
+        progress.show()
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.share:.0%}{self._shown}"
+
+    def report(self, share: float, values: Mapping[str, float]) -> None:
+        """Show how far the step is; a `Report`."""
+        self.share = share
+        self._shown = "".join(f", {_words(name)} {value:.4g}" for name, value in values.items())
+        self._progress.show()
+
+    def finish(self) -> None:
+        """Count the step as done and write the line of it that stays."""
+        progress = self._progress
+        progress.running.remove(self)
+        progress.done += 1
+        seconds = time.monotonic() - self._start
+        progress.say(
+            f"[{progress.done}/{progress.steps}] {self.title}: {seconds:.1f} s{self._shown}"
+        )
+        progress.show()
+
+
 class Progress:
-    """One line that changes while a step runs, and one that stays when it is done.
+    """A line for every step that runs, which changes, and one for every step done, which stays.
 
     Where the output is no terminal only the lines that stay are written.
     """
@@ -22,6 +57,7 @@ class Progress:
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self.console, refresh_per_second=4, transient=True)
+        self.running: list[Step] = []
         self.steps = self.done = 0
         self._start = time.monotonic()
 
@@ -49,22 +85,17 @@ class Progress:
     @contextmanager
     def step(self, title: str) -> Iterator[Report]:
         """Run one step; what is yielded is called with how far it is and what to show."""
-        start = time.monotonic()
-        head = f"[{self.done + 1}/{self.steps}] {title}"
-        shown = ""
+        step = Step(self, title)
+        yield step.report
+        step.finish()
 
-        def report(share: float, values: Mapping[str, float]) -> None:
-            nonlocal shown
-            shown = "".join(f", {_words(name)} {value:.4g}" for name, value in values.items())
-            self._live.update(Text(f"{head}: {share:.0%}{shown}, {self._time_left(share)} left"))
+    def show(self) -> None:
+        """Write what runs anew, in the place of what was there."""
+        summary = f"{self.done} of {self.steps} done, {self._time_left()} left"
+        self._live.update(Text("\n".join([*map(str, self.running), summary])))
 
-        report(0.0, {})
-        yield report
-        self.done += 1
-        self.say(f"{head}: {time.monotonic() - start:.1f} s{shown}")
-
-    def _time_left(self, share: float) -> str:
-        done = self.done + share
+    def _time_left(self) -> str:
+        done = self.done + sum(step.share for step in self.running)
         if done < 0.05:
             return "some time"
         seconds = (time.monotonic() - self._start) * (self.steps - done) / done

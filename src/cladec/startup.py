@@ -1,0 +1,33 @@
+"""How a program of this package starts TensorFlow."""
+
+import os
+import sys
+import tempfile
+
+
+def start_tensorflow(threads: int | None = None) -> None:
+    """Import TensorFlow without the greeting that it writes past Python's own streams.
+
+    Args:
+        threads: that it may use; without it one for each core.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as greeting:
+        os.dup2(greeting.fileno(), 2)
+        try:
+            import tensorflow
+
+            # It warns of tracing anew when many small models are used one after the other.
+            tensorflow.get_logger().setLevel("ERROR")
+            if threads:
+                tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+                tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+        except BaseException:
+            greeting.seek(0)
+            os.write(terminal, greeting.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
