@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import weakref
 from types import SimpleNamespace
 
 import keras
@@ -188,3 +189,17 @@ def test_a_loss_that_is_no_number_stops_the_training(value):
 @pytest.mark.parametrize("logs", [None, {}, {"loss": 1.0}])
 def test_a_loss_that_is_a_number_does_not(logs):
     StopAtNaN().on_train_batch_end(0, logs)
+
+
+class Traced(np.ndarray):
+    """An array that can be referred to weakly."""
+
+
+def test_the_arrays_are_given_back_after_a_training():
+    inputs = np.ones((40, 3), np.float32).view(Traced)
+    gone = weakref.ref(inputs)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    fit(model, inputs, np.ones((40, 1)), Recipe(1, 8, 1e-3, 0, 0), seed=0, loss="mse")
+    assert gone() is not None
+    del inputs
+    assert gone() is None

@@ -1,9 +1,11 @@
 """Arrays in, batches out: the one way in which this package feeds a model."""
 
 import math
+import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -25,8 +27,12 @@ def pipeline(arrays: Any, batch_size: int, *, shuffle_seed: int | None = None) -
     training = shuffle_seed is not None
     stop = count - count % batch_size if training and count >= batch_size else count
     random = np.random.default_rng(shuffle_seed)
+    source = _Source(arrays)
+    # TensorFlow never forgets a generator: one that held the arrays would keep them for good.
+    reference = weakref.ref(source)
 
     def epoch() -> Iterator[Any]:
+        arrays = cast(_Source, reference()).arrays
         order = random.permutation(count) if training else np.arange(count)
         for start in range(0, stop, batch_size):
             rows = order[start : min(start + batch_size, stop)]
@@ -40,7 +46,16 @@ def pipeline(arrays: Any, batch_size: int, *, shuffle_seed: int | None = None) -
     options.autotune.enabled = False
     batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
     batches = batches.apply(tf.data.experimental.assert_cardinality(math.ceil(stop / batch_size)))
-    return batches.prefetch(2).with_options(options)
+    batches = batches.prefetch(2).with_options(options)
+    batches.source = source
+    return batches
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """The arrays of a pipeline, which it alone keeps alive."""
+
+    arrays: Any
 
 
 def predict(model: keras.Model, inputs: np.ndarray, *, dtype: str = "float32") -> np.ndarray:

@@ -79,7 +79,7 @@ class Recipe:
 
 
 CLASSIFIER = Recipe(epochs=3, batch_size=128, learning_rate=4e-3)
-CLADEC = Recipe(epochs=2, batch_size=128, learning_rate=1e-2)
+CLADEC = Recipe(epochs=2, batch_size=64, learning_rate=1e-2)
 # An encoder that starts from nothing takes longer than a decoder of a trained one.
 REFAE = Recipe(epochs=6, batch_size=64, learning_rate=1e-2)
 
