@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from contextlib import suppress
 
 
 def start_tensorflow(threads: int | None = None) -> None:
@@ -24,6 +25,10 @@ def start_tensorflow(threads: int | None = None) -> None:
             if threads:
                 tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
                 tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+            for device in tensorflow.config.list_physical_devices("GPU"):
+                # Else the first process takes all of its memory; too late where it is in use.
+                with suppress(RuntimeError):
+                    tensorflow.config.experimental.set_memory_growth(device, True)
         except BaseException:
             greeting.seek(0)
             os.write(terminal, greeting.read())
