@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from cladec.classifier import build_classifier, fit_classifier
     from cladec.data import Dataset, Split, load
     from cladec.decoder import build_decoder
+    from cladec.explainers import EXPLAINERS, explain
     from cladec.models import ClaDec, RefAE, fit_cladec, fit_refae
 
 __all__ = [
+    "EXPLAINERS",
     "ClaDec",
     "Dataset",
     "InputError",
@@ -22,6 +24,7 @@ __all__ = [
     "Split",
     "build_classifier",
     "build_decoder",
+    "explain",
     "fit_cladec",
     "fit_classifier",
     "fit_refae",
@@ -31,10 +34,12 @@ __all__ = [
 _MODULES = {
     "ClaDec": "models",
     "Dataset": "data",
+    "EXPLAINERS": "explainers",
     "RefAE": "models",
     "Split": "data",
     "build_classifier": "classifier",
     "build_decoder": "decoder",
+    "explain": "explainers",
     "fit_cladec": "models",
     "fit_classifier": "classifier",
     "fit_refae": "models",

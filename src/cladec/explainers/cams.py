@@ -1,0 +1,104 @@
+"""Class activation maps: what the channels of one layer say about a class."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cladec.explainers.base import (
+    BATCH_SIZE,
+    Targets,
+    batches,
+    find_spatial,
+    images_spec,
+    prepare,
+    traced_later,
+)
+
+
+def grad_cam(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    layer: str | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> np.ndarray:
+    """Where the channels of a layer that speak for a class are active.
+
+        ReLU(sum over k of w_k A_k),    w_k = mean over positions of d logit / d A_k
+
+    enlarged bilinearly from the grid of the layer to the image (Selvaraju et al., arXiv 1610.02391,
+    eq. 1 and 2).
+
+    Args:
+        model: an image classifier.
+        images: (N, H, W, C) float32 in [0, 1].
+        targets: the class or classes to explain; None for the predicted ones.
+        layer: whose activations A (N, height, width, channels) are taken, "outer/inner" inside a
+            nested model; None for the last layer with a height and a width.
+        batch_size: images of one model call.
+
+    Returns:
+        (N, H, W) float32, not negative; not scaled to [0, 1].
+
+    Raises:
+        InputError: model, images, targets or layer are not what is expected.
+    """
+
+    def weighted(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        return activations * tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
+
+    return _activation_maps(weighted, model, images, targets, layer, batch_size)
+
+
+def hires_cam(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    layer: str | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> np.ndarray:
+    """Where the activations of a layer raise the score of a class.
+
+        ReLU(sum over k of A_k * d logit / d A_k)
+
+    enlarged as in `grad_cam`. It differs from Grad-CAM in that the gradient is not averaged over
+    positions, so that a channel may speak for the class in one place only (Draelos & Carin,
+    arXiv 2011.08891). Arguments, result and errors as for `grad_cam`.
+    """
+
+    def product(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        return activations * gradients
+
+    return _activation_maps(product, model, images, targets, layer, batch_size)
+
+
+def _activation_maps(
+    contributions: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets,
+    layer: str | None,
+    batch_size: int,
+) -> np.ndarray:
+    logits, images, targets = prepare(model, images, targets)
+    flat = logits.flat
+    network = keras.Model(flat.inputs, [find_spatial(flat, layer), flat.logits])
+
+    def maps(images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            activations, scores = network(images, training=False)
+            scores = tf.gather(scores, targets, batch_dims=1)
+        gradients = tape.gradient(scores, activations, unconnected_gradients="zero")
+        summed = tf.reduce_sum(contributions(activations, gradients), axis=-1, keepdims=True)
+        return tf.image.resize(tf.nn.relu(summed), logits.image_shape[:2])[..., 0]
+
+    run = traced_later(maps, images_spec(logits.image_shape), tf.TensorSpec((None,), tf.int64))
+    result = np.empty(images.shape[:3], np.float32)
+    for rows in batches(len(images), batch_size):
+        result[rows] = run(tf.constant(images[rows]), tf.constant(targets[rows]))
+    return result

@@ -1,0 +1,168 @@
+"""Explainers that average the gradient of a class score over variants of an image."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from cladec.explainers.base import (
+    BATCH_SIZE,
+    Targets,
+    at_least,
+    background_image,
+    batches,
+    prepare,
+)
+from cladec.progress import Report
+
+Gradients = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""A function of images (N, H, W, C) and classes (N,) that gives d logit / d image, (N, H, W, C)."""
+
+
+def saliency(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    smooth_samples: int = 0,
+    noise: float = 0.15,
+    times_input: bool = False,
+    batch_size: int = BATCH_SIZE,
+    seed: int = 0,
+    report: Report | None = None,
+) -> np.ndarray:
+    """How much the score of a class changes with each pixel: max over channels of |d logit / d x|.
+
+    Args:
+        model: an image classifier.
+        images: (N, H, W, C) float32 in [0, 1].
+        targets: the class or classes to explain; None for the predicted ones.
+        smooth_samples: average the gradient over so many noisy copies of the image (SmoothGrad:
+            Smilkov et al., arXiv 1706.03825); 0 for the gradient at the image itself.
+        noise: standard deviation of that noise, in units of a pixel.
+        times_input: multiply the gradient by the image before the maximum is taken.
+        batch_size: images, noisy copies counted, of one model call.
+        seed: of the noise, which is the same for every image.
+        report: told the share done.
+
+    Returns:
+        (N, H, W) float32, not negative, in logits per unit of a pixel (Simonyan et al.,
+        arXiv 1312.6034).
+
+    Raises:
+        InputError: model, images, targets or an option are not what is expected.
+    """
+    at_least(0, smooth_samples=smooth_samples, noise=noise)
+    logits, images, targets = prepare(model, images, targets)
+    scale = noise if smooth_samples else 0.0
+    samples = (max(1, smooth_samples), *logits.image_shape)
+    shifts = np.random.default_rng(seed).normal(0.0, scale, samples)
+    gradients = _mean_gradients(
+        logits.gradients,
+        images,
+        targets,
+        variant=lambda images, sample: images + shifts[sample],
+        variants=len(shifts),
+        batch_size=batch_size,
+        report=report,
+    )
+    return strongest_channel(gradients * images if times_input else gradients)
+
+
+def integrated_gradients(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    baseline: Any = 0.0,
+    steps: int = 64,
+    tolerance: float = 0.01,
+    max_steps: int = 576,
+    batch_size: int = BATCH_SIZE,
+    report: Report | None = None,
+) -> np.ndarray:
+    """What each pixel adds to the score of a class on the way from a baseline to the image.
+
+        sum over channels of (x - b) * integral from 0 to 1 of d logit / d x at b + t (x - b) dt
+
+    The integral is taken by the midpoint rule. By completeness a map sums to logit(x) - logit(b)
+    (Sundararajan et al., arXiv 1703.01365, eq. 1 and proposition 1); where it does not, the steps
+    are made three times as many.
+
+    Args:
+        model: an image classifier.
+        images: (N, H, W, C) float32 in [0, 1].
+        targets: the class or classes to explain; None for the predicted ones.
+        baseline: what counts as no information: a number, a colour (C,) or an image (H, W, C).
+        steps: points of the integral at first.
+        tolerance: by what share of logit(x) - logit(b) a map may miss completeness.
+        max_steps: points that are not exceeded, whatever the tolerance.
+        batch_size: images, points counted, of one model call.
+        report: told the share done of each round.
+
+    Returns:
+        (N, H, W) float32, in logits; negative where a pixel speaks against the class.
+
+    Raises:
+        InputError: model, images, targets or an option are not what is expected.
+    """
+    at_least(1, steps=steps)
+    at_least(0, tolerance=tolerance)
+    logits, images, targets = prepare(model, images, targets)
+    start = background_image("baseline", baseline, logits.image_shape)
+
+    def mean_gradients(chosen: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        return _mean_gradients(
+            logits.gradients,
+            images[chosen],
+            targets[chosen],
+            variant=lambda images, step: start + shares[step, None, None, None] * (images - start),
+            variants=len(shares),
+            batch_size=batch_size,
+            report=report,
+        )
+
+    every = np.arange(len(images))
+    gained = logits.predict(images, batch_size)[every, targets]
+    gained -= logits.predict(start[None])[0, targets]
+    mean = mean_gradients(every, (np.arange(steps) + 0.5) / steps)
+    while True:
+        maps = ((images - start) * mean).sum(axis=-1)
+        missing = np.abs(maps.sum(axis=(1, 2)) - gained)
+        unfinished = np.flatnonzero(missing > tolerance * np.abs(gained))
+        if not len(unfinished) or 3 * steps > max_steps:
+            return maps
+        # Each step falls into thirds, whose middle one is known already.
+        outer = np.add.outer(np.arange(steps), (1 / 6, 5 / 6)).ravel() / steps
+        mean[unfinished] = (mean[unfinished] + 2 * mean_gradients(unfinished, outer)) / 3
+        steps *= 3
+
+
+def strongest_channel(gradients: np.ndarray) -> np.ndarray:
+    """One value for each pixel, (N, H, W): the largest absolute value over its channels."""
+    return np.abs(gradients).max(axis=-1)
+
+
+def _mean_gradients(
+    gradients: Gradients,
+    images: np.ndarray,
+    targets: np.ndarray,
+    *,
+    variant: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    variants: int,
+    batch_size: int,
+    report: Report | None,
+) -> np.ndarray:
+    """The mean of the gradients at the variants of each image, (N, H, W, C) float32.
+
+    `variant(images, numbers)` gives one variant of each image; all variants of all images form one
+    queue, cut into batches.
+    """
+    result = np.zeros_like(images)
+    for rows in batches(len(images) * variants, batch_size, report):
+        image, number = np.divmod(np.arange(rows.start, rows.stop), variants)
+        found = gradients(variant(images[image], number), targets[image])
+        first = np.flatnonzero(np.diff(image, prepend=-1))
+        result[image[first]] += np.add.reduceat(found, first)
+    return result / variants

@@ -1,0 +1,86 @@
+"""Guided backpropagation: a gradient that follows only what speaks for the class."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cladec.errors import InputError
+from cladec.explainers.base import BATCH_SIZE, LogitsModel, Targets, batches, prepare
+from cladec.explainers.gradients import strongest_channel
+
+
+def guided_backpropagation(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> np.ndarray:
+    """The gradient of a class score, negative gradients being dropped at every ReLU on the way.
+
+        at a ReLU with input z: gradient of z = [z > 0] * max(0, gradient of ReLU(z))
+
+    (Springenberg et al., arXiv 1412.6806). A ReLU may be the activation of a layer, a layer, a
+    `keras.ops` function, have a maximum or a threshold, or sit in a nested model.
+
+    Args:
+        model: an image classifier with a ReLU.
+        images: (N, H, W, C) float32 in [0, 1].
+        targets: the class or classes to explain; None for the predicted ones.
+        batch_size: images of one model call.
+
+    Returns:
+        (N, H, W) float32, not negative: the largest absolute value over the channels.
+
+    Raises:
+        InputError: the model has no ReLU, or an argument is not what is expected.
+    """
+    _, images, targets = prepare(model, images, targets)
+    logits = LogitsModel(model)  # It is changed here.
+    if not sum(map(_guide, _operations(logits.model))):
+        raise InputError(
+            f"model {model.name!r} has no ReLU, without which guided backpropagation is the plain "
+            "gradient: use saliency"
+        )
+    result = np.empty(images.shape[:3], np.float32)
+    for rows in batches(len(images), batch_size):
+        result[rows] = strongest_channel(logits.gradients(images[rows], targets[rows]))
+    return result
+
+
+@tf.custom_gradient
+def _positive_gradients(values):
+    """The values themselves, through which only positive gradients pass back."""
+    return tf.identity(values), tf.nn.relu
+
+
+def _operations(model: keras.Model) -> list[keras.Operation]:
+    """The layers and functions of a flat model, and the layers inside those layers."""
+    found: list[keras.Operation] = []
+    for operation in model.operations:
+        inner = operation._flatten_layers() if isinstance(operation, keras.Layer) else [operation]
+        found.extend(inner)
+    return found
+
+
+def _guide(operation: keras.Operation) -> bool:
+    """Let only positive gradients pass back through the ReLU of an operation, if it has one."""
+    if _is_relu(operation):
+        operation.call = _guided(operation.call)
+    elif _is_relu(getattr(operation, "activation", None)):
+        operation.activation = _guided(operation.activation)
+    else:
+        return False
+    return True
+
+
+def _guided(relu: Callable) -> Callable:
+    return lambda *args, **kwargs: _positive_gradients(relu(*args, **kwargs))
+
+
+def _is_relu(thing) -> bool:
+    """Whether a function, a function of a graph or a layer is a ReLU without a negative slope."""
+    name = getattr(thing, "__name__", type(thing).__name__).lower()
+    return name in ("relu", "relu6") and not getattr(thing, "negative_slope", 0.0)

@@ -1,0 +1,280 @@
+"""SHAP values of pixels by the shap library: Deep SHAP and expected gradients."""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cladec.errors import InputError
+from cladec.explainers.base import (
+    BATCH_SIZE,
+    LogitsModel,
+    Targets,
+    at_least,
+    batches,
+    check_images,
+    prepare,
+)
+from cladec.progress import Report
+
+
+def shap_deep(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    backgrounds: np.ndarray | None = None,
+    batch_size: int = BATCH_SIZE,
+    report: Report | None = None,
+) -> np.ndarray:
+    """What each pixel adds to the target's logit, by Deep SHAP: DeepLIFT's rescale rule averaged
+    over backgrounds.
+
+    Exact for what is linear, and for functions of one pixel each; else an approximation. The values
+    of an image sum to its logit less the mean logit of the backgrounds. Lundberg & Lee, "A Unified
+    Approach to Interpreting Model Predictions", 2017, section 4.2.
+
+    Args:
+        model: a built Keras classifier of layers that the shap library has a rule for.
+        images: (N, H, W, C) in [0, 1].
+        targets: class numbers; the predicted ones by default.
+        backgrounds: images (M, H, W, C) that say what a pixel is compared with, some of the
+            training images for instance; one black image by default.
+        batch_size: backgrounds of one model call; a call takes twice as many images.
+        report: called with the share done.
+
+    Returns:
+        (N, H, W) float32, signed, summed over channels.
+
+    Raises:
+        InputError: the images, targets or backgrounds are not as above, or the library has no rule
+            for a layer; the message names it.
+    """
+    logits, images, targets = prepare(model, images, targets)
+    backgrounds = _backgrounds(model, backgrounds)
+    one_class, choose = _one_class(logits)
+    with _left_clean():
+        _check_rules(logits, one_class)
+        values = _deep_shap(logits, one_class, backgrounds, batch_size)
+        maps = _maps(values, images, targets, choose, report)
+    mean_logits = logits.predict(backgrounds).mean(axis=0)
+    rows = np.arange(len(images))
+    _check_sums(maps, (logits.predict(images) - mean_logits)[rows, targets])
+    return maps
+
+
+def shap_gradient(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    backgrounds: np.ndarray | None = None,
+    samples: int = 200,
+    batch_size: int = 50,
+    seed: int = 0,
+    report: Report | None = None,
+) -> np.ndarray:
+    """What each pixel adds to the target's logit, by expected gradients; takes every layer.
+
+    The mean of (image - background) * gradient at a random point between the image and a random
+    background: integrated gradients averaged over backgrounds. The values of an image sum to its
+    logit less the mean logit of the backgrounds, as far as the samples go. Erion et al., "Improving
+    performance of deep learning models with axiomatic attribution priors and expected gradients",
+    2021, eq. 2.
+
+    Args:
+        model: any built Keras classifier.
+        images: (N, H, W, C) in [0, 1].
+        targets: class numbers; the predicted ones by default.
+        backgrounds: images (M, H, W, C) that say what a pixel is compared with, some of the
+            training images for instance; one black image by default.
+        samples: random points for each image.
+        batch_size: points of one model call.
+        seed: of the points, which are alike for every image.
+        report: called with the share done.
+
+    Returns:
+        (N, H, W) float32, signed, summed over channels.
+
+    Raises:
+        InputError: the images, targets, backgrounds or options are not as above.
+    """
+    logits, images, targets = prepare(model, images, targets)
+    at_least(1, samples=samples, batch_size=batch_size)
+    backgrounds = _backgrounds(model, backgrounds)
+    one_class, choose = _one_class(logits)
+    with _left_clean():
+        explainer = _shap().GradientExplainer(one_class, backgrounds, batch_size=batch_size)
+
+        def values(image: np.ndarray) -> np.ndarray:
+            return _values(explainer, image, nsamples=samples, rseed=seed)
+
+        return _maps(values, images, targets, choose, report)
+
+
+def _backgrounds(model: keras.Model, backgrounds: np.ndarray | None) -> np.ndarray:
+    if backgrounds is None:
+        return np.zeros((1, *model.inputs[0].shape[1:]), np.float32)
+    return check_images(model, backgrounds)
+
+
+def _one_class(logits: LogitsModel) -> tuple[keras.Model, Callable[[int], None]]:
+    """A model that answers with one class's logit, (N, 1), and what chooses the class.
+
+    One model for all classes, so that shap traces it once.
+    """
+    choice = keras.layers.Dense(1, use_bias=False, dtype="float32", name="cladec.choice")
+    # shap calls a model with a list of inputs.
+    model = keras.Model([logits.model.inputs[0]], choice(logits.model.outputs[0]))
+    model.trainable = False
+
+    def choose(target: int) -> None:
+        choice.kernel.assign(np.eye(logits.classes, dtype=np.float32)[:, [target]])
+
+    return model, choose
+
+
+def _maps(
+    values: Callable[[np.ndarray], np.ndarray],
+    images: np.ndarray,
+    targets: np.ndarray,
+    choose: Callable[[int], None],
+    report: Report | None,
+) -> np.ndarray:
+    maps = np.empty(images.shape[:3], np.float32)
+    for i, (image, target) in enumerate(zip(images, targets, strict=True)):
+        choose(int(target))
+        maps[i] = values(image).sum(axis=-1)
+        if report is not None:
+            report((i + 1) / len(images), {})
+    return maps
+
+
+def _deep_shap(
+    logits: LogitsModel, one_class: keras.Model, backgrounds: np.ndarray, batch_size: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Deep SHAP of one image, averaged over all backgrounds, of which a few are held at a time."""
+    parts = [backgrounds[rows] for rows in batches(len(backgrounds), batch_size)]
+    compared: list[np.ndarray] = []
+    explainer = _shap().DeepExplainer(one_class, lambda image: compared)
+    handled = _handled_operations(explainer.explainer)
+
+    def values(image: np.ndarray) -> np.ndarray:
+        total = np.zeros(image.shape)
+        for part in parts:
+            compared[:] = [part]
+            try:
+                # The library's own check holds for the backgrounds it was built with.
+                total += len(part) * _values(explainer, image, check_additivity=False)
+            except (tf.errors.OpError, MemoryError):
+                raise
+            except Exception as error:  # shap's own, and AutoGraph hides their types
+                raise (_no_rule(logits, handled[-1]) if handled else error) from error
+        return total / len(backgrounds)
+
+    return values
+
+
+def _handled_operations(explainer: Any) -> list[Any]:
+    """A list to which shap adds every operation it comes to a rule for; it fails in the last."""
+    handled: list[Any] = []
+    rule = explainer.custom_grad
+
+    def remember(operation: Any, *gradients: Any) -> Any:
+        handled.append(operation.outputs[0].op)
+        return rule(operation, *gradients)
+
+    explainer.custom_grad = remember
+    return handled
+
+
+def _values(explainer: Any, image: np.ndarray, **options: Any) -> np.ndarray:
+    """The SHAP values of one image, (H, W, C). One at a time: shap draws on from image to image."""
+    return np.asarray(explainer.shap_values(image[None], **options)).reshape(image.shape)
+
+
+def _shap():
+    # A second or more, so only where it is used; it also imports all of matplotlib.
+    import shap
+
+    return shap
+
+
+@contextmanager
+def _left_clean() -> Iterator[None]:
+    """Restores what shap changes in the process and does not put back, above all after a failure.
+
+    It replaces TensorFlow's gradients and the function that records them, seeds numpy's global
+    generator, and warns of its own calls and imports.
+    """
+    from tensorflow.python.eager import execute
+    from tensorflow.python.framework import ops
+
+    registry = ops._gradient_registry._registry
+    entries = {name: dict(entry) for name, entry in registry.items()}
+    record_gradient = execute.record_gradient
+    random_state = np.random.get_state()
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+        np.random.set_state(random_state)
+        execute.record_gradient = record_gradient
+        registry.clear()
+        registry.update(entries)
+
+
+def _check_rules(logits: LogitsModel, one_class: keras.Model) -> None:
+    """Raises InputError if shap has no rule for an operation between the images and the answer."""
+    from shap.explainers._deep import deep_tf
+
+    shape = one_class.inputs[0].shape
+    spec = tf.TensorSpec((2, *shape[1:]), tf.float32)
+    function = tf.function(lambda images: one_class([images], training=False), autograph=False)
+    graph = function.get_concrete_function(spec).graph
+    ends = [kind for kind, rule in deep_tf.op_handlers.items() if rule is deep_tf.break_dependence]
+    behind = deep_tf.backward_walk_ops([graph.outputs[0].op], [], ends)
+    between = deep_tf.forward_walk_ops(graph.inputs[0].consumers(), [], ends, behind)
+    for operation in between:
+        if operation.type not in deep_tf.op_handlers:
+            raise _no_rule(logits, operation)
+
+
+def _no_rule(logits: LogitsModel, operation: Any) -> InputError:
+    return InputError(
+        f"shap_deep has no rule that fits {_named(logits, operation)}: use shap_gradient, which "
+        "takes every layer"
+    )
+
+
+def _named(logits: LogitsModel, operation: Any) -> str:
+    """The layer of the caller's model that an operation of the graph belongs to."""
+    kind = operation.type.removeprefix("shap_")
+    # The scope of a layer is its name, as a rule with a number behind it.
+    for number, scope in product((r"_\d+", ""), operation.name.split("/")):
+        for path, tensor in logits.flat.tensors.items():
+            if re.fullmatch(re.escape(path.replace("/", ".")) + number, scope):
+                layer = type(tensor._keras_history.operation).__name__
+                return f"layer {path!r} ({layer}, operation {kind})"
+    return f"the operation {kind} of the model"
+
+
+def _check_sums(maps: np.ndarray, expected: np.ndarray) -> None:
+    """Raises InputError if the values do not sum to the logit, less the backgrounds' mean."""
+    difference = np.abs(maps.sum(axis=(1, 2)) - expected)
+    if (difference > 0.01 * np.maximum(1, np.abs(expected))).any():
+        raise InputError(
+            f"the values of shap_deep miss the logit by up to {difference.max():.3g}: shap has no "
+            "right rule for a function in the model; use shap_gradient, which takes every layer"
+        )
