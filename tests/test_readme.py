@@ -50,8 +50,16 @@ def test_scripts_take_these_arguments(command: str, tmp_path: Path, monkeypatch)
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(".venv/bin/cladec ")])
+def test_the_command_takes_these_arguments(command: str, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(cli, "guarded", lambda action, resumes: seen.append(action))
+    cli.main(shlex.split(command)[1:])
+    assert len(seen) == 1
+
+
 def test_every_command_is_known() -> None:
-    known = ("make", ".venv/bin/python ", ".venv/bin/pre-commit")
+    known = ("make", ".venv/bin/python ", ".venv/bin/cladec ", ".venv/bin/pre-commit")
     assert COMMANDS
     assert [command for command in COMMANDS if not command.startswith(known)] == []
 

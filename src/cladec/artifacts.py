@@ -7,6 +7,8 @@ belongs to its record, exactly when its checksum is the record's.
 import hashlib
 import json
 import os
+import re
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
@@ -126,13 +128,45 @@ def load(path: Path) -> "keras.Model":
     Raises:
         InputError: the file is missing, damaged or no model of ours.
     """
+    verify(path)
+    return load_keras(path)
+
+
+def load_keras(path: Path) -> "keras.Model":
+    """Load any `.keras` file; nothing in it is executed (Keras's safe mode).
+
+    Raises:
+        InputError: the file is missing or damaged, or holds code of its own.
+    """
     import keras
 
     from cladec import models  # noqa: F401  (registers ClaDec and RefAE)
 
-    verify(path)
+    if not path.is_file():
+        raise InputError(f"{path} is missing: save a model with model.save('name.keras')")
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path} cannot be loaded: it is no whole .keras file; save one with "
+            "model.save('name.keras')"
+        )
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, KeyError) as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path} cannot be loaded: {line}") from error
+        raise InputError(f"{path} cannot be loaded: {_refusal(error)}") from error
+
+
+def _refusal(error: Exception) -> str:
+    """Why Keras does not load a model, and what to do."""
+    text = str(error).strip()
+    if "`Lambda` layer" in text:
+        return (
+            "it holds a Lambda layer, whose code could do anything and is never run; put a layer "
+            "of Keras or a function of keras.ops in its place and save it again"
+        )
+    custom = re.search(r"Could not locate (class|function) '(\w+)'", text)
+    if custom:
+        return (
+            f"it holds the custom {custom[1]} {custom[2]!r}, whose code is not in the file and is "
+            "never looked for; load it in Python, where that is defined, and call cladec there"
+        )
+    return text.splitlines()[0] if text else type(error).__name__

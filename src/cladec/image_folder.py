@@ -21,7 +21,7 @@ def read(folder: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
     class_names, train_files, test_files = list_images(folder)
     decoded: list[np.ndarray] = []
     for path, _ in train_files + test_files:
-        decoded.append(_read_image(path))
+        decoded.append(read_pixels(path))
         size, first_size = decoded[-1].shape[1::-1], decoded[0].shape[1::-1]
         if size != first_size:
             raise InputError(
@@ -30,7 +30,7 @@ def read(folder: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
             )
     images = np.empty((len(decoded), *np.broadcast_shapes(*{a.shape for a in decoded})), np.float32)
     for i, pixels in enumerate(decoded):  # grey broadcasts to the three channels of colour
-        np.divide(pixels, np.float32(np.iinfo(pixels.dtype).max), out=images[i])
+        images[i] = fractions(pixels)
     labels = np.array([label for _, label in train_files + test_files], np.int64)
     count = len(train_files)
     return (images[:count], labels[:count]), (images[count:], labels[count:]), class_names
@@ -88,8 +88,18 @@ def _visible(folder: Path) -> list[Path]:
     return sorted((p for p in folder.iterdir() if p.name[0] != "."), key=lambda path: path.name)
 
 
-def _read_image(path: Path) -> np.ndarray:
-    """Returns uint8 or uint16 pixels (height, width, 1 or 3), turned as EXIF says."""
+def fractions(pixels: np.ndarray) -> np.ndarray:
+    """Integer pixels as float32 in [0, 1]; those of a picture of floats as they are."""
+    if np.issubdtype(pixels.dtype, np.floating):
+        return pixels
+    return np.divide(pixels, np.iinfo(pixels.dtype).max, dtype=np.float32)
+
+
+def read_pixels(path: Path) -> np.ndarray:
+    """Returns uint8, uint16 or float32 pixels (height, width, 1 or 3), turned as EXIF says.
+
+    Raises InputError, naming the file, for what is no image or damaged.
+    """
     from PIL import Image, ImageOps
 
     try:
@@ -97,6 +107,8 @@ def _read_image(path: Path) -> np.ndarray:
             image = ImageOps.exif_transpose(stored)
             if image.mode.startswith("I"):  # 16-bit grey
                 return np.asarray(image).astype(np.uint16)[:, :, None]
+            if image.mode == "F":
+                return np.asarray(image)[:, :, None]
             if image.mode in ("1", "L", "LA"):
                 return np.asarray(image.convert("L"))[:, :, None]
             if image.mode == "P":  # Pillow warns when a palette's transparency is dropped

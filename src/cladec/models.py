@@ -173,7 +173,7 @@ def fit_cladec(
         code_shape = network.output["codes"].shape[1:]
         decoder = build_decoder(code_shape, network.inputs[0].shape[1:])
         cladec = ClaDec(network, decoder, alpha=alpha, name="cladec")
-    _check_data(classifier, data)
+    check_data(classifier, data)
     if codes is None:
         codes = compute_codes(classifier, layer, data.train.images)
     if codes.shape != (len(data.train.images), *code_shape):
@@ -203,13 +203,14 @@ def fit_refae(
         encoder = submodel.fresh_encoder(classifier, layer)
         decoder = build_decoder(encoder.output_shape[1:], encoder.input_shape[1:])
         refae = RefAE(encoder, decoder, name="refae")
-    _check_data(classifier, data)
+    check_data(classifier, data)
     images = data.train.images
     fit(refae, images, images, recipe, seed=seed, callbacks=callbacks)
     return refae
 
 
-def _check_data(classifier: keras.Model, data: Dataset) -> None:
+def check_data(classifier: keras.Model, data: Dataset) -> None:
+    """Raises InputError for images of another size or more classes than the classifier has."""
     expected, classes = classifier.inputs[0].shape[1:], classifier.outputs[0].shape[-1]
     if data.image_shape != expected:
         raise InputError(

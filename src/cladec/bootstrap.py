@@ -1,0 +1,29 @@
+"""How sure a mean over images is: resampling the images with replacement.
+
+Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13.
+"""
+
+import numpy as np
+
+
+def resampled_means(values: np.ndarray, *, draws: int = 2000, seed: int = 0) -> np.ndarray:
+    """Means over bootstrap samples of the last axis, which is drawn alike for all others.
+
+    Args:
+        values: (..., N), one for each image.
+        draws: bootstrap samples.
+        seed: of the samples.
+
+    Returns:
+        (..., draws).
+    """
+    count = values.shape[-1]
+    times_drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), draws)
+    return values @ (times_drawn.T / count)
+
+
+def interval(means: np.ndarray, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """The percentile interval of bootstrap results, (..., draws) -> low and high, (...)."""
+    outside = (1 - confidence) / 2
+    low, high = np.quantile(means, [outside, 1 - outside], axis=-1)
+    return low, high
