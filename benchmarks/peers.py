@@ -53,7 +53,7 @@ class Bench:
 
     images: int = 4
     """Images to explain."""
-    rounds: int = 2
+    rounds: int = 6
     """How often each is timed; the least time counts."""
     methods: tuple[str, ...] = ("saliency", "grad_cam", "occlusion", "rise", "lime")
     """Which methods to compare."""

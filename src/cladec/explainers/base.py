@@ -48,6 +48,7 @@ class LogitsModel:
         self.model.trainable = False
         self.image_shape: tuple[int, int, int] = self.model.inputs[0].shape[1:]
         self.classes: int = self.model.outputs[0].shape[-1]
+        self._kept: dict[tuple, Callable] = {}
         images = images_spec(self.image_shape)
         self._run = traced_later(self, images)
         self._differentiate = traced_later(
@@ -76,6 +77,12 @@ class LogitsModel:
             scores = tf.gather(self(images), targets, batch_dims=1)
         return tape.gradient(scores, images, unconnected_gradients="zero")
 
+    def keep(self, name: tuple, make: Callable[[], Callable]) -> Callable:
+        """What `make` gives, made once for each name: functions that take long to trace."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        return self._kept[name]
+
     def probabilities(self, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """The softmax of `predict`, (N, K) float32."""
         return softmax(self.predict(images, batch_size))
@@ -96,7 +103,7 @@ def logits_model(classifier: keras.Model) -> LogitsModel:
     """
     checksum = 0
     for weight in classifier.get_weights():
-        checksum = zlib.crc32(np.ascontiguousarray(weight), checksum)
+        checksum = zlib.crc32(weight.tobytes(), checksum)
     kept = _KEPT.get(classifier)
     if kept is None or kept[0] != checksum:
         kept = _KEPT[classifier] = (checksum, LogitsModel(classifier))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from cladec.explainers.base import (
     BATCH_SIZE,
+    LogitsModel,
     Targets,
     batches,
     find_spatial,
@@ -85,6 +86,21 @@ def _activation_maps(
     batch_size: int,
 ) -> np.ndarray:
     logits, images, targets = prepare(model, images, targets)
+    run = logits.keep(
+        (contributions.__qualname__, layer), lambda: _traced(contributions, logits, layer)
+    )
+    result = np.empty(images.shape[:3], np.float32)
+    for rows in batches(len(images), batch_size):
+        result[rows] = run(tf.constant(images[rows]), tf.constant(targets[rows]))
+    return result
+
+
+def _traced(
+    contributions: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    logits: LogitsModel,
+    layer: str | None,
+) -> Callable:
+    """The maps as a function of images (N, H, W, C) and classes (N,)."""
     flat = logits.flat
     network = keras.Model(flat.inputs, [find_spatial(flat, layer), flat.logits])
 
@@ -97,8 +113,4 @@ def _activation_maps(
         summed = tf.reduce_sum(contributions(activations, gradients), axis=-1, keepdims=True)
         return tf.image.resize(tf.nn.relu(summed), logits.image_shape[:2])[..., 0]
 
-    run = traced_later(maps, images_spec(logits.image_shape), tf.TensorSpec((None,), tf.int64))
-    result = np.empty(images.shape[:3], np.float32)
-    for rows in batches(len(images), batch_size):
-        result[rows] = run(tf.constant(images[rows]), tf.constant(targets[rows]))
-    return result
+    return traced_later(maps, images_spec(logits.image_shape), tf.TensorSpec((None,), tf.int64))
