@@ -1,7 +1,10 @@
 # make demo    the whole sweep on the embedded digits, into demo/
 # make test    format, lint, types and tests
 # make lint    only the first three
+# make notebooks  every notebook again, in place
 # make bench   the published recipe and ours, timed side by side
+# make figures every picture of the README, from saved-models
+# make audit   known vulnerabilities of the pinned requirements; needs a network
 # make lock    pin the newest versions of what pyproject.toml asks for
 
 PYTHON ?= python3
@@ -9,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint notebooks bench figures audit lock clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -38,8 +41,20 @@ lint: $(BIN)/pytest
 test: lint
 	$(BIN)/python -m pytest
 
+notebooks: $(BIN)/cladec
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace create-models/*.ipynb eval/*.ipynb
+
 bench: $(BIN)/cladec
 	$(BIN)/python benchmarks/sweep.py
+
+figures: $(BIN)/pytest
+	$(BIN)/python benchmarks/figures.py
+
+audit: $(BIN)/pytest
+	@$(BIN)/python -c 'import requests; requests.head("https://api.osv.dev", timeout=10)' 2> /dev/null || \
+	  { echo "make audit asks api.osv.dev for known vulnerabilities and cannot reach it from here"; exit 2; }
+	$(BIN)/pip-audit --vulnerability-service osv --disable-pip --require-hashes \
+	  --requirement requirements.txt --requirement requirements-dev.txt
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

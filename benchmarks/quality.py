@@ -11,15 +11,17 @@ again, so a run that was stopped goes on. Three seeds take hours on a laptop.
 
 import itertools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 import reference
 import tyro
 
 from cladec import artifacts, batches, classifier, losses, models, recipes, submodel
+from cladec.conditional import ConditionalClaDec, fit_conditional
 from cladec.data import Dataset, Split, load
 from cladec.precision import fastest
 from cladec.progress import Progress, Report
@@ -44,7 +46,7 @@ class Quality:
     seeds: tuple[int, ...] = (0, 1, 2)
     """One training by each recipe for each seed."""
     recipes: tuple[str, ...] = ("reference", "ours")
-    """Whose decoders to train."""
+    """Whose decoders to train: reference, ours, or conditional, one of ours for every alpha."""
     accuracy: bool = False
     """Train an evaluation classifier for each decoder too, by its own recipe: twice the time."""
     models: Path = Path("saved-models")
@@ -57,24 +59,31 @@ class Quality:
 
 @dataclass(frozen=True)
 class Cell:
-    """One decoder to train and measure."""
+    """One decoder to train, and the alphas at which it is measured: one, if it was made for one."""
 
     dataset: str
     layer: str
-    alpha: float
+    alphas: tuple[float, ...]
     seed: int
     recipe: str
 
     @property
     def title(self) -> str:
         """As progress shows it."""
-        return f"{self.recipe} {self.dataset} {self.layer} alpha {self.alpha} seed {self.seed}"
+        alphas = " ".join(map(recipes.alpha_text, self.alphas))
+        return f"{self.recipe} {self.dataset} {self.layer} alpha {alphas} seed {self.seed}"
+
+    def key(self, alpha: float) -> dict:
+        """What a row of the results says that it is of."""
+        names = {"dataset": self.dataset, "layer": self.layer, "alpha": alpha}
+        return names | {"seed": self.seed, "recipe": self.recipe}
 
 
 def train_reference(frozen: keras.Model, cell: Cell, data: Dataset, callback: Callback):
     """A decoder of the published recipe."""
     keras.utils.set_random_seed(cell.seed)
-    model = reference.ReferenceClaDec(frozen, cell.layer, cell.alpha)
+    (alpha,) = cell.alphas
+    model = reference.ReferenceClaDec(frozen, cell.layer, alpha)
     fit_by_reference(model, data, cell.seed, callback)
     return model
 
@@ -82,8 +91,9 @@ def train_reference(frozen: keras.Model, cell: Cell, data: Dataset, callback: Ca
 def fit_by_reference(model: keras.Model, data: Dataset, seed: int, callback: Callback) -> None:
     """Train a compiled model as the published recipe does."""
     train, batch_size = data.train, reference.BATCH_SIZE
-    batches_of_epoch = batches.pipeline((train.images, train.labels), batch_size, shuffle_seed=seed)
-    model.fit(batches_of_epoch, epochs=reference.EPOCHS, verbose=0, callbacks=[callback])
+    shuffled = batches.Batches((train.images, train.labels), batch_size, shuffle_seed=seed)
+    fed = batches.for_fit(shuffled)
+    model.fit(**fed, epochs=reference.EPOCHS, verbose=0, callbacks=[callback])
 
 
 def our_recipe(kind: str) -> recipes.Recipe:
@@ -93,8 +103,15 @@ def our_recipe(kind: str) -> recipes.Recipe:
 
 def train_ours(frozen: keras.Model, cell: Cell, data: Dataset, callback: Callback):
     """A decoder of our recipe."""
+    (alpha,) = cell.alphas
     options = {"recipe": our_recipe("cladec"), "seed": cell.seed, "callbacks": [callback]}
-    return models.fit_cladec(frozen, cell.layer, data, alpha=cell.alpha, **options)
+    return models.fit_cladec(frozen, cell.layer, data, alpha=alpha, **options)
+
+
+def train_conditional(frozen: keras.Model, cell: Cell, data: Dataset, callback: Callback):
+    """A decoder for every alpha."""
+    options = {"recipe": our_recipe("conditional"), "seed": cell.seed, "callbacks": [callback]}
+    return fit_conditional(frozen, cell.layer, data, **options)
 
 
 def accuracy_of_reference(data: Dataset, seed: int, callback: Callback) -> float:
@@ -116,6 +133,7 @@ def accuracy_of_ours(data: Dataset, seed: int, callback: Callback) -> float:
 RECIPES: dict[str, tuple[Callable, Callable]] = {
     "reference": (train_reference, accuracy_of_reference),
     "ours": (train_ours, accuracy_of_ours),
+    "conditional": (train_conditional, accuracy_of_ours),
 }
 
 
@@ -126,25 +144,35 @@ class Comparer:
         self.quality = quality
         self.material: tuple[Dataset, keras.Model] | None = None
 
-    def __call__(self, cell: Cell, report: Report) -> dict[str, float]:
-        """The measures of one cell."""
+    def __call__(self, cell: Cell, report: Report) -> list[dict]:
+        """The rows of one cell, one for each alpha."""
         if self.material is None:
             path = self.quality.models / cell.dataset / "vgg" / "classifier.keras"
             self.material = load(self.quality.dataset), artifacts.load(path)
         data, frozen = self.material
         train, accuracy = RECIPES[cell.recipe]
         model = train(frozen, cell, data, ReportProgress(report))
-        measures = losses_on_test_images(model, frozen, data, cell.alpha)
-        if self.quality.accuracy:
-            decoded = decoded_data(model, data)
-            measures[ACCURACY] = accuracy(decoded, cell.seed, ReportProgress(report))
-        report(1.0, measures)
-        return measures
+        rows = []
+        for alpha in cell.alphas:
+            measures = losses_on_test_images(model, frozen, data, alpha)
+            if self.quality.accuracy:
+                decoded = decoded_data(model, data, alpha)
+                measures[ACCURACY] = accuracy(decoded, cell.seed, ReportProgress(report))
+            report(1.0, measures)
+            rows.append(cell.key(alpha) | measures)
+        return rows
+
+
+def decoded_images(model: keras.Model, images: np.ndarray, alpha: float) -> np.ndarray:
+    """What a decoder makes of images, at an alpha that it was trained for."""
+    if isinstance(model, ConditionalClaDec):
+        return model.predict(images, alpha=alpha)
+    return batches.predict(model, images)
 
 
 def losses_on_test_images(model, frozen: keras.Model, data: Dataset, alpha: float) -> dict:
     """Total, reconstruction and classification loss."""
-    decoded = batches.predict(model, data.test.images)
+    decoded = decoded_images(model, data.test.images, alpha)
     logits = batches.predict(submodel.logits(frozen), decoded)
     reconstruction = float(losses.reconstruction(data.test.images, decoded))
     classification = float(losses.classification(data.test.labels, logits))
@@ -152,10 +180,10 @@ def losses_on_test_images(model, frozen: keras.Model, data: Dataset, alpha: floa
     return dict(zip(MEASURES, (total, reconstruction, classification), strict=True))
 
 
-def decoded_data(model: keras.Model, data: Dataset) -> Dataset:
+def decoded_data(model: keras.Model, data: Dataset, alpha: float) -> Dataset:
     """The dataset as the decoder shows it."""
     splits = (
-        Split(batches.predict(model, split.images), split.labels)
+        Split(decoded_images(model, split.images, alpha), split.labels)
         for split in (data.train, data.test)
     )
     return Dataset(data.name, *splits, data.class_names)
@@ -163,33 +191,39 @@ def decoded_data(model: keras.Model, data: Dataset) -> Dataset:
 
 def compare(quality: Quality, progress: Progress) -> pd.DataFrame:
     """Measure what is missing in the results and return those of this dataset and these seeds."""
-    cells = [
-        Cell(quality.dataset, layer, alpha, seed, recipe)
-        for seed, layer, alpha, recipe in itertools.product(
-            quality.seeds, quality.layers, quality.alphas, quality.recipes
-        )
-    ]
     kept = pd.read_csv(quality.results) if quality.results.exists() else pd.DataFrame()
     rows = kept.to_dict("records")
-    missing = [cell for cell in cells if not is_measured(rows, cell, quality.accuracy)]
+    missing = [cell for cell in cells_of(quality) if not is_measured(rows, cell, quality.accuracy)]
     progress.begin(len(missing))
     with Workers(Comparer(quality), quality.workers, progress) as workers:
-        for cell, measures in workers.run(missing):
-            rows = [row for row in rows if not is_of(row, cell)]
-            rows.append(asdict(cell) | measures)
+        for cell, measured in workers.run(missing):
+            keys = [cell.key(alpha) for alpha in cell.alphas]
+            rows = [row for row in rows if not any(is_of(row, key) for key in keys)] + measured
             pd.DataFrame(rows).to_csv(quality.results, index=False, float_format="%.6f")
     table = pd.DataFrame(rows)
     return table[(table["dataset"] == quality.dataset) & table["seed"].isin(quality.seeds)]
 
 
-def is_of(row: dict, cell: Cell) -> bool:
-    """Whether a kept row is of this cell."""
-    return all(row[name] == value for name, value in asdict(cell).items())
+def cells_of(quality: Quality) -> list[Cell]:
+    """A decoder for each alpha, or one for all of them."""
+    return [
+        Cell(quality.dataset, layer, alphas, seed, recipe)
+        for seed, layer, recipe in itertools.product(quality.seeds, quality.layers, quality.recipes)
+        for alphas in (
+            [quality.alphas] if recipe == "conditional" else [(alpha,) for alpha in quality.alphas]
+        )
+    ]
+
+
+def is_of(row: dict, key: dict) -> bool:
+    """Whether a kept row is of this cell and alpha."""
+    return all(row[name] == value for name, value in key.items())
 
 
 def is_measured(rows: list[dict], cell: Cell, accuracy: bool) -> bool:
-    """Whether a kept row is of this cell and holds what is asked for."""
-    return any(is_of(row, cell) and not (accuracy and pd.isna(row.get(ACCURACY))) for row in rows)
+    """Whether the kept rows hold what is asked of this cell."""
+    held = [row for row in rows if not (accuracy and pd.isna(row.get(ACCURACY)))]
+    return all(any(is_of(row, cell.key(alpha)) for row in held) for alpha in cell.alphas)
 
 
 if __name__ == "__main__":

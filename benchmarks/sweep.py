@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -90,13 +91,14 @@ KINDS = (
 class StepTimer(keras.callbacks.Callback):
     """Times the steps behind the warm-up, without the building and the end of a fit."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         super().__init__()
+        self.clock = clock
         self.times: list[float] = []
 
     def on_train_batch_end(self, batch, logs=None):
         """Note when a step has ended."""
-        self.times.append(time.perf_counter())
+        self.times.append(self.clock())
 
     def microseconds(self, batch_size: int) -> float:
         """Time of one image."""

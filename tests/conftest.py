@@ -5,8 +5,11 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from scripts import HERE, TINY, run
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +52,50 @@ def classifier(tiny):
         model = keras.Model(images, probabilities, name="tiny_classifier")
     fit_classifier(model, tiny, recipe=Recipe(20, 32, 2e-2, 0, 0))
     return model
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "saved-models"
+    output, errors = run("create_models.py", *TINY, "--out", str(folder))
+    assert [line.split("]")[0] for line in output.splitlines()[:4]] == [
+        "[1/4",
+        "[2/4",
+        "[3/4",
+        "[4/4",
+    ]
+    assert "alpha 0.99: " in output
+    assert errors == ""
+    return folder
+
+
+@pytest.fixture(scope="session")
+def evaluated(trained: Path) -> Path:
+    out = trained.parent / "eval"
+    output, errors = run("eval.py", "--models", str(trained), "--out", str(out))
+    assert "evaluation_accuracy" in output
+    assert str(out / "img" / "digits-dense-reconstructions.png") in output
+    assert errors == ""
+    return out
+
+
+@pytest.fixture(scope="session")
+def report_file(trained: Path, evaluated: Path) -> Path:
+    """The report of `trained`, with everything in it."""
+    from cladec import cli
+
+    folder = trained.parent
+    ranking = folder / "ranking.csv"
+    ranking.write_text(RANKING)
+    given = ["--models", str(trained), "--evaluation", str(evaluated), "--ranking", str(ranking)]
+    chosen = ["--images", "60", "--methods", "saliency", "occlusion", "cladec", *HERE]
+    cli.main(["report", *given, *chosen, "--out", str(folder / "report.html")])
+    return folder / "report.html"
+
+
+RANKING = """measure,method,mean,low,high,rank,higher_is_better
+deletion,saliency,0.2,0.1,0.3,1,False
+deletion,random,0.4,0.3,0.5,2,False
+mean_rank,saliency,1,1,1,1,False
+mean_rank,random,2,2,2,2,False
+"""

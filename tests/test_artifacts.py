@@ -1,8 +1,10 @@
 """Models on disk: whole with their record or refused, and nothing in them is executed."""
 
+import hashlib
 import json
 import os
 import warnings
+from contextlib import suppress
 
 import keras
 import numpy as np
@@ -86,6 +88,14 @@ def replace_by_folder(path):
     path.mkdir()
 
 
+def edit(path):
+    path.write_text(path.read_text().replace("1.5", "1.6"))
+
+
+def replace_by_another(path):
+    artifacts.write_json(path, artifacts.read_json(path) | {"sha256": "0" * 64})
+
+
 def write(text):
     return lambda path: path.write_text(text)
 
@@ -101,7 +111,11 @@ DAMAGES = {
     "record empty": (".json", write(""), "cannot be read"),
     "record of bytes": (".json", lambda path: path.write_bytes(b"\xff\xfe"), "cannot be read"),
     "record a list": (".json", write("[1, 2]"), "no JSON object"),
-    "record without checksum": (".json", write("{}"), "truncated or was changed"),
+    "record without checksum": (".json", write("{}"), "damaged or was edited"),
+    "record with a flipped bit": (".json", flip, "cladec-alpha-0.99.json"),
+    "record edited": (".json", edit, "damaged or was edited"),
+    "record nested without end": (".json", write('{"a":' + "[" * 100_000), "cannot be read"),
+    "record of another model": (".json", replace_by_another, "truncated or was changed"),
     "a folder for a record": (".json", replace_by_folder, "cannot be read"),
 }
 
@@ -172,11 +186,36 @@ def test_a_model_that_cannot_be_saved_leaves_no_file(tmp_path, monkeypatch, mode
 
 
 def test_a_record_is_json_that_people_can_read(tmp_path):
-    artifacts.write_json(tmp_path / "record.json", {"layer": "dense", "name": "Zürich"})
+    content = {"layer": "dense", "name": "Zürich"}
+    artifacts.write_json(tmp_path / "record.json", content)
     text = (tmp_path / "record.json").read_text()
-    assert json.loads(text) == {"layer": "dense", "name": "Zürich"}
-    assert text.count("\n") == 4
-    assert artifacts.read_json(tmp_path / "record.json") == json.loads(text)
+    canonical = b'{"layer": "dense", "name": "Z\\u00fcrich"}'
+    assert json.loads(text) == content | {"checksum": hashlib.sha256(canonical).hexdigest()}
+    assert text.count("\n") == 5
+    assert artifacts.read_json(tmp_path / "record.json") == content
+
+
+def test_no_flipped_bit_of_a_record_goes_unnoticed(tmp_path):
+    path = tmp_path / "record.json"
+    content = {"run": {"alpha": 0.99, "layer": None}, "sha256": "ab" * 32}
+    artifacts.write_json(path, content)
+    whole = path.read_bytes()
+    for place in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with suppress(InputError):  # white space for white space is harmless
+            assert artifacts.read_json(path) == content
+
+
+def test_what_was_left_by_the_killed_is_removed(tmp_path):
+    keep = tmp_path / "dataset" / ".notes.1234.json"
+    artifacts.write_json(keep, {})
+    left = tmp_path / "dataset" / "vgg" / "dense" / ".refae.4242.unfinished.keras"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    artifacts.remove_unfinished(tmp_path)
+    assert files_below(tmp_path) == {"dataset/.notes.1234.json"}
 
 
 @pytest.mark.parametrize("below", ["models.keras", "folder/models.keras"])

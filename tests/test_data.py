@@ -434,6 +434,61 @@ def test_unprepared_set_is_prepared_then_read(make_set: MakeSet, tmp_path: Path)
     np.testing.assert_array_equal(dataset.test.labels, np.round(255 - values * 255) % 2)
 
 
+def truncate(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flip(content: bytes) -> bytes:
+    place = 2 * len(content) // 3
+    return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
+
+
+@pytest.fixture(scope="module")
+def tiny_set(make_set: MakeSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where the set `tiny_whole` is prepared."""
+    folder = tmp_path_factory.mktemp("whole")
+    load(make_set("tiny_whole"), data_dir=folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_copy(tiny_set: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may damage."""
+    return Path(shutil.copytree(tiny_set, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize(
+    "damage", [truncate, flip, lambda content: b""], ids=["cut", "flip", "empty"]
+)
+@pytest.mark.parametrize("pattern", ["*train.tfrecord*", "*test.tfrecord*", "dataset_info.json"])
+def test_a_damaged_file_of_a_set_is_never_used(
+    tiny_copy: Path, pattern: str, damage: Callable[[bytes], bytes]
+) -> None:
+    (file,) = (tiny_copy / "tiny_whole" / "1.0.0").glob(pattern)
+    file.write_bytes(damage(file.read_bytes()))
+    assert str(tiny_copy) in message_of(load, "tiny_whole", data_dir=tiny_copy)
+
+
+@pytest.mark.parametrize("name", ["features.json", "label.labels.txt"])
+def test_a_damaged_file_that_is_not_read_does_no_harm(
+    tiny_set: Path, tiny_copy: Path, name: str
+) -> None:
+    (tiny_copy / "tiny_whole" / "1.0.0" / name).write_text("")
+    damaged, whole = (load("tiny_whole", data_dir=folder) for folder in (tiny_copy, tiny_set))
+    assert damaged.class_names == whole.class_names
+    np.testing.assert_array_equal(damaged.train.images, whole.train.images)
+    np.testing.assert_array_equal(damaged.test.labels, whole.test.labels)
+
+
+def test_records_cut_between_two_images_are_noticed(tiny_copy: Path) -> None:
+    """Every record that is left is whole, so that no checksum of theirs is wrong."""
+    (file,) = (tiny_copy / "tiny_whole" / "1.0.0").glob("*train.tfrecord*")
+    content = file.read_bytes()
+    length = 16 + int.from_bytes(content[:8], "little")  # of the first record
+    file.write_bytes(content[length:])
+    assert str(file.parent) in message_of(load, "tiny_whole", data_dir=tiny_copy)
+
+
 def test_sixteen_bits_are_scaled_by_their_own_range(make_set: MakeSet, tmp_path: Path) -> None:
     dataset = load(make_set("tiny_words", dtype=np.uint16), data_dir=tmp_path)
     assert dataset.train.images.max() == 1

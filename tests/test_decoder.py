@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from cladec.decoder import MAXIMUM_WIDTH, WIDTH, build_decoder
+from cladec.decoder import DARKEST, MAXIMUM_WIDTH, WIDTH, build_decoder
 from cladec.errors import InputError
 from cladec.training import seeded
 
@@ -92,6 +92,16 @@ def test_a_shape_that_cannot_be_is_told_in_one_line(code_shape, image_shape, wor
         build_decoder(code_shape, image_shape)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code_shape", [(16,), (4, 4, 4), (8, 8, 4)])
+@pytest.mark.parametrize(
+    ("mean_pixel", "expected"), [(0.13, 0.13), (0.5, 0.5), (0.0, DARKEST), (1.0, 1.0 - DARKEST)]
+)
+def test_codes_of_zeros_are_the_mean_pixel_at_first(code_shape, mean_pixel, expected):
+    decoder = build_decoder(code_shape, (8, 9, 3), mean_pixel=mean_pixel)
+    decoded = decoder.predict_on_batch(np.zeros((2, *code_shape), np.float32))
+    np.testing.assert_allclose(decoded, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("code_shape", [(16,), (4, 4, 4), (8, 8, 4)])

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from cladec import explanation_plots, metrics
+from cladec import metrics
+from cladec.plots import explanations as explanation_plots
 
 NAMES = ("cat", "dog", "owl")
 LABELS = np.array([0, 0, 1, 1, 1])

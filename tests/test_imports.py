@@ -25,37 +25,71 @@ TREES = {module: ast.parse(path.read_text("utf-8")) for module, path in FILES.it
 
 ANYTHING = set(TREES)
 MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": {"classifier", "data", "decoder", "errors", "explainers", "models"},
+    "__init__": {
+        *("classifier", "conditional", "data", "decoder", "errors", "explainers", "models"),
+        "variational",
+    },
     "errors": set(),
     "progress": set(),
     "losses": set(),
     "batches": set(),
-    "plots": set(),
     "precision": set(),
     "startup": set(),
     "workers": {"errors", "progress", "startup"},
+    "remote": {"errors"},
+    "cluster": {"errors", "progress", "remote", "startup", "workers"},
     "recipes": {"errors", "precision"},
     "data": {"errors", "image_folder", "tfds"},
     "image_folder": {"errors"},
     "tfds": {"errors"},
     "decoder": {"errors"},
-    "submodel": {"errors"},
-    "artifacts": {"errors", "models"},
+    "selection": {"errors"},
+    "submodel": {"errors", "selection"},
+    "archives": {"errors"},
+    "artifacts": {"archives", "conditional", "errors", "models", "remote", "variational"},
+    "locks": {"artifacts", "errors", "remote"},
     "training": {"batches", "errors", "precision", "progress", "recipes"},
     "classifier": {"batches", "data", "errors", "recipes", "training"},
     "models": {
-        *("batches", "data", "decoder", "errors", "losses", "recipes", "submodel", "training"),
+        *("batches", "data", "decoder", "errors", "losses", "recipes", "selection", "submodel"),
+        "training",
+    },
+    "latent": {"batches", "submodel", "variational"},
+    "runs": {"data", "errors", "recipes"},
+    "trainer": {
+        *("artifacts", "classifier", "conditional", "data", "errors", "models", "progress", "runs"),
+        *("training", "units", "variational"),
+    },
+    "conditional": {
+        *("batches", "data", "decoder", "errors", "losses", "models", "recipes", "selection"),
+        *("submodel", "training"),
+    },
+    "variational": {
+        *("batches", "data", "decoder", "errors", "losses", "models", "recipes", "selection"),
+        *("submodel", "training"),
     },
     "sweep": {
-        *("artifacts", "classifier", "data", "errors", "models", "precision", "progress"),
-        *("recipes", "submodel", "training", "workers"),
+        *("artifacts", "classifier", "cluster", "data", "errors", "listing", "precision"),
+        *("progress", "recipes", "remote", "runs", "submodel", "trainer", "workers"),
+    },
+    "measuring": {
+        *("artifacts", "batches", "classifier", "data", "errors", "losses", "progress", "runs"),
+        *("submodel", "trainer", "training"),
     },
     "evaluate": {
-        *("artifacts", "batches", "classifier", "data", "errors", "losses", "models", "progress"),
-        *("recipes", "submodel", "sweep", "training", "workers"),
+        *("artifacts", "cluster", "data", "errors", "measuring", "progress", "recipes", "remote"),
+        *("runs", "workers"),
     },
-    "figures": {"artifacts", "batches", "data", "evaluate", "plots", "recipes", "sweep"},
+    "listing": {"submodel"},
+    "units": {"errors", "explainers.base", "recipes", "selection", "submodel"},
     "bootstrap": set(),
+    "lost": {"bootstrap", "errors"},
+    "gallery": {"artifacts", "batches", "data", "measuring", "runs", "trainer"},
+    "losing": {"evaluate", "gallery", "lost", "plots", "runs"},
+    "research_figures": {"gallery", "latent", "plots", "recipes", "runs", "submodel"},
+    "figures": {
+        *("artifacts", "gallery", "losing", "plots", "recipes", "research_figures", "runs"),
+    },
     "metrics": {"errors"},
     "explainers": {"errors"},
     "explainers.base": {"errors", "progress", "submodel"},
@@ -72,22 +106,44 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "faithfulness": {"errors", "explainers.base"},
     "robustness": {"errors", "explainers.base", "faithfulness", "submodel", "training"},
-    "explanation_plots": {"metrics", "plots"},
+    "plots": {"plots.explanations", "plots.images", "plots.latent", "plots.research"},
+    "plots.images": set(),
+    "plots.explanations": {"metrics", "plots.images"},
+    "plots.latent": {"latent"},
+    "plots.research": {"plots.images"},
     "subject": {
-        *("artifacts", "data", "errors", "evaluate", "explainers", "explainers.base", "models"),
-        *("progress", "recipes", "submodel", "sweep"),
+        *("artifacts", "batches", "data", "errors", "evaluate", "explainers", "explainers.base"),
+        *("models", "progress", "recipes", "runs", "submodel"),
     },
     "explaining": {
-        *("artifacts", "data", "errors", "explainers.base", "explanation_plots", "figures"),
+        *("artifacts", "data", "errors", "explainers.base", "plots", "figures"),
         *("image_folder", "progress", "subject"),
     },
     "comparing": {
         *("artifacts", "bootstrap", "data", "errors", "evaluate", "explainers.decoded"),
-        *("explanation_plots", "faithfulness", "figures", "progress", "robustness", "subject"),
+        *("plots", "faithfulness", "figures", "progress", "robustness", "subject"),
     },
     "scoring": {
-        *("artifacts", "data", "errors", "evaluate", "explaining", "explanation_plots", "figures"),
+        *("artifacts", "data", "errors", "evaluate", "explaining", "plots", "figures"),
         *("metrics", "progress", "subject"),
+    },
+    "sprites": set(),
+    "choosing": set(),
+    "charts": {"metrics", "recipes"},
+    "exhibits": {"charts", "data", "recipes", "runs"},
+    "curator": {
+        *("artifacts", "batches", "charts", "choosing", "data", "errors", "exhibits", "explainers"),
+        *("plots", "lost", "metrics", "progress", "recipes", "runs", "sprites"),
+        *("subject", "trainer"),
+    },
+    "measure_tables": {"charts", "evaluate", "exhibits"},
+    "page": {
+        *("artifacts", "charts", "evaluate", "exhibits", "measure_tables", "recipes", "report"),
+        *("runs", "sprites"),
+    },
+    "report": {
+        *("artifacts", "curator", "errors", "evaluate", "exhibits", "measure_tables", "page"),
+        *("progress", "subject", "workers"),
     },
     "cli": ANYTHING,
 }
@@ -158,6 +214,17 @@ def test_no_module_does_what_only_a_program_may_do(module):
         call.endswith((".load_weights", "enable_unsafe_deserialization")) for call in calls
     )
     assert "allow_pickle" not in FILES[module].read_text("utf-8")
+
+
+@every_module
+def test_no_module_starts_a_program_or_goes_online(module):
+    names = {name for name in imported(TREES[module]) if not name.startswith("urllib.parse.")}
+    modules = {name.split(".")[0] for name in names}
+    assert not modules & {"subprocess", "ctypes", "pty"}
+    if module not in {"tfds", "cluster"}:  # fetch datasets, ask the address given with --ray
+        assert not modules & {"socket", "ssl", "http", "urllib", "requests", "ftplib", "smtplib"}
+    starting = ("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "os.fork")
+    assert not [call for call in called(TREES[module]) if call.startswith(starting)]
 
 
 @every_module

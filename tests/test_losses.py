@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import integrate, stats
 
 from cladec import losses
 
@@ -88,3 +89,50 @@ def test_mix_is_equation_1(alpha, expected):
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 def test_mix_at_its_ends_is_one_of_the_two(alpha):
     assert losses.mix(alpha, 0.1, 0.7) == (0.1, 0.7)[int(alpha)]
+
+
+def naive_divergence(mean, log_variance):
+    """KL(N(mean, variance) || N(0, 1)) as the integral that it is, in one dimension."""
+    own, prior = stats.norm(mean, math.exp(log_variance / 2)), stats.norm()
+    reach = 12 * own.std()
+    return integrate.quad(
+        lambda z: own.pdf(z) * (own.logpdf(z) - prior.logpdf(z)), mean - reach, mean + reach
+    )[0]
+
+
+def test_divergence_against_the_integral():
+    z_mean = np.array([[0.0, 1.5], [-3.0, 0.2]], np.float32)
+    z_log_var = np.array([[1.0, -4.0], [2.0, 0.0]], np.float32)
+    expected = sum(map(naive_divergence, z_mean.ravel(), z_log_var.ravel())) / 2
+    found = np.asarray(losses.kl_divergence(z_mean, z_log_var))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_divergence_against_samples():
+    z_mean, z_log_var = GENERATOR.normal(size=(2, 3, 2)).astype(np.float32)
+    own = stats.norm(z_mean, np.exp(z_log_var / 2))
+    points = own.rvs((200_000, 3, 2), random_state=GENERATOR)
+    ratio = own.logpdf(points) - stats.norm.logpdf(points)
+    expected = ratio.sum(axis=2).mean()
+    assert float(losses.kl_divergence(z_mean, z_log_var)) == pytest.approx(expected, rel=0.01)
+
+
+def test_divergence_by_hand():
+    nothing = np.zeros((4, 3), np.float32)
+    assert float(losses.kl_divergence(nothing, nothing)) == 0.0
+    assert float(losses.kl_divergence(nothing + 2, nothing)) == pytest.approx(6.0)
+    wide = np.full((1, 1), math.log(4), np.float32)
+    assert float(losses.kl_divergence(wide * 0, wide)) == pytest.approx((3 - math.log(4)) / 2)
+
+
+def test_divergence_near_the_prior_is_no_rounding_error():
+    z_log_var = np.full((1, 1), 1e-3, np.float32)
+    found = float(losses.kl_divergence(z_log_var * 0, z_log_var))
+    assert found == pytest.approx((math.expm1(1e-3) - 1e-3) / 2, rel=1e-3)
+
+
+def test_divergence_of_half_precision_is_computed_in_single():
+    z_log_var = np.full((1, 1), 20.0, np.float16)
+    found = losses.kl_divergence(z_log_var * 0, z_log_var)
+    assert float(found) == pytest.approx((math.exp(20) - 21) / 2, rel=1e-5)

@@ -17,7 +17,9 @@ def test_wheel(tmp_path: Path) -> None:
         entry_points = next(name for name in names if name.endswith("entry_points.txt"))
         assert "cladec = cladec.cli:main" in archive.read(entry_points).decode()
     modules = {f"cladec/{path.name}" for path in (ROOT / "src/cladec").glob("*.py")}
-    assert modules | {"cladec/py.typed"} <= set(names)
+    templates = {f"cladec/templates/report.{suffix}" for suffix in ("html", "css", "js")}
+    others = {"cladec/py.typed", "cladec/published_results.csv"}
+    assert modules | templates | others <= set(names)
     assert {name.split("/")[0] for name in names} == {
         "cladec",
         wheel.name.split("-py3")[0] + ".dist-info",

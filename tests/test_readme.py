@@ -45,7 +45,7 @@ def test_scripts_take_these_arguments(command: str, tmp_path: Path, monkeypatch)
         assert (ROOT / arguments[-1]).exists()
         return
     seen = []
-    monkeypatch.setattr(cli, "guarded", lambda action: seen.append(action))
+    monkeypatch.setattr(cli, "guarded", lambda action, command: seen.append(action))
     SCRIPTS[arguments[0]](None, arguments[1:])
     assert len(seen) == 1
 
@@ -53,7 +53,7 @@ def test_scripts_take_these_arguments(command: str, tmp_path: Path, monkeypatch)
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(".venv/bin/cladec ")])
 def test_the_command_takes_these_arguments(command: str, monkeypatch) -> None:
     seen = []
-    monkeypatch.setattr(cli, "guarded", lambda action, resumes: seen.append(action))
+    monkeypatch.setattr(cli, "guarded", lambda action, command: seen.append(action))
     cli.main(shlex.split(command)[1:])
     assert len(seen) == 1
 

@@ -2,12 +2,24 @@
 
 import re
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from cladec.errors import InputError
-from cladec.recipes import ALPHAS, RECIPES, Recipe, alpha_text, check_alpha
+from cladec.recipes import (
+    ALPHAS,
+    CLASSIFIER,
+    CLASSIFIERS,
+    RECIPES,
+    Recipe,
+    alpha_text,
+    check_alpha,
+    check_fraction,
+    recipe_of,
+)
+from cladec.runs import DecoderKind, ModelKind
 
 RECIPE = Recipe(epochs=4, batch_size=128, learning_rate=1e-3, least_images=20_000)
 
@@ -97,7 +109,7 @@ def test_with_changes(epochs, batch_size, expected):
 
 
 def test_there_is_a_recipe_for_each_kind_of_model():
-    assert set(RECIPES) == {"classifier", "refae", "cladec"}
+    assert set(RECIPES) == {*get_args(ModelKind), *get_args(DecoderKind)} - {"plain"}
     for recipe in RECIPES.values():
         assert recipe.epochs >= 1
         assert recipe.batch_size >= 1
@@ -118,3 +130,21 @@ def test_there_is_a_recipe_for_each_kind_of_model():
 )
 def test_small_sets_are_cut_into_smaller_batches(rows, least_steps, expected):
     assert replace(RECIPE, least_steps=least_steps).batch_size_for(rows) == expected
+
+
+def test_an_architecture_may_have_a_recipe_of_its_own():
+    assert recipe_of("classifier", "vgg") == recipe_of("classifier", "diff_ae") == CLASSIFIER
+    assert recipe_of("classifier", "vgg11") == CLASSIFIERS["vgg11"] != CLASSIFIER
+    assert recipe_of("cladec", "vgg11") == RECIPES["cladec"]
+
+
+@pytest.mark.parametrize("fraction", [1, 0.1, 1e-9, "0.5", np.float32(0.25)])
+def test_shares_of_a_layer_are_fractions_above_zero(fraction):
+    assert check_fraction(fraction) == float(fraction)
+    assert type(check_fraction(fraction)) is float
+
+
+@pytest.mark.parametrize("fraction", [0, -0.5, 1.0001, 50, float("nan"), "half", None])
+def test_no_other_shares_are_taken(fraction):
+    with pytest.raises(InputError, match=r"fraction is .*: expected"):
+        check_fraction(fraction)

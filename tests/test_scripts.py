@@ -13,69 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scripts import HERE, ROOT, SMALL, TINY, files_of, run, start
 
 from cladec import artifacts, cli, load, submodel
 from cladec.evaluate import METRICS
 
-ROOT = Path(__file__).parent.parent
-SMALL = ["--layers", "dense", "--epochs", "2", "--batch-size", "48", "--alphas", "0", "0.99"]
-TINY = ["--datasets", "digits", *SMALL]
-HERE = ["--workers", "1"]
 MODELS = ["classifier", "dense/refae", "dense/cladec-alpha-0", "dense/cladec-alpha-0.99"]
-
-
-def start(script: str, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / script), *arguments],
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # A shell that starts these tests in the background has them ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def run(script: str, *arguments: str, code: int = 0) -> tuple[str, str]:
-    process = start(script, *arguments)
-    output, errors = process.communicate(timeout=600)
-    assert process.returncode == code, errors
-    return output, errors
-
-
-def files_of(folder: Path) -> dict[str, float]:
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.stat().st_mtime for path in paths}
 
 
 def call(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """Run create_models.py in this process and return what it printed."""
     cli.create_models(None, [*arguments, *HERE])
     return capsys.readouterr().out
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained") / "saved-models"
-    output, errors = run("create_models.py", *TINY, "--out", str(folder))
-    assert [line.split("]")[0] for line in output.splitlines()[:4]] == [
-        "[1/4",
-        "[2/4",
-        "[3/4",
-        "[4/4",
-    ]
-    assert "alpha 0.99: " in output
-    assert errors == ""
-    return folder
-
-
-@pytest.fixture(scope="module")
-def evaluated(trained: Path) -> Path:
-    out = trained.parent / "eval"
-    output, errors = run("eval.py", "--models", str(trained), "--out", str(out))
-    assert "evaluation_accuracy" in output
-    assert str(out / "img" / "digits-dense-reconstructions.png") in output
-    assert errors == ""
-    return out
 
 
 @pytest.fixture
@@ -86,7 +35,7 @@ def models(trained: Path, tmp_path: Path) -> Path:
 
 def test_every_model_has_its_file_and_record(trained: Path) -> None:
     names = [f"digits/vgg/{name}{suffix}" for name in MODELS for suffix in (".json", ".keras")]
-    assert sorted(files_of(trained)) == sorted(names)
+    assert sorted(n for n in files_of(trained) if "evaluation" not in n) == sorted(names)
     record = json.loads((trained / "digits/vgg/dense/cladec-alpha-0.99.json").read_text())
     assert record["run"]["alpha"] == 0.99
     assert record["run"]["recipe"]["epochs"] == 2
@@ -146,8 +95,7 @@ def test_a_decoder_of_another_classifier_is_not_measured(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = models / "digits/vgg/dense/cladec-alpha-0.json"
-    content = json.loads(record.read_text()) | {"classifier_sha256": "0" * 64}
-    record.write_text(json.dumps(content))
+    artifacts.write_json(record, artifacts.read_json(record) | {"classifier_sha256": "0" * 64})
     arguments = ["--models", str(models), "--out", str(models.parent / "eval")]
     message = failure(cli.evaluate_models, arguments, capsys)
     assert str(record.with_suffix(".keras")) in message
@@ -217,8 +165,35 @@ def test_the_values_are_those_of_the_models(trained: Path, evaluated: Path) -> N
     assert 0.2 < wide["evaluation_accuracy"] <= 1
 
 
+def test_what_the_layer_lost_is_the_difference_of_the_tables(evaluated: Path) -> None:
+    lost = pd.read_csv(evaluated / "evaluation_lost.csv")
+    assert list(lost) == [
+        *("dataset", "architecture", "layer", "class", "images", "lost", "low", "high"),
+    ]
+    assert lost["class"].tolist() == ["all", *"0123456789"]
+    wide = pd.read_csv(evaluated / "evaluation_result.csv").set_index("eval")
+    errors = wide.loc["reconstruction_loss"]
+    assert lost["lost"][0] == pytest.approx(errors["0"] - errors["refAE"], rel=1e-4)
+    assert lost["images"][0] == lost["images"][1:].sum() == len(load("digits").test.labels)
+    (row,) = pd.read_csv(evaluated / "evaluation_lost_correlation.csv").to_dict("records")
+    assert -1 <= row["low"] <= row["correlation"] <= row["high"] <= 1
+
+
+def test_without_refae_nothing_is_said_of_what_was_lost(
+    models: Path, evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (models / "digits/vgg/dense").glob("refae.*"):
+        path.unlink()
+    cli.evaluate_models(None, ["--models", str(models), "--out", str(tmp_path / "eval"), *HERE])
+    captured = capsys.readouterr()
+    assert "lost" not in captured.out
+    assert captured.err == ""
+    assert not [name for name in files_of(tmp_path / "eval") if "lost" in name]
+
+
 def test_the_pictures_are_there(evaluated: Path) -> None:
-    for name in ("digits-dense-reconstructions.png", "digits-measures.png"):
+    names = ("digits-dense-reconstructions.png", "digits-measures.png", "digits-dense-lost.png")
+    for name in names:
         with Image.open(evaluated / "img" / name) as picture:
             assert min(picture.size) > 300
             assert len(picture.convert("L").getcolors(256) or []) > 20
@@ -281,12 +256,13 @@ def test_bad_settings(
 
 
 def test_an_output_that_cannot_be_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    for script, option in ((cli.create_models, TINY), (cli.evaluate_models, [])):
-        message = failure(script, [*option, "--out", str(blocked / "out")], capsys)
+    models = ["--models", str(trained)]
+    for script, options in ((cli.create_models, TINY), (cli.evaluate_models, models)):
+        message = failure(script, [*options, "--out", str(blocked / "out")], capsys)
         assert str(blocked / "out") in message
         assert "--out" in message
 
@@ -336,10 +312,10 @@ def test_a_diverging_run_is_named_and_not_saved(
     for layer in model.layers:
         layer.set_weights([np.full_like(weight, np.nan) for weight in layer.get_weights()])
     artifacts.save(model, classifier, record)
-    cladec = models / "digits/vgg/dense/cladec-alpha-0.99.keras"
+    cladec = models / "digits/vgg/dense/cladec-alpha-0.keras"
     before = cladec.read_bytes()
     message = failure(cli.create_models, [*TINY, "--out", str(models)], capsys)
-    assert "digits dense cladec alpha 0.99: " in message
+    assert "digits dense cladec alpha 0: " in message
     assert "NaN" in message
     assert cladec.read_bytes() == before
 
@@ -373,4 +349,5 @@ def test_real_data(
     wide = pd.read_csv(tmp_path / "eval/evaluation_result.csv").set_index("eval")
     assert wide.loc["evaluation_accuracy", "classifier"] > 0.975
     assert wide.loc["fidelity", "0.5"] > 0.9
+    assert not (tmp_path / "eval/evaluation_lost.csv").exists(), "there is no ClaDec at alpha 0"
     assert wide.loc["reconstruction_loss", "refAE"] < wide.loc["reconstruction_loss", "0.5"] < 40

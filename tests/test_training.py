@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cladec import training
-from cladec.batches import PREDICTION_BATCH, pipeline, predict
+from cladec.batches import PREDICTION_BATCH, Batches, predict
 from cladec.errors import InputError
 from cladec.recipes import Recipe
 from cladec.training import ReportProgress, StopAtNaN, WarmUpCosine, fit, seeded
@@ -50,29 +50,29 @@ def test_schedule_can_be_saved():
 
 
 def order(batches) -> list[int]:
-    return [int(row) for batch in batches.as_numpy_iterator() for row in batch]
+    return [int(row) for batch in batches for row in batch]
 
 
 @pytest.mark.parametrize(
     ("rows", "batch", "sizes"), [(10, 4, [4, 4, 2]), (3, 8, [3]), (8, 4, [4, 4])]
 )
 def test_without_shuffling_every_row_comes_once_in_order(rows, batch, sizes):
-    batches = pipeline(np.arange(rows), batch)
-    assert [len(part) for part in batches.as_numpy_iterator()] == sizes
-    assert int(batches.cardinality()) == len(sizes)
+    batches = Batches(np.arange(rows), batch)
+    assert [len(part) for part in batches] == sizes
+    assert len(batches) == len(sizes)
     assert order(batches) == order(batches) == list(range(rows))
 
 
 @pytest.mark.parametrize(("rows", "batch", "sizes"), [(10, 4, [4, 4]), (3, 8, [3]), (8, 4, [4, 4])])
 def test_batches_of_a_training_are_full(rows, batch, sizes):
-    batches = pipeline(np.arange(rows), batch, shuffle_seed=0)
-    assert [len(part) for part in batches.as_numpy_iterator()] == sizes
+    batches = Batches(np.arange(rows), batch, shuffle_seed=0)
+    assert [len(part) for part in batches] == sizes
     assert len(set(order(batches))) == sum(sizes)
 
 
 def test_order_differs_by_seed_and_epoch_and_is_reproducible():
     def epochs(seed):
-        batches = pipeline(np.arange(60), 6, shuffle_seed=seed)
+        batches = Batches(np.arange(60), 6, shuffle_seed=seed)
         return order(batches), order(batches)
 
     first, second = epochs(1)
@@ -86,7 +86,7 @@ def test_order_differs_by_seed_and_epoch_and_is_reproducible():
 def test_rows_of_a_nest_stay_together():
     rows = np.arange(20)
     nest = {"codes": rows[:, None] * 10}, {"labels": rows, "images": rows[:, None, None] + 0.5}
-    for inputs, targets in pipeline(nest, 6, shuffle_seed=0).as_numpy_iterator():
+    for inputs, targets in Batches(nest, 6, shuffle_seed=0):
         np.testing.assert_array_equal(inputs["codes"][:, 0], targets["labels"] * 10)
         np.testing.assert_array_equal(targets["images"][:, 0, 0], targets["labels"] + 0.5)
 

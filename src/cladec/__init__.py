@@ -10,39 +10,58 @@ from cladec.errors import InputError
 
 if TYPE_CHECKING:
     from cladec.classifier import build_classifier, fit_classifier
+    from cladec.conditional import ConditionalClaDec, fit_conditional
     from cladec.data import Dataset, Split, load
     from cladec.decoder import build_decoder
     from cladec.explainers import EXPLAINERS, explain
     from cladec.models import ClaDec, RefAE, fit_cladec, fit_refae
+    from cladec.variational import (
+        VariationalClaDec,
+        VariationalRefAE,
+        fit_variational_cladec,
+        fit_variational_refae,
+    )
 
 __all__ = [
     "EXPLAINERS",
     "ClaDec",
+    "ConditionalClaDec",
     "Dataset",
     "InputError",
     "RefAE",
     "Split",
+    "VariationalClaDec",
+    "VariationalRefAE",
     "build_classifier",
     "build_decoder",
     "explain",
     "fit_cladec",
     "fit_classifier",
+    "fit_conditional",
     "fit_refae",
+    "fit_variational_cladec",
+    "fit_variational_refae",
     "load",
 ]
 
 _MODULES = {
     "ClaDec": "models",
+    "ConditionalClaDec": "conditional",
     "Dataset": "data",
     "EXPLAINERS": "explainers",
     "RefAE": "models",
     "Split": "data",
+    "VariationalClaDec": "variational",
+    "VariationalRefAE": "variational",
     "build_classifier": "classifier",
     "build_decoder": "decoder",
     "explain": "explainers",
     "fit_cladec": "models",
     "fit_classifier": "classifier",
+    "fit_conditional": "conditional",
     "fit_refae": "models",
+    "fit_variational_cladec": "variational",
+    "fit_variational_refae": "variational",
     "load": "data",
 }
 

@@ -1,7 +1,7 @@
 """Trained models on disk: each a `.keras` file with a `.json` beside it that says what it is.
 
 Both are written to a temporary name and renamed, the record first: a model file is complete, and
-belongs to its record, exactly when its checksum is the record's.
+belongs to its record, exactly when its checksum is the record's. A record has a checksum of itself.
 """
 
 import hashlib
@@ -15,12 +15,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cladec import archives, remote
 from cladec.errors import InputError
 
 if TYPE_CHECKING:
     import keras
 
 LIBRARIES = ("cladec", "keras", "tensorflow", "numpy")
+
+SEAL = "checksum"
+"""The key of a JSON file that holds the SHA-256 of all the others."""
+
+DEPTH = 4
+"""Folders below which files are written: saved-models/dataset/architecture/layer."""
 
 
 def record_path(path: Path) -> Path:
@@ -29,9 +36,16 @@ def record_path(path: Path) -> Path:
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
@@ -52,8 +66,13 @@ def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` as JSON, whole or not at all."""
-    write(path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n"))
+    """Write `content` and a checksum of it as JSON, whole or not at all."""
+    text = json.dumps(content | {SEAL: _seal(content)}, indent=2) + "\n"
+    write(path, lambda temporary: temporary.write_text(text))
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write(path: Path, writer: Callable[[Path], Any]) -> None:
@@ -62,7 +81,10 @@ def write(path: Path, writer: Callable[[Path], Any]) -> None:
     Raises:
         InputError: the folder cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    if remote.is_remote(path):
+        remote.write(path, writer)
+        return
+    temporary = _unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         writer(temporary)
@@ -74,17 +96,35 @@ def write(path: Path, writer: Callable[[Path], Any]) -> None:
             temporary.unlink()
 
 
+def _unfinished(path: Path) -> Path:
+    """What a file is called while this process writes it."""
+    return path.with_name(f".{path.stem}.{os.getpid()}.unfinished{path.suffix}")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed have left; only for who has the folder to itself."""
+    for depth in range(DEPTH):
+        for path in folder.glob("*/" * depth + ".*.unfinished*"):
+            with suppress(OSError):
+                path.unlink()
+
+
 def check_writable(folder: Path) -> None:
     """Find out before any work is done that `folder` cannot be written.
 
     Raises:
         InputError: it cannot be made, or no file can be written into it.
     """
-    probe = folder / f".writable.{os.getpid()}"
+    probe = _unfinished(folder / "probe")
+    if remote.is_remote(folder):
+        write(probe, Path.touch)
+        with suppress(OSError):
+            probe.unlink()
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"folder {folder} cannot be written ({error.strerror}): choose another one with --out"
@@ -92,19 +132,21 @@ def check_writable(folder: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file that holds an object.
+    """The content of a file that `write_json` wrote.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: it is missing, damaged, or not as it was written.
     """
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged: it holds no JSON object")
+    if content.pop(SEAL, None) != _seal(content):
+        raise InputError(f"{path} is damaged or was edited: its checksum is not that of the rest")
     return content
 
 
@@ -133,14 +175,18 @@ def load(path: Path) -> "keras.Model":
 
 
 def load_keras(path: Path) -> "keras.Model":
-    """Load any `.keras` file; nothing in it is executed (Keras's safe mode).
+    """Load any `.keras` file; nothing in it is executed (`archives.check`, Keras's safe mode).
 
     Raises:
-        InputError: the file is missing or damaged, or holds code of its own.
+        InputError: the file is missing or damaged, holds code of its own, leads to another file, or
+            would inflate to far more than it could hold.
     """
+    if remote.is_remote(path):
+        with remote.fetched(path) as copy:
+            return load_keras(copy)
     import keras
 
-    from cladec import models  # noqa: F401  (registers ClaDec and RefAE)
+    from cladec import conditional, models, variational  # noqa: F401  (registers their classes)
 
     if not path.is_file():
         raise InputError(f"{path} is missing: save a model with model.save('name.keras')")
@@ -150,23 +196,19 @@ def load_keras(path: Path) -> "keras.Model":
             "model.save('name.keras')"
         )
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+        archives.check(path)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file makes Keras raise nearly anything
         raise InputError(f"{path} cannot be loaded: {_refusal(error)}") from error
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{path} holds a {type(model).__name__}, no model")
+    return model
 
 
 def _refusal(error: Exception) -> str:
-    """Why Keras does not load a model, and what to do."""
+    """Why a model is not loaded."""
     text = str(error).strip()
-    if "`Lambda` layer" in text:
-        return (
-            "it holds a Lambda layer, whose code could do anything and is never run; put a layer "
-            "of Keras or a function of keras.ops in its place and save it again"
-        )
-    custom = re.search(r"Could not locate (class|function) '(\w+)'", text)
-    if custom:
-        return (
-            f"it holds the custom {custom[1]} {custom[2]!r}, whose code is not in the file and is "
-            "never looked for; load it in Python, where that is defined, and call cladec there"
-        )
+    missing = re.search(r"Could not locate (class|function) '(\w+)'", text)
+    if missing:
+        return archives.custom(missing[1], missing[2])
     return text.splitlines()[0] if text else type(error).__name__

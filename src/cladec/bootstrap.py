@@ -17,9 +17,12 @@ def resampled_means(values: np.ndarray, *, draws: int = 2000, seed: int = 0) -> 
     Returns:
         (..., draws).
     """
-    count = values.shape[-1]
-    times_drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), draws)
-    return values @ (times_drawn.T / count)
+    count, random = values.shape[-1], np.random.default_rng(seed)
+    means = np.empty((*values.shape[:-1], draws))
+    for draw in range(draws):  # one sample at a time: a test set has 10,000 images and more
+        drawn = random.integers(count, size=count)
+        means[..., draw] = values @ (np.bincount(drawn, minlength=count) / count)
+    return means
 
 
 def interval(means: np.ndarray, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

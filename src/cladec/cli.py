@@ -3,18 +3,24 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from cladec import artifacts
 from cladec.comparing import Comparison
 from cladec.errors import InputError
 from cladec.evaluate import Evaluation
 from cladec.explaining import Explanation
+from cladec.listing import Listing
+from cladec.locks import locked
 from cladec.progress import Progress
+from cladec.remote import Unreachable
+from cladec.report import ReportFile
 from cladec.scoring import Metrics
-from cladec.startup import start_tensorflow
+from cladec.startup import start_keras
 from cladec.sweep import Sweep
 
 INTERRUPTED = 130
@@ -26,57 +32,103 @@ Command = (
     | Annotated[Explanation, tyro.conf.subcommand("explain")]
     | Annotated[Comparison, tyro.conf.subcommand("compare")]
     | Annotated[Metrics, tyro.conf.subcommand("metrics")]
+    | Annotated[ReportFile, tyro.conf.subcommand("report")]
+    | Annotated[Listing, tyro.conf.subcommand("layers")]
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `cladec` command."""
-    command: Any = tyro.cli(
-        Command,
-        prog="cladec",
-        description="What a layer of an image classifier keeps, shown as pictures.",
-        args=arguments,
-        config=(tyro.conf.OmitSubcommandPrefixes,),
-    )
+    command = parse(arguments)
     actions: dict[type, Callable[[Any], None]] = {
         Sweep: train,
         Evaluation: evaluate,
         Explanation: explain,
         Comparison: compare,
         Metrics: measure,
+        ReportFile: report,
+        Listing: list_layers,
     }
-    resumes = isinstance(command, Sweep | Evaluation)
-    guarded(lambda: actions[type(command)](command), resumes=resumes)
+    guarded(actions[type(command)], command)
+
+
+def parse(arguments: Sequence[str] | None = None) -> Any:
+    """The settings of the `cladec` command that the arguments name."""
+    return settings(
+        Command,
+        prog="cladec",
+        description="What a layer of an image classifier keeps, shown as pictures.",
+        args=arguments,
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
 
 
 def create_models(description: str | None, arguments: Sequence[str] | None = None) -> None:
     """The script `create_models.py`, described by its docstring."""
-    sweep = tyro.cli(Sweep, description=description, args=arguments)
-    guarded(lambda: train(sweep))
+    sweep = settings(Sweep, description=description, args=arguments)
+    guarded(train, sweep)
 
 
 def evaluate_models(description: str | None, arguments: Sequence[str] | None = None) -> None:
     """The script `eval.py`, described by its docstring."""
-    evaluation = tyro.cli(Evaluation, description=description, args=arguments)
-    guarded(lambda: evaluate(evaluation))
+    evaluation = settings(Evaluation, description=description, args=arguments)
+    guarded(evaluate, evaluation)
 
 
-def guarded(action: Callable[[], None], *, resumes: bool = True) -> None:
+def settings(kind: Any, **options: Any) -> Any:
+    """The settings on the command line; `options` are those of `tyro.cli`."""
+    try:
+        return tyro.cli(kind, **options)
+    except Unreachable as error:
+        tell(InputError(str(error)))
+        sys.exit(BAD_INPUT)
+
+
+def guarded(action: Callable[[Any], None], command: Any) -> None:
     """Run a command; what the user can put right is told in one line, with exit code 2.
 
     Args:
-        action: the command.
-        resumes: the same command, stopped and started again, goes on from where it was.
+        action: what does it.
+        command: its settings. A sweep or an evaluation that was stopped goes on from where it was.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        action()
-    except InputError as error:
-        tell(error)
-        sys.exit(BAD_INPUT)
+        action(command)
     except KeyboardInterrupt:
+        resumes = isinstance(command, Sweep | Evaluation)
         hint = "; the same command goes on from here" if resumes else ""
         print(f"stopped{hint}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        told = error if isinstance(error, InputError) else refusal(error, command)
+        if told is None:
+            raise
+        tell(told)
+        sys.exit(BAD_INPUT)
+
+
+def refusal(error: Exception, command: Any) -> InputError | None:
+    """What to say where the machine refused memory or a file; None for any other error."""
+    # TensorFlow's own error has no other base class that tells it from the rest.
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return InputError(f"out of memory: run the same command again {less_memory(command)}")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return InputError(f"{where}{error.strerror or error}")
+    return None
+
+
+def less_memory(command: Any) -> str:
+    """Which settings of a command to lower where the memory is not enough."""
+    lower = []
+    if getattr(command, "workers", 1) > 1:
+        lower.append("--workers 1")
+    if hasattr(command, "batch_size"):
+        lower.append("a smaller --batch-size")
+    if hasattr(command, "images"):
+        lower.append("fewer --images")
+    return f"with {' or '.join(lower)}" if lower else "on a machine with more of it"
 
 
 def tell(error: InputError) -> None:
@@ -103,25 +155,28 @@ def train(sweep: Sweep) -> None:
     import cladec.sweep
 
     sweep.check()
-    start_tensorflow()
-    with Progress() as progress:
-        cladec.sweep.train(sweep, progress)
-        progress.say(
-            f"the models are in {sweep.out}; measure them: python eval.py --models {sweep.out}"
-        )
+    with locked(sweep.out):
+        start_keras()
+        with Progress() as progress:
+            cladec.sweep.train(sweep, progress)
+            progress.say(
+                f"the models are in {sweep.out}; measure them: python eval.py --models {sweep.out}"
+            )
 
 
 def evaluate(evaluation: Evaluation) -> None:
     """Measure saved models; write tables and figures and print the wide table."""
     import cladec.evaluate
 
-    start_tensorflow()
-    with Progress() as progress:
-        table = cladec.evaluate.evaluate(evaluation, progress)
-        from cladec import figures
+    evaluation.check()
+    with locked(evaluation.models, evaluation.out):
+        start_keras()
+        with Progress() as progress:
+            table = cladec.evaluate.evaluate(evaluation, progress)
+            from cladec import figures
 
-        runs = cladec.evaluate.saved_runs(evaluation.models)
-        files = figures.save_figures(runs, table, evaluation.models, evaluation.out / "img")
+            runs = cladec.evaluate.saved_runs(evaluation.models)
+            files = figures.save_figures(runs, table, evaluation.models, evaluation.out)
     wide = cladec.evaluate.wide_table(table)
     print(wide.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.4g}"))
     print_all([evaluation.out / cladec.evaluate.RESULT_TABLE, *files])
@@ -132,8 +187,8 @@ def explain(explanation: Explanation) -> None:
     import cladec.explaining
 
     explanation.check()
-    start_tensorflow()
-    with complaints() as complain:
+    with locked(explanation.out), complaints() as complain:
+        start_keras()
         with Progress() as progress:
             files = cladec.explaining.explain_files(explanation, progress, complain)
         print_all(files)
@@ -144,8 +199,8 @@ def compare(comparison: Comparison) -> None:
     import cladec.comparing
 
     comparison.check()
-    start_tensorflow()
-    with complaints() as complain:
+    with locked(comparison.out), complaints() as complain:
+        start_keras()
         with Progress() as progress:
             table, files = cladec.comparing.compare(comparison, progress, complain)
         wide = table.pivot(index="method", columns="measure", values="mean")[
@@ -160,12 +215,32 @@ def measure(metrics: Metrics) -> None:
     import cladec.scoring
 
     metrics.check()
-    start_tensorflow()
-    with complaints() as complain:
+    with locked(metrics.out), complaints() as complain:
+        start_keras()
         with Progress() as progress:
             report, files = cladec.scoring.measure(metrics, progress, complain)
         print(report.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
         print_all(files)
+
+
+def report(settings: ReportFile) -> None:
+    """Make the report of saved models and print where it is."""
+    import cladec.report
+
+    settings.check()
+    start_keras()
+    with Progress() as progress:
+        file = cladec.report.write_report(settings, progress)
+    print_all([file])
+
+
+def list_layers(listing: Listing) -> None:
+    """Print a table of the layers of a classifier."""
+    import cladec.listing
+
+    start_keras()
+    classifier = artifacts.load_keras(listing.model)
+    print(cladec.listing.table(cladec.listing.decodable_layers(classifier)))
 
 
 def print_all(files: Sequence[Path]) -> None:

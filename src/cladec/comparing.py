@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from cladec import artifacts, data, subject
-from cladec.errors import InputError
+from cladec.errors import InputError, check_at_least_one
 from cladec.progress import Progress, Report
 from cladec.subject import Complain, Subject
 
@@ -67,8 +67,7 @@ class Comparison:
                 written.
         """
         subject.check_methods(self.methods, maps_only=True)
-        if self.images < 1:
-            raise InputError(f"--images is {self.images}: expected at least 1")
+        check_at_least_one("images", self.images)
         if not self.measures:
             raise InputError("--measures is empty: name at least one")
         data.check_name(self.dataset)
@@ -91,7 +90,7 @@ def compare(
     Raises:
         InputError: the settings, the model or the data are wrong.
     """
-    from cladec import evaluate, explanation_plots, figures
+    from cladec import evaluate, figures, plots
 
     comparison.check()
     dataset = data.load(comparison.dataset)
@@ -111,20 +110,19 @@ def compare(
     values, maps = bench.run(methods, progress, complain)
     table = rank(values, comparison.seed)
     out, title = comparison.out, f"{dataset.name}, {len(images)} images"
-    evaluate.write_table(table, out / "ranking.csv")
-    figure = explanation_plots.ranking(table, floor=FLOOR, title=title)
+    figure = plots.ranking(table, floor=FLOOR, title=title)
     names = subject.class_names(compared.model, dataset)
-    grid = explanation_plots.explanation_grid(
+    grid = plots.explanation_grid(
         images[:SHOWN],
         {method: of_method[:SHOWN] for method, of_method in maps.items()},
         [names[target] for target in targets[:SHOWN]],
     )
-    files = [out / "ranking.csv", figures.save(figure, out / "ranking.png")]
+    files = [evaluate.write_table(table, out / "ranking.csv")]
+    files.append(figures.save(figure, out / "ranking.png"))
     files.append(figures.save(grid, out / "explanations.png"))
     fidelity = decoded_fidelity(comparison, compared, images, targets)
     if len(fidelity):
-        evaluate.write_table(fidelity, out / "fidelity.csv")
-        files.append(out / "fidelity.csv")
+        files.append(evaluate.write_table(fidelity, out / "fidelity.csv"))
     return table, files
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ class Dataset:
                     f"{self.num_classes - 1} for {self.num_classes} class names: "
                     "number the classes from 0, or name all of them"
                 )
+
+    @cached_property
+    def mean_pixel(self) -> float:
+        """The mean over the pixels and channels of all training images, in [0, 1]."""
+        return float(self.train.images.mean())
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
 """A decoder from the activations of a layer to images, its shapes derived, never tabulated."""
 
 import math
+from collections.abc import Callable
 
 import keras
 from keras import layers
@@ -15,8 +16,13 @@ WIDTH = 32
 
 MAXIMUM_WIDTH = 256
 
+DARKEST = 0.01
+"""A decoder starts from images no darker than this, and no brighter than 1 less this."""
 
-def build_decoder(code_shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> keras.Model:
+
+def build_decoder(
+    code_shape: tuple[int, ...], image_shape: tuple[int, int, int], *, mean_pixel: float = 0.5
+) -> keras.Model:
     """A functional model from codes to images in [0, 1].
 
     A flat code is laid out on a small grid by a Dense layer; a spatial code is one already: it is
@@ -26,6 +32,9 @@ def build_decoder(code_shape: tuple[int, ...], image_shape: tuple[int, int, int]
     Args:
         code_shape: (units,) or (height, width, channels) or (positions, features), without batch.
         image_shape: (H, W, C), H and W at least 2.
+        mean_pixel: what it answers to a code of zeros before it is trained, in [0, 1]. With the
+            mean of the training images it need not first learn how dark they are, which on dark
+            images can end with every pixel black and no gradient left.
 
     Returns:
         A model (N, *code_shape) -> (N, H, W, C), float32 in [0, 1] (sigmoid).
@@ -33,23 +42,39 @@ def build_decoder(code_shape: tuple[int, ...], image_shape: tuple[int, int, int]
     Raises:
         InputError: a size is missing or not positive.
     """
+    return keras.Model(*decoder_graph(code_shape, image_shape, mean_pixel), name="decoder")
+
+
+def decoder_graph(
+    code_shape: tuple[int, ...],
+    image_shape: tuple[int, int, int],
+    mean_pixel: float,
+    modulate: Callable = lambda hidden: hidden,
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The symbolic input and output of a decoder, see `build_decoder`.
+
+    `modulate` is applied to what each hidden layer gives, (N, rows, columns, channels).
+    """
     _check_shapes(code_shape, image_shape)
     height, width, channels = image_shape
     codes = keras.Input(code_shape, name="codes")
     spatial = len(code_shape) == 3 and code_shape[0] * code_shape[1] > 1
     doublings = _doublings_from(code_shape, image_shape) if spatial else _doublings_to(image_shape)
     grid = math.ceil(height / 2**doublings), math.ceil(width / 2**doublings)
-    hidden = _mixed(codes, grid) if spatial else _on_grid(codes, grid, doublings)
+    hidden = modulate(_mixed(codes, grid) if spatial else _on_grid(codes, grid, doublings))
     for remaining in range(doublings, 1, -1):
         hidden = layers.Conv2DTranspose(
             _width(remaining - 1), 4, 2, padding="same", activation="relu", name=f"up_{remaining}"
         )(hidden)
+        hidden = modulate(hidden)
     last = layers.Conv2DTranspose if doublings else layers.Conv2D
     size, stride = (4, 2) if doublings else (3, 1)
-    hidden = last(channels, size, stride, padding="same", name="image")(hidden)
+    bias = keras.initializers.Constant(_logit(mean_pixel))
+    hidden = last(channels, size, stride, padding="same", bias_initializer=bias, name="image")(
+        hidden
+    )
     hidden = _cropped(hidden, height, width)
-    decoded = layers.Activation("sigmoid", dtype="float32", name="pixels")(hidden)
-    return keras.Model(codes, decoded, name="decoder")
+    return codes, layers.Activation("sigmoid", dtype="float32", name="pixels")(hidden)
 
 
 def _check_shapes(code_shape, image_shape) -> None:
@@ -62,6 +87,12 @@ def _check_shapes(code_shape, image_shape) -> None:
         raise InputError(
             f"images of shape {tuple(image_shape)}: expected (height, width, channels)"
         )
+
+
+def _logit(mean_pixel: float) -> float:
+    """What the sigmoid makes `mean_pixel` of, kept from where its gradient vanishes."""
+    pixel = min(max(mean_pixel, DARKEST), 1.0 - DARKEST)
+    return math.log(pixel / (1.0 - pixel))
 
 
 def _doublings_to(image_shape) -> int:

@@ -1,5 +1,8 @@
 """The one exception of the package that a user is meant to read."""
 
+import types
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
 
 class InputError(ValueError):
     """Something the user can put right.
@@ -10,3 +13,35 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(line.strip() for line in message.splitlines()))
+
+
+def check_at_least_one(name: str, value: int | None) -> None:
+    """Find a setting that makes no sense below 1.
+
+    Raises:
+        InputError: it is below 1.
+    """
+    if value is not None and value < 1:
+        raise InputError(f"--{name.replace('_', '-')} is {value}: expected at least 1")
+
+
+def check_types(settings: Any) -> None:
+    """Find a field of a dataclass whose value is not of its declared type.
+
+    Raises:
+        InputError: there is one.
+    """
+    for name, hint in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        if not _fits(value, hint):
+            raise InputError(f"{name} is {value!r:.60}: expected {getattr(hint, '__name__', hint)}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if isinstance(hint, types.UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if hint is float:  # JSON knows one kind of number; one beyond the range of floats is none
+        return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**53)
+    return isinstance(value, hint)

@@ -1,26 +1,23 @@
-"""Saved models -> measures on the test images -> a tidy and a wide table.
+"""Saved models -> measures on the test images -> a tidy and a wide table."""
 
-What is measured of a model is kept beside it (`.evaluation.json`), so that a second evaluation only
-measures what is new.
-"""
-
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+import tyro
 
 from cladec import artifacts
-from cladec.data import Dataset, Split, dataset_name
-from cladec.errors import InputError
-from cladec.progress import Progress, Report
-from cladec.recipes import alpha_text
-from cladec.sweep import Material, Run, check_at_least_one
-from cladec.workers import Workers, default_workers
+from cladec.cluster import Cluster
+from cladec.data import dataset_name
+from cladec.errors import InputError, check_at_least_one
+from cladec.measuring import Measurer
+from cladec.progress import Progress
+from cladec.recipes import BETA, LATENT_DIM, alpha_text
+from cladec.remote import Location
+from cladec.runs import Run
+from cladec.workers import default_workers
 
 if TYPE_CHECKING:
-    import keras
     import pandas as pd
 
 METRICS = (
@@ -30,6 +27,16 @@ METRICS = (
     "evaluation_accuracy",
     "fidelity",
 )
+VARIANTS: dict[str, Any] = {
+    "architecture": "vgg",
+    "fraction": 1.0,
+    "units": "first",
+    "decoder": "plain",
+    "latent_dim": LATENT_DIM,
+    "beta": BETA,
+}
+"""What sets runs of a layer apart beside alpha, and its usual value."""
+
 RUNS_TABLE = "evaluation_runs.csv"
 RESULT_TABLE = "evaluation_result.csv"
 
@@ -38,31 +45,46 @@ RESULT_TABLE = "evaluation_result.csv"
 class Evaluation:
     """Measure saved models on their test images and write tables and pictures."""
 
-    models: Path = Path("saved-models")
-    """Folder of trained models, as create_models.py leaves it."""
-    out: Path = Path("eval")
-    """Folder for evaluation_result.csv, evaluation_runs.csv and img/."""
+    models: Location = Path("saved-models")
+    """Folder of trained models, as create_models.py leaves it, or a URL."""
+    out: Location = Path("eval")
+    """Folder for evaluation_result.csv, evaluation_runs.csv and img/, or a URL."""
     workers: int = field(default_factory=default_workers)
     """How many models are measured at once, each in its own process with its share of the cores."""
+    cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
+
+    def check(self) -> None:
+        """Find what is wrong with the settings, without TensorFlow.
+
+        Raises:
+            InputError: a number out of range, no models, a folder that cannot be written.
+        """
+        check_at_least_one("workers", self.workers)
+        if not self.models.is_dir():
+            raise InputError(f"no trained models in {self.models}: run create_models.py first")
+        artifacts.check_writable(self.out)
 
 
 def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
     """Measure every saved model and write both tables.
 
     Returns:
-        The tidy table: one row per run and metric, columns dataset, architecture, layer, model,
-        alpha, repeat, eval, value.
+        The tidy table: one row per run and metric, columns dataset, architecture, layer, fraction,
+        units, decoder, latent_dim, beta, model, alpha, repeat, eval, value.
 
     Raises:
         InputError: no models, a damaged one, or a folder that cannot be written.
     """
     import pandas as pd  # here, as it would double the time of --help
 
-    check_at_least_one("workers", evaluation.workers)
-    artifacts.check_writable(evaluation.out)
-    runs = saved_runs(evaluation.models)
+    evaluation.check()
+    runs = [each for run in saved_runs(evaluation.models) for each in run.measured()]
+    evaluation.cluster.check([run.dataset for run in runs])
+    for complaint in unusable_measures(runs, evaluation.models):
+        progress.say(complaint)
     progress.begin(len(runs))
-    with Workers(Measurer(evaluation.models), evaluation.workers, progress) as workers:
+    models, count = evaluation.models.absolute(), evaluation.workers
+    with evaluation.cluster.workers(Measurer(models), count, models, progress) as workers:
         measures = dict(workers.run(runs))
     runs_table = pd.DataFrame([row for run in runs for row in tidy_rows(run, measures[run])])
     result = wide_table(runs_table)
@@ -71,23 +93,24 @@ def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
     return runs_table
 
 
-def write_table(table: "pd.DataFrame", path: Path) -> None:
-    """Write a table as CSV with six decimals, whole or not at all."""
+def write_table(table: "pd.DataFrame", path: Path) -> Path:
+    """Write a table as CSV with six decimals, whole or not at all, and return `path`."""
     artifacts.write(path, lambda file: table.to_csv(file, index=False, float_format="%.6f"))
+    return path
 
 
 def saved_runs(models: Path) -> list[Run]:
     """The runs whose models lie below a folder, each classifier before what decodes it.
 
     Raises:
-        InputError: there are none, or one is damaged; the file is named.
+        InputError: there are none, or one is damaged or of another place; the file is named.
     """
     runs = []
     for record in sorted(models.rglob("*.json")):
         if not record.name.startswith(".") and not record.name.endswith(".evaluation.json"):
             path = record.with_suffix(".keras")
             try:
-                runs.append(Run.from_record(artifacts.verify(path)))
+                runs.append(_saved_run(path, models))
             except InputError as error:
                 raise InputError(
                     f"{error}: run create_models.py again to train it anew, or delete {record}"
@@ -95,6 +118,28 @@ def saved_runs(models: Path) -> list[Run]:
     if not runs:
         raise InputError(f"no trained models in {models}: run create_models.py first")
     return sorted(runs, key=_order)
+
+
+def _saved_run(path: Path, models: Path) -> Run:
+    run = Run.from_record(artifacts.verify(path))
+    if run.path(models) != path:
+        raise InputError(f"{path} holds {run.title}, which belongs into {run.path(models)}")
+    return run
+
+
+def unusable_measures(runs: list[Run], models: Path) -> list[str]:
+    """A line for each file of measures that is damaged or of another model; it is measured anew."""
+    lines = []
+    for run in runs:
+        path = run.evaluation_path(models)
+        try:
+            if path.exists() and artifacts.read_json(path).get("sha256") != artifacts.checksum(
+                run.path(models)
+            ):
+                raise InputError(f"{path} is of another model")
+        except InputError as error:
+            lines.append(f"{error}: {run.title} is measured anew")
+    return lines
 
 
 def _order(run: Run) -> tuple:
@@ -109,150 +154,6 @@ def _order(run: Run) -> tuple:
     )
 
 
-class Measurer:
-    """Measures runs, keeping what those of one classifier share from one to the next."""
-
-    def __init__(self, models: Path):
-        self.models = models
-        self._bench: Bench | None = None
-
-    def __call__(self, run: Run, report: Report) -> dict[str, float]:
-        path = replace(run, model="classifier", layer=None, alpha=None, repeat=0).path(self.models)
-        if self._bench is None or self._bench.material.classifier_path != path:
-            self._bench = None
-            self._bench = Bench(run, self.models)
-        measures = self._bench.measure(run, report)
-        report(1.0, measures)
-        return measures
-
-
-class Bench:
-    """What is needed to measure the models of one dataset: the images and the frozen classifier."""
-
-    def __init__(self, run: Run, models: Path):
-        from cladec import batches, submodel
-
-        self.models = models
-        self.material = Material(run, models)
-        record = artifacts.verify(self.material.classifier_path)
-        self.classifier_checksum: str = record["sha256"]
-        self.recipe = Run.from_record(record).recipe
-        self.logits_model = submodel.logits(self.material.classifier)
-        self.test_logits = batches.predict(self.logits_model, self.data.test.images)
-
-    @property
-    def data(self) -> Dataset:
-        return self.material.data
-
-    def measure(self, run: Run, report: Report) -> dict[str, float]:
-        """The measures of one run, from the file beside its model where they still hold."""
-        path = run.path(self.models)
-        record = artifacts.verify(path)
-        if run.model == "cladec" and record.get("classifier_sha256") != self.classifier_checksum:
-            raise InputError(
-                f"{path} decodes another classifier than the one there: run create_models.py again "
-                "to train it anew"
-            )
-        basis = {
-            "sha256": record["sha256"],
-            "classifier_sha256": self.classifier_checksum,
-            "recipe": asdict(self.recipe),
-        }
-        kept = path.with_suffix(".evaluation.json")
-        measures = _kept_measures(kept, basis)
-        if measures is None:
-            if run.model == "classifier":
-                measures = self._measure_classifier()
-            else:
-                measures = self._measure_decoder(run, artifacts.load(path), report)
-            artifacts.write_json(kept, basis | {"measures": measures})
-        return measures
-
-    def _measure_classifier(self) -> dict[str, float]:
-        loss = self._classification_loss(self.test_logits)
-        accuracy = np.mean(self.test_logits.argmax(1) == self.data.test.labels)
-        return {
-            "total_loss": loss,
-            "classification_loss": loss,
-            "evaluation_accuracy": float(accuracy),
-        }
-
-    def _measure_decoder(self, run: Run, model: "keras.Model", report: Report) -> dict[str, float]:
-        from cladec import batches, losses
-
-        images = self.data.test.images
-        decoded = batches.predict(model, images)
-        logits = batches.predict(self.logits_model, decoded)
-        reconstruction = _mean_over_batches(losses.reconstruction, images, decoded)
-        classification = self._classification_loss(logits)
-        alpha = 0.0 if run.alpha is None else run.alpha
-        return {
-            "total_loss": losses.mix(alpha, reconstruction, classification),
-            "reconstruction_loss": reconstruction,
-            "classification_loss": classification,
-            "evaluation_accuracy": self._evaluation_accuracy(run, model, decoded, report),
-            "fidelity": float(np.mean(logits.argmax(1) == self.test_logits.argmax(1))),
-        }
-
-    def _classification_loss(self, logits: np.ndarray) -> float:
-        from cladec import losses
-
-        return _mean_over_batches(losses.classification, self.data.test.labels, logits)
-
-    def _evaluation_accuracy(
-        self, run: Run, model: "keras.Model", decoded_test: np.ndarray, report: Report
-    ) -> float:
-        """Test accuracy of a fresh classifier that has only ever seen decoded images."""
-        from cladec import classifier
-        from cladec.training import ReportProgress
-
-        decoded = replace(
-            self.data,
-            train=Split(self._decoded_training_images(run, model), self.data.train.labels),
-            test=Split(decoded_test, self.data.test.labels),
-        )
-        fresh = classifier.build_classifier(
-            decoded.image_shape, decoded.num_classes, run.architecture, seed=run.run_seed
-        )
-        classifier.fit_classifier(
-            fresh,
-            decoded,
-            recipe=self.recipe,
-            seed=run.run_seed,
-            callbacks=[ReportProgress(report)],
-        )
-        return classifier.accuracy(fresh, decoded.test)
-
-    def _decoded_training_images(self, run: Run, model: "keras.Model") -> np.ndarray:
-        from cladec import batches
-
-        if run.model == "cladec":
-            # The codes are the same for every alpha.
-            return batches.predict(model.decoder, self.material.codes(cast(str, run.layer)))
-        return batches.predict(model, self.data.train.images)
-
-
-def _kept_measures(path: Path, basis: dict[str, Any]) -> dict[str, float] | None:
-    """What was measured on this very model and classifier before, if anything."""
-    try:
-        content = artifacts.read_json(path)
-    except InputError:
-        return None
-    measures = content.pop("measures", None)
-    return measures if content == basis else None
-
-
-def _mean_over_batches(loss: Callable, expected: np.ndarray, answers: np.ndarray) -> float:
-    """A mean over images, computed from the means of batches."""
-    from cladec.batches import PREDICTION_BATCH
-
-    total = 0.0
-    for start in range(0, len(expected), PREDICTION_BATCH):
-        rows = slice(start, start + PREDICTION_BATCH)
-        total += float(loss(expected[rows], answers[rows])) * len(expected[rows])
-    return total / len(expected)
-
-
 def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:
     """One row per metric that has a meaning for this kind of model."""
     return [
@@ -260,6 +161,11 @@ def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:
             "dataset": dataset_name(run.dataset),
             "architecture": run.architecture,
             "layer": run.layer,
+            "fraction": run.fraction,
+            "units": run.units,
+            "decoder": run.decoder,
+            "latent_dim": run.latent_dim,
+            "beta": run.beta,
             "model": run.model,
             "alpha": run.alpha,
             "repeat": run.repeat,
@@ -274,16 +180,34 @@ def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:
 def wide_table(runs: "pd.DataFrame") -> "pd.DataFrame":
     """The table people read: dataset x layer x eval; classifier, refAE and a column per alpha.
 
-    Values are means over repeats; a classifier's stand in the rows of each of its layers.
+    Values are means over repeats; a classifier's stand in the rows of each of its layers, a plain
+    RefAE's in those of the conditional decoder too. What else sets runs apart (`VARIANTS`) has a
+    column where it is not the same usual value in every row.
     """
-    decoders = runs[runs["model"] != "classifier"]
+    variants = [
+        name for name, usual in VARIANTS.items() if (runs[name].fillna(usual) != usual).any()
+    ]
+    runs = runs.fillna(VARIANTS)
+    decoders = _with_reference_of_conditional(runs[runs["model"] != "classifier"])
     alphas = decoders["alpha"].dropna().sort_values().map(alpha_text).unique()
     columns = decoders["alpha"].map(alpha_text, na_action="ignore").fillna("refAE")
     wide = decoders.assign(column=columns).pivot_table(
-        index=["dataset", "layer", "eval"], columns="column", values="value", sort=False
+        index=["dataset", *variants, "layer", "eval"], columns="column", values="value", sort=False
     )
-    wide = wide.reindex(columns=["refAE", *alphas])
-    classifier = runs[runs["model"] == "classifier"].set_index(["dataset", "eval"])["value"]
-    values = [classifier.get((dataset, metric)) for dataset, _, metric in wide.index]
-    wide.insert(0, "classifier", values)
-    return wide.rename_axis(columns=None).reset_index()
+    wide = wide.reindex(columns=["refAE", *alphas]).reset_index()
+    classifier = runs[runs["model"] == "classifier"]
+    shared = [name for name in ("dataset", "architecture", "eval") if name in wide]
+    values = classifier.set_index(shared)["value"].rename("classifier")
+    wide = wide.join(values, on=shared)
+    names = ["dataset", *variants, "layer", "eval", "classifier", "refAE", *alphas]
+    return wide.rename_axis(columns=None)[names]
+
+
+def _with_reference_of_conditional(decoders: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows, with those of a plain RefAE twice where a conditional decoder is beside it."""
+    import pandas as pd
+
+    place = ["dataset", "architecture", "layer", "fraction", "units"]
+    places = decoders.loc[decoders["decoder"] == "conditional", place].drop_duplicates()
+    plain = decoders[(decoders["model"] == "refae") & (decoders["decoder"] == "plain")]
+    return pd.concat([decoders, plain.merge(places, on=place).assign(decoder="conditional")])

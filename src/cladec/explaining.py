@@ -116,9 +116,9 @@ def _targets(
 def _save(
     path: Path, image: np.ndarray, explanations: dict[str, np.ndarray], title: str, target: int
 ) -> list[Path]:
-    from cladec import explanation_plots, figures
+    from cladec import figures, plots
 
-    figure = explanation_plots.side_by_side(image, explanations, title)
+    figure = plots.side_by_side(image, explanations, title)
     arrays = {"image": image, "target": np.array(target), **explanations}
     return [
         figures.save(figure, path.with_name(f"{path.name}.png")),
@@ -184,9 +184,7 @@ def read_image(path: Path, shape: tuple[int, int, int], *, resize: bool = False)
 
 
 def _check_opaque(path: Path) -> None:
-    from PIL import Image
-
-    with Image.open(path) as image:
+    with image_folder.opened(path) as image:
         if not image.has_transparency_data:
             return
         opacity = np.asarray(image.convert("RGBA"))[..., 3]

@@ -1,76 +1,73 @@
-"""Saved models -> the pictures of a first look, one grid and one set of curves per dataset."""
+"""Saved models -> every figure that their evaluation shows, as PNG files."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cladec import artifacts, batches, plots
+from cladec import artifacts, losing, plots, research_figures
+from cladec.gallery import Gallery, galleries
 from cladec.recipes import alpha_text
-from cladec.sweep import Material, Run
+from cladec.runs import Run
 
 COLUMNS = 5
 """Correctly classified images of a grid, and as many wrongly classified ones."""
 
 
-def save_figures(runs: list[Run], table: pd.DataFrame, models: Path, folder: Path) -> list[Path]:
-    """Draw and save every figure of a first look.
+def save_figures(runs: list[Run], table: pd.DataFrame, models: Path, out: Path) -> list[Path]:
+    """Draw and save every figure, and measure what the layers lost.
 
     Args:
         runs: the saved runs, from `saved_runs`.
         table: the tidy table of their measures.
         models: folder of the trained models.
-        folder: where the PNG files go.
+        out: where the tables of what was lost go; the figures go into img/ in it.
 
     Returns:
         The files written.
     """
-    files = []
-    for dataset in dict.fromkeys(run.dataset for run in runs):
-        of_dataset = [run for run in runs if run.dataset == dataset and run.repeat == 0]
-        material = Material(of_dataset[0], models)
-        images, titles, wrong = choose_images(material)
-        for layer in dict.fromkeys(run.layer for run in of_dataset if run.layer):
-            of_layer = [run for run in of_dataset if run.layer == layer]
-            rows = decoded_rows(of_layer, models, images)
-            figure = plots.image_grid(rows, titles, marked=wrong)
-            name = f"{material.data.name}-{layer.replace('/', '.')}-reconstructions.png"
-            files.append(save(figure, folder / name))
-        measures = table[table["dataset"] == material.data.name]
-        figure = plots.measures_over_alpha(measures, title=material.data.name)
-        files.append(save(figure, folder / f"{material.data.name}-measures.png"))
-    return files
+    files, lost = [], []
+    for gallery in galleries(runs, table, models):
+        for make in MAKERS:
+            for name, figure in make(gallery):
+                files.append(save(figure, out / "img" / f"{name}.png"))
+        for layer in losing.layers_lost(gallery):
+            files.append(save(layer.figure, out / "img" / f"{layer.name}.png"))
+            lost.append(layer)
+    return losing.save_tables(lost, out) + files
 
 
-def choose_images(material: Material) -> tuple[np.ndarray, list[str], list[bool]]:
-    """Test images that the classifier gets right, then some that it gets wrong.
-
-    Returns:
-        The images, their titles "true - predicted", and which are wrong.
-    """
-    test, names = material.data.test, material.data.class_names
-    predicted = batches.predict(material.classifier, test.images).argmax(axis=1)
-    right = _of_each_class(np.flatnonzero(predicted == test.labels), test.labels)
-    wrong = _of_each_class(np.flatnonzero(predicted != test.labels), test.labels)
-    chosen = [*right[:COLUMNS], *wrong[:COLUMNS]]
-    titles = [f"{names[test.labels[i]]} - {names[predicted[i]]}" for i in chosen]
-    return test.images[chosen], titles, [bool(predicted[i] != test.labels[i]) for i in chosen]
+def reconstructions(gallery: Gallery) -> Iterator[tuple[str, Figure]]:
+    """Images as every plain decoder of a whole layer shows them."""
+    for layer in gallery.layers:
+        if runs := gallery.plain(layer):
+            shown = gallery.choose(COLUMNS, COLUMNS)
+            rows = {"original": shown.images}
+            for run in runs:
+                name = "RefAE" if run.alpha is None else f"ClaDec {alpha_text(run.alpha)}"
+                rows[name] = gallery.decode(run, shown.images)
+            figure = plots.image_grid(rows, shown.titles, marked=shown.wrong)
+            yield gallery.file_name(layer, "reconstructions"), figure
 
 
-def _of_each_class(indices: np.ndarray, labels: np.ndarray) -> list[int]:
-    """The indices in their order, but first the first of every class."""
-    _, firsts = np.unique(labels[indices], return_index=True)
-    return [*indices[firsts], *np.delete(indices, firsts)]
+def measures(gallery: Gallery) -> Iterator[tuple[str, Figure]]:
+    """Every measure of the plain decoders over alpha."""
+    table = gallery.plain_measures
+    if table["layer"].notna().any():
+        figure = plots.measures_over_alpha(table, title=gallery.name)
+        yield f"{gallery.name}-measures", figure
 
 
-def decoded_rows(runs: list[Run], models: Path, images: np.ndarray) -> dict[str, np.ndarray]:
-    """The rows of a grid: the originals, then what each model of a layer makes of them."""
-    rows = {"original": images}
-    for run in runs:
-        name = "RefAE" if run.alpha is None else f"ClaDec {alpha_text(run.alpha)}"
-        rows[name] = batches.predict(artifacts.load(run.path(models)), images)
-    return rows
+MAKERS: tuple[Callable[[Gallery], Iterator[tuple[str, Figure]]], ...] = (
+    reconstructions,
+    measures,
+    research_figures.fractions,
+    research_figures.layers,
+    research_figures.conditional,
+    research_figures.latent_planes,
+)
+"""What draws the figures of one classifier, each with its name; nothing where it has no models."""
 
 
 def save(figure: Figure, path: Path) -> Path:

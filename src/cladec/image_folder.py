@@ -1,14 +1,24 @@
 """A folder of pictures, train/<class>/*.png and test/<class>/*.png, as arrays."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cladec.errors import InputError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 Arrays = tuple[np.ndarray, np.ndarray]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+"""What is read, whatever a file is called. Others may start another program: EPS Ghostscript."""
 
 
 def read(folder: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
@@ -100,20 +110,41 @@ def read_pixels(path: Path) -> np.ndarray:
 
     Raises InputError, naming the file, for what is no image or damaged.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
+
+    with opened(path) as stored:
+        image = ImageOps.exif_transpose(stored)
+        if image.mode.startswith("I"):
+            return _sixteen_bits(np.asarray(image))[:, :, None]
+        if image.mode == "F":
+            return np.asarray(image)[:, :, None]
+        if image.mode in ("1", "L", "LA"):
+            return np.asarray(image.convert("L"))[:, :, None]
+        if image.mode == "P":  # Pillow warns when a palette's transparency is dropped
+            image = image.convert("RGBA")
+        return np.asarray(image.convert("RGB"))
+
+
+def _sixteen_bits(pixels: np.ndarray) -> np.ndarray:
+    """Grey pixels as uint16, whatever integers Pillow keeps them in."""
+    if pixels.min() < 0 or pixels.max() > 65535:
+        raise ValueError(f"its values run from {pixels.min()} to {pixels.max()}, not in 16 bits")
+    return pixels.astype(np.uint16)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator["Image.Image"]:
+    """An image file that is open, of one of `FORMATS` and within Pillow's limit of pixels.
+
+    Raises InputError, naming the file, for whatever goes wrong while it is open.
+    """
+    from PIL import Image
 
     try:
-        with Image.open(path) as stored:
-            image = ImageOps.exif_transpose(stored)
-            if image.mode.startswith("I"):  # 16-bit grey
-                return np.asarray(image).astype(np.uint16)[:, :, None]
-            if image.mode == "F":
-                return np.asarray(image)[:, :, None]
-            if image.mode in ("1", "L", "LA"):
-                return np.asarray(image.convert("L"))[:, :, None]
-            if image.mode == "P":  # Pillow warns when a palette's transparency is dropped
-                image = image.convert("RGBA")
-            return np.asarray(image.convert("RGB"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                yield image
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise InputError(
             f"{path} cannot be read as an image ({error}): replace or remove it"

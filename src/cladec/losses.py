@@ -4,41 +4,75 @@ Schneider & Vlachos, "Explaining Neural Networks by Decoding Layer Activations",
 arXiv 2005.13630:
 
     loss = (1 - alpha) * reconstruction + alpha * classification
+
+and the divergence that a variational decoder adds to it.
 """
 
 from keras import ops
 
 
-def reconstruction(images, decoded):
-    """Mean over images of the squared error summed over pixels and channels.
+def reconstruction_of_each(images, decoded):
+    """The squared error of each image, summed over pixels and channels.
 
     Args:
         images: (N, H, W, C), the originals in [0, 1].
         decoded: (N, H, W, C), what the decoder made of them.
 
     Returns:
-        A scalar >= 0, in squared pixel values per image.
+        (N,) >= 0, in squared pixel values.
     """
     error = ops.square(ops.cast(images, "float32") - ops.cast(decoded, "float32"))
-    return ops.mean(ops.sum(error, axis=(1, 2, 3)))
+    return ops.sum(error, axis=(1, 2, 3))
 
 
-def classification(labels, logits):
-    """Mean cross-entropy of the classifier's answer, in nats.
+def reconstruction(images, decoded):
+    """The mean over images of `reconstruction_of_each`, a scalar."""
+    return ops.mean(reconstruction_of_each(images, decoded))
+
+
+def classification_of_each(labels, logits):
+    """The cross-entropy of the classifier's answer to each image, in nats.
 
     Args:
         labels: (N,) integer classes.
         logits: (N, K) scores before the softmax.
 
     Returns:
-        A scalar >= 0: the mean over images of -log softmax(logits)[label].
+        (N,) >= 0: -log softmax(logits)[label].
     """
-    entropy = ops.sparse_categorical_crossentropy(
+    return ops.sparse_categorical_crossentropy(
         labels, ops.cast(logits, "float32"), from_logits=True
     )
-    return ops.mean(entropy)
+
+
+def classification(labels, logits):
+    """The mean over images of `classification_of_each`, a scalar."""
+    return ops.mean(classification_of_each(labels, logits))
+
+
+def kl_divergence(z_mean, z_log_var):
+    """Mean over images of KL(N(z_mean, exp(z_log_var)) || N(0, 1)), summed over dimensions.
+
+        KL = 1/2 * sum_d (exp(z_log_var_d) + z_mean_d^2 - 1 - z_log_var_d)
+
+    (Kingma & Welling, "Auto-Encoding Variational Bayes", appendix B, arXiv 1312.6114.)
+
+    Args:
+        z_mean: (N, D), means of the latent normal distributions.
+        z_log_var: (N, D), logarithms of their variances.
+
+    Returns:
+        A scalar >= 0, in nats per image.
+    """
+    z_mean, z_log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
+    # expm1: close to the prior, exp(z) - 1 - z would be rounding error.
+    divergence = ops.expm1(z_log_var) - z_log_var + ops.square(z_mean)
+    return 0.5 * ops.mean(ops.sum(divergence, axis=1))
 
 
 def mix(alpha, reconstruction_loss, classification_loss):
-    """The loss of ClaDec: (1 - alpha) * reconstruction + alpha * classification."""
+    """The loss of ClaDec: (1 - alpha) * reconstruction + alpha * classification.
+
+    All three are scalars, or one number for each image, (N,).
+    """
     return (1.0 - alpha) * reconstruction_loss + alpha * classification_loss

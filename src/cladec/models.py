@@ -17,11 +17,40 @@ from cladec.data import Dataset
 from cladec.decoder import build_decoder
 from cladec.errors import InputError
 from cladec.recipes import Recipe
+from cladec.selection import Units
 from cladec.training import fit, seeded
 
 
+class LayerDecoder(keras.Model):
+    """A frozen classifier, cut at a layer, and a decoder of that layer.
+
+    Args:
+        network: `submodel.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
+        decoder: codes -> images, such as `build_decoder` makes.
+    """
+
+    def __init__(self, network: keras.Model, decoder: keras.Model, **kwargs):
+        super().__init__(**kwargs)
+        self.network = network
+        self.network.trainable = False
+        self.encoder = submodel.part(network, "codes")
+        self.classifier = submodel.part(network, "logits")
+        self.decoder = decoder
+        self.built = True
+
+    def get_config(self):
+        return super().get_config() | {
+            "network": keras.saving.serialize_keras_object(self.network),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**_deserialized(config, "network", "decoder"))
+
+
 @keras.saving.register_keras_serializable(package="cladec")
-class ClaDec(keras.Model):
+class ClaDec(LayerDecoder):
     """A decoder of a classifier's layer, trained for likeness and for the classifier's answer.
 
         loss = (1 - alpha) * reconstruction + alpha * classification
@@ -36,17 +65,11 @@ class ClaDec(keras.Model):
     """
 
     def __init__(self, network: keras.Model, decoder: keras.Model, *, alpha: float, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(network, decoder, **kwargs)
         self.alpha = recipes.check_alpha(alpha)
-        self.network = network
-        self.network.trainable = False
-        self.encoder = submodel.part(network, "codes")
-        self.classifier = submodel.part(network, "logits")
-        self.decoder = decoder
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         if self.alpha > 0.0:
             self.classification_tracker = keras.metrics.Mean(name="classification_loss")
-        self.built = True
 
     def call(self, inputs, training=None):
         if isinstance(inputs, dict):
@@ -68,15 +91,7 @@ class ClaDec(keras.Model):
         return losses.mix(self.alpha, reconstruction, classification)
 
     def get_config(self):
-        return super().get_config() | {
-            "network": keras.saving.serialize_keras_object(self.network),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
-            "alpha": self.alpha,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**_deserialized(config, "network", "decoder"))
+        return super().get_config() | {"alpha": self.alpha}
 
 
 @keras.saving.register_keras_serializable(package="cladec")
@@ -121,14 +136,23 @@ def _deserialized(config: dict, *models: str) -> dict:
     return config
 
 
-def compute_codes(classifier: keras.Model, layer: str, images: np.ndarray) -> np.ndarray:
+def compute_codes(
+    classifier: keras.Model, layer: str, images: np.ndarray, units: Units = None
+) -> np.ndarray:
     """The activations of `layer` on `images`, (N, ...) float16 (float32 where that overflows).
+
+    Those of `units`, indices of the last axis, where they are given.
 
     Half precision keeps the codes of a large set in memory at a rounding error of 0.05 %, far below
     what a decoder notices.
     """
     with seeded(0):
-        encoder = submodel.part(submodel.cut(classifier, layer), "codes")
+        encoder = submodel.part(submodel.cut(classifier, layer, units), "codes")
+    return encode(encoder, images)
+
+
+def encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
+    """What `encoder` makes of images, see `compute_codes`."""
     with np.errstate(over="ignore"):
         codes = batches.predict(encoder, images, dtype="float16")
     if np.isinf(codes).any():
@@ -145,6 +169,7 @@ def fit_cladec(
     recipe: Recipe = recipes.CLADEC,
     seed: int = 0,
     codes: np.ndarray | None = None,
+    units: Units = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> ClaDec:
     """Train a decoder of `layer` on the training images of `data`.
@@ -158,32 +183,49 @@ def fit_cladec(
         recipe: how long and how fast to train.
         seed: of the decoder's weights and the order of the images.
         codes: `compute_codes` of the training images, when several decoders share them.
+        units: decode these units or channels of the layer alone, as `choose_units` gives them.
         callbacks: Keras callbacks, for progress.
 
     Returns:
         The trained ClaDec; `history` holds its losses per epoch.
 
     Raises:
-        InputError: alpha out of range, an unknown layer, a model that cannot be cut, or data that
-            do not fit it.
+        InputError: alpha out of range, an unknown layer or unit, a model that cannot be cut, or
+            data that do not fit it.
     """
     recipes.check_alpha(alpha)
     with seeded(seed):
-        network = submodel.cut(classifier, layer)
+        network = submodel.cut(classifier, layer, units)
         code_shape = network.output["codes"].shape[1:]
-        decoder = build_decoder(code_shape, network.inputs[0].shape[1:])
+        decoder = build_decoder(code_shape, network.inputs[0].shape[1:], mean_pixel=data.mean_pixel)
         cladec = ClaDec(network, decoder, alpha=alpha, name="cladec")
     check_data(classifier, data)
-    if codes is None:
-        codes = compute_codes(classifier, layer, data.train.images)
-    if codes.shape != (len(data.train.images), *code_shape):
-        raise InputError(
-            f"codes of shape {codes.shape}: expected those of the {len(data.train.images)} "
-            f"training images, each {code_shape}, as compute_codes gives them"
-        )
-    targets = {"images": data.train.images, "labels": data.train.labels}
-    fit(cladec, {"codes": codes}, targets, recipe, seed=seed, callbacks=callbacks)
+    codes = training_codes(cladec, data, codes)
+    fit(cladec, {"codes": codes}, targets(data), recipe, seed=seed, callbacks=callbacks)
     return cladec
+
+
+def training_codes(model: LayerDecoder, data: Dataset, codes: np.ndarray | None) -> np.ndarray:
+    """The codes of the training images: those given, or computed where there are none.
+
+    Raises:
+        InputError: those given are of another shape.
+    """
+    images = data.train.images
+    if codes is None:
+        return encode(model.encoder, images)
+    code_shape = model.encoder.output_shape[1:]
+    if codes.shape != (len(images), *code_shape):
+        raise InputError(
+            f"codes of shape {codes.shape}: expected those of the {len(images)} training images, "
+            f"each {code_shape}, as compute_codes gives them"
+        )
+    return codes
+
+
+def targets(data: Dataset) -> dict[str, np.ndarray]:
+    """What `compute_loss` of a ClaDec compares the decoded training images with."""
+    return {"images": data.train.images, "labels": data.train.labels}
 
 
 def fit_refae(
@@ -193,6 +235,7 @@ def fit_refae(
     *,
     recipe: Recipe = recipes.REFAE,
     seed: int = 0,
+    units: Units = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> RefAE:
     """Train the encoder up to `layer` and its decoder from scratch, on reconstruction alone.
@@ -200,8 +243,10 @@ def fit_refae(
     Arguments as for `fit_cladec`; of the classifier only the architecture is used.
     """
     with seeded(seed):
-        encoder = submodel.fresh_encoder(classifier, layer)
-        decoder = build_decoder(encoder.output_shape[1:], encoder.input_shape[1:])
+        encoder = submodel.fresh_encoder(classifier, layer, units)
+        decoder = build_decoder(
+            encoder.output_shape[1:], encoder.input_shape[1:], mean_pixel=data.mean_pixel
+        )
         refae = RefAE(encoder, decoder, name="refae")
     check_data(classifier, data)
     images = data.train.images

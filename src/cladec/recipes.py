@@ -5,8 +5,9 @@ constant learning rate reaches in ten.
 """
 
 import math
+import operator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from cladec.errors import InputError
 from cladec.precision import Precision
@@ -14,6 +15,18 @@ from cladec.precision import Precision
 SMALLEST_BATCH = 16
 
 ALPHAS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 0.999, 0.9999, 1.0)
+
+UnitChoice = Literal["first", "random", "important"]
+"""How the part of a layer is chosen that is decoded: see `units.choose_units`."""
+
+UNIT_CHOICES: tuple[UnitChoice, ...] = get_args(UnitChoice)
+
+
+LATENT_DIM = 2
+"""Dimensions of a variational decoder's latent space: two can be drawn."""
+
+BETA = 1.0
+"""Weight of the KL divergence in a variational decoder's loss."""
 
 
 def check_alpha(alpha: float) -> float:
@@ -28,6 +41,51 @@ def check_alpha(alpha: float) -> float:
         raise InputError(f"alpha is {alpha!r}: expected a number in [0, 1]") from None
     if not 0.0 <= value <= 1.0:
         raise InputError(f"alpha is {alpha}: expected a fraction in [0, 1], such as 0.99 for 99 %")
+    return value
+
+
+def check_fraction(fraction: float) -> float:
+    """Return the fraction of a layer's units as a float; the one place where it is checked.
+
+    Raises:
+        InputError: it is not in (0, 1].
+    """
+    try:
+        value = float(fraction)
+    except (TypeError, ValueError):
+        raise InputError(f"fraction is {fraction!r}: expected a number in (0, 1]") from None
+    if not 0.0 < value <= 1.0:
+        raise InputError(f"fraction is {fraction}: expected above 0 and at most 1, 0.1 for 10 %")
+    return value
+
+
+def check_beta(beta: float) -> float:
+    """Return `beta`, the weight of the KL divergence, as a float.
+
+    Raises:
+        InputError: `beta` is negative or not finite.
+    """
+    try:
+        value = float(beta)
+    except (TypeError, ValueError):
+        raise InputError(f"beta is {beta!r}: expected a number of at least 0") from None
+    if not 0.0 <= value < math.inf:
+        raise InputError(f"beta is {beta}: expected a finite number of at least 0, such as 1")
+    return value
+
+
+def check_latent_dim(latent_dim: int) -> int:
+    """Return `latent_dim`, the dimensions of a variational decoder's latent space.
+
+    Raises:
+        InputError: `latent_dim` is no whole number of at least 1.
+    """
+    try:
+        value = operator.index(latent_dim)
+    except TypeError:
+        value = 0
+    if value < 1:
+        raise InputError(f"latent_dim is {latent_dim!r}: expected a whole number of at least 1")
     return value
 
 
@@ -82,6 +140,29 @@ CLASSIFIER = Recipe(epochs=3, batch_size=128, learning_rate=4e-3)
 CLADEC = Recipe(epochs=2, batch_size=64, learning_rate=1e-2)
 # An encoder that starts from nothing takes longer than a decoder of a trained one.
 REFAE = Recipe(epochs=6, batch_size=64, learning_rate=1e-2)
+# One decoder for every alpha, instead of one for each.
+CONDITIONAL = Recipe(epochs=5, batch_size=64, learning_rate=1e-2)
+# What two numbers say of an image is learned anew too: in 2 epochs the forms stay vague.
+VARIATIONAL = Recipe(epochs=6, batch_size=64, learning_rate=1e-2)
 
-RECIPES = {"classifier": CLASSIFIER, "refae": REFAE, "cladec": CLADEC}
-"""The recipe of each kind of model."""
+RECIPES = {
+    "classifier": CLASSIFIER,
+    "refae": REFAE,
+    "cladec": CLADEC,
+    "conditional": CONDITIONAL,
+    "variational": VARIATIONAL,
+}
+"""The recipe of each kind of model, or of decoder where it is not a plain one."""
+
+CLASSIFIERS = {
+    # Eight convolutions want a lower rate and, of a small set such as 5,000 images, more passes.
+    "vgg11": Recipe(epochs=8, batch_size=128, learning_rate=2e-3),
+}
+"""The recipe of the architectures that `CLASSIFIER` does not suit, by name."""
+
+
+def recipe_of(kind: str, architecture: str) -> Recipe:
+    """The recipe of a kind of model, for classifiers that of their architecture."""
+    if kind == "classifier":
+        return CLASSIFIERS.get(architecture, CLASSIFIER)
+    return RECIPES[kind]

@@ -8,7 +8,7 @@ import numpy as np
 
 from cladec import artifacts, data, subject
 from cladec.data import Dataset
-from cladec.errors import InputError
+from cladec.errors import InputError, check_at_least_one
 from cladec.explaining import save_arrays
 from cladec.progress import Progress
 from cladec.subject import Complain, Subject
@@ -52,8 +52,7 @@ class Metrics:
                 written.
         """
         subject.check_methods(self.methods)
-        if self.images < 1:
-            raise InputError(f"--images is {self.images}: expected at least 1")
+        check_at_least_one("images", self.images)
         data.check_name(self.dataset)
         artifacts.check_writable(self.out)
 
@@ -74,7 +73,7 @@ def measure(
     Raises:
         InputError: the settings, the model or the data are wrong.
     """
-    from cladec import metrics
+    from cladec import evaluate, metrics
 
     settings.check()
     dataset = data.load(settings.dataset)
@@ -93,7 +92,7 @@ def measure(
     probabilities = measured.probabilities(dataset.test.images)
     report = metrics.class_report(dataset.test.labels, probabilities, names)
     files = _save_measures(settings.out, dataset.test.labels, probabilities, names)
-    files.append(_save_table(report, settings.out / "report.csv"))
+    files.append(evaluate.write_table(report, settings.out / "report.csv"))
     if pair is not None:
         files += _explain_confusion(
             settings, measured, dataset, pair, probabilities, progress, complain
@@ -107,7 +106,7 @@ def _save_measures(
     """The confusion matrices, curves and calibration, as figures and tables."""
     import pandas as pd
 
-    from cladec import explanation_plots, figures, metrics
+    from cladec import evaluate, figures, metrics, plots
 
     files = []
     for name, normalised in (("confusion", False), ("confusion-normalised", True)):
@@ -116,11 +115,11 @@ def _save_measures(
         )
         table = pd.DataFrame(matrix, columns=pd.Index(names))
         table.insert(0, "true", names)
-        files.append(_save_table(table, folder / f"{name}.csv"))
+        files.append(evaluate.write_table(table, folder / f"{name}.csv"))
         title = "share of the true class" if normalised else "images"
-        figure = explanation_plots.confusion(matrix, names, title=title)
+        figure = plots.confusion(matrix, names, title=title)
         files.append(figures.save(figure, folder / f"{name}.png"))
-    curves = explanation_plots.curves(
+    curves = plots.curves(
         metrics.roc_curves(labels, probabilities),
         metrics.precision_recall_curves(labels, probabilities),
         names,
@@ -136,16 +135,9 @@ def _save_measures(
     return [
         *files,
         figures.save(curves, folder / "curves.png"),
-        figures.save(explanation_plots.reliability(calibration), folder / "calibration.png"),
-        _save_table(pd.DataFrame(bins), folder / "calibration.csv"),
+        figures.save(plots.reliability(calibration), folder / "calibration.png"),
+        evaluate.write_table(pd.DataFrame(bins), folder / "calibration.csv"),
     ]
-
-
-def _save_table(table: "pd.DataFrame", path: Path) -> Path:
-    from cladec import evaluate
-
-    evaluate.write_table(table, path)
-    return path
 
 
 def _explain_confusion(
@@ -158,7 +150,7 @@ def _explain_confusion(
     complain: Complain,
 ) -> list[Path]:
     """Why images of the one class are taken for the other: the predicted class, explained."""
-    from cladec import explanation_plots, figures
+    from cladec import figures, plots
 
     true, predicted = pair
     confused = (dataset.test.labels == true) & (probabilities.argmax(axis=1) == predicted)
@@ -179,7 +171,7 @@ def _explain_confusion(
     if not maps:
         return []
     titles = [f"{probabilities[row, predicted]:.0%}" for row in rows]
-    figure = explanation_plots.explanation_grid(images, maps, titles)
+    figure = plots.explanation_grid(images, maps, titles)
     figure.suptitle(f"{names[true]} taken for {names[predicted]} (its probability at the left)")
     path = settings.out / f"confusion-{true}-{predicted}.png"
     arrays = {"images": images, "rows": rows, **maps}

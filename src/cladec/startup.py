@@ -1,4 +1,4 @@
-"""How a program of this package starts TensorFlow."""
+"""How a program of this package starts Keras and what computes for it."""
 
 import os
 import sys
@@ -6,29 +6,24 @@ import tempfile
 from contextlib import suppress
 
 
-def start_tensorflow(threads: int | None = None) -> None:
-    """Import TensorFlow without the greeting that it writes past Python's own streams.
+def start_keras(threads: int | None = None) -> None:
+    """Import Keras and its backend without the greeting written past Python's own streams.
 
     Args:
-        threads: that it may use; without it one for each core.
+        threads: that TensorFlow may use; without it one for each core.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Else the first process with JAX takes most of a GPU's memory.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as greeting:
         os.dup2(greeting.fileno(), 2)
         try:
-            import tensorflow
+            import keras
 
-            # It warns of tracing anew when many small models are used one after the other.
-            tensorflow.get_logger().setLevel("ERROR")
-            if threads:
-                tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
-                tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
-            for device in tensorflow.config.list_physical_devices("GPU"):
-                # Else the first process takes all of its memory; too late where it is in use.
-                with suppress(RuntimeError):
-                    tensorflow.config.experimental.set_memory_growth(device, True)
+            if keras.backend.backend() == "tensorflow":
+                _start_tensorflow(threads)
         except BaseException:
             greeting.seek(0)
             os.write(terminal, greeting.read())
@@ -36,3 +31,17 @@ def start_tensorflow(threads: int | None = None) -> None:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def _start_tensorflow(threads: int | None) -> None:
+    import tensorflow
+
+    # It warns of tracing anew when many small models are used one after the other.
+    tensorflow.get_logger().setLevel("ERROR")
+    if threads:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+    for device in tensorflow.config.list_physical_devices("GPU"):
+        # Else the first process takes all of its memory; too late where it is in use.
+        with suppress(RuntimeError):
+            tensorflow.config.experimental.set_memory_growth(device, True)

@@ -16,7 +16,7 @@ from cladec.errors import InputError
 from cladec.explainers import explain, find_explainer
 from cladec.progress import Progress, Report
 from cladec.recipes import alpha_text
-from cladec.sweep import Run
+from cladec.runs import Run
 
 if TYPE_CHECKING:
     import keras
@@ -26,8 +26,6 @@ METHODS = ("saliency", "integrated_gradients", "grad_cam", "occlusion", "lime")
 
 BACKGROUNDS = 50
 """Training images that SHAP and Anchors compare with."""
-
-PREDICTION_BATCH = 500
 
 Complain = Callable[[InputError], None]
 """Called with what goes wrong for one image or method while the others are still done."""
@@ -59,8 +57,16 @@ class Subject:
         images: np.ndarray,
         targets: np.ndarray,
         report: Report | None = None,
+        **chosen: Any,
     ) -> np.ndarray:
         """What `method` makes of the images, given the options that it takes.
+
+        Args:
+            method: a name in `EXPLAINERS`.
+            images: (N, H, W, C) float32 in [0, 1].
+            targets: the class to explain of each, (N,).
+            report: told of the share done, by methods that tell it.
+            **chosen: further options of the method.
 
         Raises:
             InputError: the method cannot be used on this model; the message begins with its name.
@@ -77,6 +83,7 @@ class Subject:
         options: dict[str, Any] = {
             name: value for name, value in offered.items() if value is not None and name in takes
         }
+        options |= chosen
         try:
             return explain(
                 self.model, images, method=method, targets=targets, seed=self.seed, **options
@@ -105,6 +112,7 @@ class Subject:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Of every class, (N, K) float32."""
+        from cladec.batches import PREDICTION_BATCH
         from cladec.explainers.base import logits_model
 
         return logits_model(self.model).probabilities(images, PREDICTION_BATCH)
@@ -182,6 +190,8 @@ def decoders(classifier: Path, models: Path) -> list[Run]:
         for run in evaluate.saved_runs(models)
         if run.model == "cladec"
         and run.repeat == 0
+        and run.fraction == 1.0
+        and run.decoder == "plain"
         and artifacts.verify(run.path(models)).get("classifier_sha256") == checksum
     ]
 

@@ -11,13 +11,18 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import keras
 
 from cladec.errors import InputError
+from cladec.selection import Select, Units
 
 INPUT = "cladec.images"
 """Name of the input of what is cut; the dot keeps it apart from the names of the layers."""
+
+UNITS = "cladec.units"
+"""Name of the layer that keeps part of the codes."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,15 @@ class Flat:
         outputs: what the classifier answers, (None, K).
         logits: the scores before the softmax, (None, K); `outputs` itself where there is none.
         tensors: output of every layer, by path; a layer inside a nested model is "outer/inner".
+        origins: the classifier's own layer at each path, and the tensor or tensors of this graph
+            that its copy is called on.
     """
 
     inputs: keras.KerasTensor
     outputs: keras.KerasTensor
     logits: keras.KerasTensor
     tensors: Mapping[str, keras.KerasTensor]
+    origins: Mapping[str, tuple[keras.Layer, Any]]
 
     def find(self, layer: str) -> keras.KerasTensor:
         """The output of `layer`, given by path or by a name that only one layer has.
@@ -71,21 +79,27 @@ def flatten(classifier: keras.Model, *, fresh: bool = False) -> Flat:
     replay = _Replay(fresh)
     outputs = replay.model(classifier, inputs)
     logits = replay.before_softmax(outputs)
-    return Flat(inputs, outputs, logits, replay.tensors)
+    return Flat(inputs, outputs, logits, replay.tensors, replay.origins)
 
 
-def cut(classifier: keras.Model, layer: str) -> keras.Model:
+def cut(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
     """A frozen copy of the classifier that gives both the codes of `layer` and the logits.
+
+    Args:
+        classifier: as for `flatten`.
+        layer: path of the layer.
+        units: indices of the units or channels that the codes are made of; None for all.
 
     Returns:
         A functional model, images (N, H, W, C) -> {"codes": (N, ...), "logits": (N, K)}, not
         trainable. `part` takes one of the two.
 
     Raises:
-        InputError: the model cannot be cut or has no such layer.
+        InputError: the model cannot be cut or has no such layer or unit.
     """
     flat = flatten(classifier)
-    network = keras.Model(flat.inputs, {"codes": flat.find(layer), "logits": flat.logits})
+    codes = _selected(flat.find(layer), units)
+    network = keras.Model(flat.inputs, {"codes": codes, "logits": flat.logits})
     network.trainable = False
     return network
 
@@ -105,10 +119,17 @@ def logits(classifier: keras.Model) -> keras.Model:
     return model
 
 
-def fresh_encoder(classifier: keras.Model, layer: str) -> keras.Model:
-    """The classifier up to `layer`, newly initialised and trainable: the encoder of RefAE."""
+def fresh_encoder(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
+    """The classifier up to `layer`, newly initialised and trainable: the encoder of RefAE.
+
+    Arguments and errors as for `cut`.
+    """
     flat = flatten(classifier, fresh=True)
-    return keras.Model(flat.inputs, flat.find(layer), name="encoder")
+    return keras.Model(flat.inputs, _selected(flat.find(layer), units), name="encoder")
+
+
+def _selected(codes: keras.KerasTensor, units: Units) -> keras.KerasTensor:
+    return codes if units is None else Select(units, name=UNITS)(codes)
 
 
 def layer_shapes(classifier: keras.Model) -> dict[str, tuple[int | None, ...]]:
@@ -147,6 +168,7 @@ class _Replay:
 
     fresh: bool
     tensors: dict[str, keras.KerasTensor] = field(default_factory=dict)
+    origins: dict[str, tuple[keras.Layer, Any]] = field(default_factory=dict)
     copies: dict[int, keras.Operation] = field(default_factory=dict)
     calls: dict[int, tuple] = field(default_factory=dict)
 
@@ -168,6 +190,7 @@ class _Replay:
             output = self.call(operation, path, args, kwargs)
         if isinstance(operation, keras.Layer) and isinstance(output, keras.KerasTensor):
             self.tensors[f"{path}{operation.name}"] = output
+            self.origins[f"{path}{operation.name}"] = operation, _input(args, kwargs)
         return output
 
     def call(self, operation, path: str, args, kwargs):

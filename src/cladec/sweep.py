@@ -1,95 +1,40 @@
-"""Train every dataset x layer x alpha: what a model depends on, where it lies, what is missing.
+"""Train every dataset x layer x alpha: the settings, and what is missing of them.
 
 TensorFlow is imported when training starts, so that `--help` and bad input answer at once.
 """
 
 import itertools
-import time
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Annotated, Literal
 
-import numpy as np
+import tyro
 
 from cladec import artifacts
-from cladec.data import Dataset, check_name, dataset_name, load, prepare
-from cladec.errors import InputError
+from cladec.cluster import Cluster
+from cladec.data import check_name, prepare
+from cladec.errors import InputError, check_at_least_one
 from cladec.precision import Precision, fastest
-from cladec.progress import Progress, Report
-from cladec.recipes import ALPHAS, RECIPES, Recipe, alpha_text, check_alpha
-from cladec.workers import Workers, default_workers
-
-if TYPE_CHECKING:
-    import keras
-
-ARCHITECTURE = "vgg"
-
-ModelKind = Literal["classifier", "refae", "cladec"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One model to train: everything that its weights depend on.
-
-    Attributes:
-        dataset: name or folder, as `load` takes it.
-        model: classifier, refae or cladec.
-        architecture: of the classifier.
-        layer: the layer decoded; None for the classifier itself.
-        alpha: weight of the classification loss, a fraction; None but for cladec.
-        repeat: 0, 1, ... for the same training with other seeds.
-        seed: of the sweep; `run_seed` is what the run is trained with.
-        recipe: how long and how fast it is trained.
-    """
-
-    dataset: str
-    model: ModelKind
-    recipe: Recipe
-    architecture: str = ARCHITECTURE
-    layer: str | None = None
-    alpha: float | None = None
-    repeat: int = 0
-    seed: int = 0
-
-    @property
-    def run_seed(self) -> int:
-        return self.seed + 1000 * self.repeat
-
-    @property
-    def title(self) -> str:
-        parts = [dataset_name(self.dataset), self.layer, self.model]
-        if self.alpha is not None:
-            parts.append(f"alpha {alpha_text(self.alpha)}")
-        if self.repeat:
-            parts.append(f"repeat {self.repeat}")
-        return " ".join(part for part in parts if part)
-
-    def path(self, models: Path) -> Path:
-        """Where the trained model lies below the folder `models`."""
-        folder = models / dataset_name(self.dataset) / self.architecture
-        name: str = self.model
-        if self.layer is not None:
-            folder /= self.layer.replace("/", ".")
-        if self.alpha is not None:
-            name += f"-alpha-{alpha_text(self.alpha)}"
-        if self.repeat:
-            name += f"-repeat-{self.repeat}"
-        return folder / f"{name}.keras"
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> "Run":
-        """The run that a saved record describes.
-
-        Raises:
-            InputError: it describes none.
-        """
-        try:
-            settings = dict(record["run"])
-            return cls(**settings | {"recipe": Recipe(**settings["recipe"])})
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"not the record of a run ({error})") from None
+from cladec.progress import Progress
+from cladec.recipes import (
+    ALPHAS,
+    BETA,
+    LATENT_DIM,
+    UnitChoice,
+    check_alpha,
+    check_beta,
+    check_fraction,
+    recipe_of,
+)
+from cladec.remote import Location
+from cladec.runs import (
+    Architecture,
+    DecoderKind,
+    ModelKind,
+    Run,
+)
+from cladec.trainer import Trainer
+from cladec.workers import default_workers
 
 
 @dataclass(frozen=True)
@@ -99,10 +44,24 @@ class Sweep:
     datasets: tuple[str, ...] = ("mnist", "fashion_mnist")
     """What to train on: digits (built in), any TensorFlow Datasets name, or a folder with
     train/<class>/*.png and test/<class>/*.png."""
+    architecture: Architecture = "vgg"
+    """Of the classifier; perfect_ae is another name of vgg."""
     layers: tuple[str, ...] = ("dense", "conv")
-    """Layers of the classifier to decode."""
+    """Layers of the classifier to decode, or all; `cladec layers` lists them."""
     alphas: tuple[float, ...] = ALPHAS
     """Weights of the classification loss, fractions from 0 (likeness only) to 1 (class only)."""
+    fractions: tuple[float, ...] = (1.0,)
+    """Shares of a layer's units or channels to decode; the rest is removed."""
+    units: UnitChoice = "first"
+    """Which of them: the first, a seeded choice, or those that count most for the answer."""
+    conditional: bool = False
+    """Train one decoder for every alpha, instead of one for each."""
+    variational: bool = False
+    """Train variational decoders: the layer squeezed through a latent space one can draw from."""
+    latent_dim: int = LATENT_DIM
+    """Dimensions of the latent space of variational decoders."""
+    beta: float = BETA
+    """Weight of the KL divergence in the loss of variational decoders."""
     epochs: int | None = None
     """Passes over the training images, for every model. Without it each kind of model has its own
     number, and small datasets are passed over more often."""
@@ -117,27 +76,44 @@ class Sweep:
     processor has instructions for it."""
     workers: int = field(default_factory=default_workers)
     """How many models are trained at once, each in its own process with its share of the cores."""
-    out: Path = Path("saved-models")
-    """Folder for the trained models."""
+    out: Location = Path("saved-models")
+    """Folder for the trained models, or a URL such as s3://bucket/models."""
+    cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
 
     def runs(self) -> list[Run]:
         """Every run, a classifier before what decodes it."""
         runs = []
         for dataset in dict.fromkeys(self.datasets):
             runs.append(self._run(dataset, "classifier"))
-            for layer, repeat in itertools.product(dict.fromkeys(self.layers), range(self.repeats)):
-                runs.append(self._run(dataset, "refae", layer=layer, repeat=repeat))
-                for alpha in dict.fromkeys(self.alphas):
-                    runs.append(
-                        self._run(dataset, "cladec", layer=layer, repeat=repeat, alpha=alpha)
-                    )
+            for layer, fraction, repeat in itertools.product(
+                dict.fromkeys(self.layers), dict.fromkeys(self.fractions), range(self.repeats)
+            ):
+                runs += self._decoders(dataset, layer=layer, fraction=fraction, repeat=repeat)
         return runs
 
+    def _decoders(self, dataset: str, **settings) -> list[Run]:
+        """RefAE, then every ClaDec, of one layer."""
+        if settings["fraction"] != 1.0:
+            settings["units"] = self.units
+        if self.variational:
+            settings |= {"latent_dim": self.latent_dim, "beta": self.beta}
+        kind: DecoderKind = "variational" if self.variational else "plain"
+        runs = [self._run(dataset, "refae", decoder=kind, **settings)]
+        if self.conditional:
+            return [*runs, self._run(dataset, "cladec", decoder="conditional", **settings)]
+        alphas = dict.fromkeys(self.alphas)
+        cladec = (
+            self._run(dataset, "cladec", decoder=kind, alpha=alpha, **settings) for alpha in alphas
+        )
+        return [*runs, *cladec]
+
     def _run(self, dataset: str, model: ModelKind, **settings) -> Run:
-        recipe = RECIPES[model].with_changes(self.epochs, self.batch_size)
+        decoder: DecoderKind = settings.get("decoder", "plain")
+        recipe = recipe_of(model if decoder == "plain" else decoder, self.architecture)
+        recipe = recipe.with_changes(self.epochs, self.batch_size)
         precision = fastest() if self.precision == "auto" else self.precision
         recipe = replace(recipe, precision=precision)
-        return Run(dataset, model, recipe, seed=self.seed, **settings)
+        return Run(dataset, model, recipe, self.architecture, seed=self.seed, **settings)
 
     def check(self) -> None:
         """Find what is wrong with the settings, all but the layers, without TensorFlow.
@@ -147,37 +123,43 @@ class Sweep:
         """
         for alpha in self.alphas:
             check_alpha(alpha)
-        for name in ("epochs", "batch_size", "repeats", "workers"):
+        for name in ("epochs", "batch_size", "repeats", "workers", "latent_dim"):
             check_at_least_one(name, getattr(self, name))
-        for name in ("datasets", "layers"):
+        for name in ("datasets", "layers", "fractions"):
             if not getattr(self, name):
                 raise InputError(f"--{name} is empty: name at least one")
+        for fraction in self.fractions:
+            check_fraction(fraction)
+        check_beta(self.beta)
+        if self.conditional and self.variational:
+            raise InputError("--conditional and --variational are two kinds of decoders: take one")
         for dataset in self.datasets:
             check_name(dataset)
+        self.cluster.check(self.datasets)
         artifacts.check_writable(self.out)
 
-    def check_layers(self) -> None:
-        """Find a layer that the architecture does not have.
+    def with_layers(self) -> "Sweep":
+        """This sweep with `all` replaced by the layers that can be decoded, from input to output.
 
         Raises:
-            InputError: there is one; the message names those it has.
+            InputError: the architecture does not have one of the layers; the message names those
+                it has.
         """
         from cladec import classifier, submodel
 
         # The names of an architecture's layers do not depend on the images.
-        flat = submodel.flatten(classifier.build_classifier((28, 28, 1), 10, ARCHITECTURE))
+        built = classifier.build_classifier((32, 32, 1), 10, self.architecture)
+        if "all" in self.layers:
+            from cladec import listing
+
+            listed = listing.decodable_layers(built)
+            return replace(
+                self, layers=tuple(layer.path for layer in listed if layer.reason is None)
+            )
+        flat = submodel.flatten(built)
         for layer in self.layers:
             flat.find(layer)
-
-
-def check_at_least_one(name: str, value: int | None) -> None:
-    """Find a setting that makes no sense below 1.
-
-    Raises:
-        InputError: it is below 1.
-    """
-    if value is not None and value < 1:
-        raise InputError(f"--{name.replace('_', '-')} is {value}: expected at least 1")
+        return self
 
 
 def train(sweep: Sweep, progress: Progress) -> None:
@@ -187,26 +169,53 @@ def train(sweep: Sweep, progress: Progress) -> None:
     other settings or on another classifier, is trained anew and replaced.
 
     Raises:
-        InputError: see `Sweep.check` and `Sweep.check_layers`; a dataset that cannot be loaded; a
+        InputError: see `Sweep.check` and `Sweep.with_layers`; a dataset that cannot be loaded; a
             file in the way that is not ours; a loss that became NaN (the run is named, not saved).
     """
     sweep.check()
-    sweep.check_layers()
-    runs = sweep.runs()
+    runs = sweep.with_layers().runs()
     todo = pending(runs, sweep.out)
     if len(todo) < len(runs):
         progress.say(f"{len(runs) - len(todo)} of {len(runs)} models are trained already: skipped")
     for run, reason in todo.items():
         if reason:
             progress.say(f"{run.title} is trained anew: {reason}")
+    _train(list(todo), sweep, progress)
+
+
+def train_missing(sweep: Sweep, progress: Progress) -> list[Run]:
+    """Train the runs of `sweep` that have no model yet; one that is there is kept as it is.
+
+    For looking at models: `train` would replace those that were trained with other settings.
+
+    Returns:
+        Every run of the sweep, a classifier before what decodes it.
+
+    Raises:
+        InputError: as `train`.
+    """
+    sweep.check()
+    runs = sweep.with_layers().runs()
+    _train([run for run in runs if not run.path(sweep.out).exists()], sweep, progress)
+    return runs
+
+
+def _train(todo: list[Run], sweep: Sweep, progress: Progress) -> None:
     for dataset in dict.fromkeys(run.dataset for run in todo):
         prepare(dataset)
     progress.begin(len(todo))
-    with Workers(Trainer(sweep.out), sweep.workers, progress) as workers:
-        for needed_first in (True, False):
-            group = [run for run in todo if (run.model == "classifier") == needed_first]
-            for _ in workers.run(group):
-                pass
+    out = sweep.out.absolute()
+    with sweep.cluster.workers(Trainer(out), sweep.workers, out, progress) as workers:
+        for _ in workers.run(list(todo), needs(list(todo), out)):
+            pass
+
+
+def needs(runs: list[Run], models: Path) -> dict[Run, Run]:
+    """For each of the runs that decodes a classifier which is trained as well, the latter's run."""
+    classifiers = {run.path(models): run for run in runs if run.model == "classifier"}
+    decoders = [run for run in runs if run.model != "classifier"]
+    paths = {run: run.classifier_path(models) for run in decoders}
+    return {run: classifiers[path] for run, path in paths.items() if path in classifiers}
 
 
 def pending(runs: list[Run], models: Path) -> dict[Run, str]:
@@ -244,7 +253,7 @@ def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | No
         return str(error)
     if saved != run:
         return f"settings changed ({_difference(saved, run)})"
-    if run.model == "cladec" and record.get("classifier_sha256") != classifier:
+    if run.depends_on_classifier and record.get("classifier_sha256") != classifier:
         return "its classifier changed"
     return None
 
@@ -255,88 +264,3 @@ def _difference(saved: Run, run: Run) -> str:
     now |= now.pop("recipe")
     changes = (f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key])
     return ", ".join(changes)
-
-
-class Trainer:
-    """Trains runs, keeping what those of one dataset share from one to the next."""
-
-    def __init__(self, models: Path):
-        self.models = models
-        self._material: Material | None = None
-
-    def __call__(self, run: Run, report: Report) -> None:
-        if self._material is None or self._material.dataset != run.dataset:
-            self._material = None
-            self._material = Material(run, self.models)
-        self._material.train(run, report)
-
-
-class Material:
-    """What the runs of one dataset share: the images, the classifier, the codes of a layer."""
-
-    def __init__(self, run: Run, models: Path):
-        self.models = models
-        self.dataset = run.dataset
-        classifier = Run(run.dataset, "classifier", run.recipe, run.architecture)
-        self.classifier_path = classifier.path(models)
-        self.data: Dataset = load(run.dataset)
-        self._codes: tuple[str, np.ndarray] | None = None
-
-    @cached_property
-    def classifier(self) -> "keras.Model":
-        """The trained classifier, always as loaded from disk."""
-        return artifacts.load(self.classifier_path)
-
-    def codes(self, layer: str) -> np.ndarray:
-        """The training images' activations, kept for one layer at a time."""
-        from cladec.models import compute_codes
-
-        if self._codes is None or self._codes[0] != layer:
-            self._codes = None
-            self._codes = (layer, compute_codes(self.classifier, layer, self.data.train.images))
-        return self._codes[1]
-
-    def train(self, run: Run, report: Report) -> None:
-        """Train one run and save it with its record."""
-        start = time.perf_counter()
-        try:
-            model, history = self._fit(run, report)
-        except InputError as error:
-            raise InputError(f"{run.title}: {error}") from error
-        record = {
-            "run": asdict(run),
-            "history": history,
-            "seconds": round(time.perf_counter() - start, 3),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        if run.model == "cladec":
-            record["classifier_sha256"] = artifacts.checksum(self.classifier_path)
-        artifacts.save(model, run.path(self.models), record)
-
-    def _fit(self, run: Run, report: Report) -> tuple["keras.Model", dict[str, list[float]]]:
-        from cladec import classifier, models
-        from cladec.training import ReportProgress
-
-        options: dict[str, Any] = {
-            "recipe": run.recipe,
-            "seed": run.run_seed,
-            "callbacks": [ReportProgress(report)],
-        }
-        if run.model == "classifier":
-            built = classifier.build_classifier(
-                self.data.image_shape, self.data.num_classes, run.architecture, seed=run.run_seed
-            )
-            return built, classifier.fit_classifier(built, self.data, **options)
-        layer = cast(str, run.layer)
-        if run.model == "refae":
-            refae = models.fit_refae(self.classifier, layer, self.data, **options)
-            return refae, refae.history.history
-        cladec = models.fit_cladec(
-            self.classifier,
-            layer,
-            self.data,
-            alpha=cast(float, run.alpha),
-            codes=self.codes(layer),
-            **options,
-        )
-        return cladec, cladec.history.history

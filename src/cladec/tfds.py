@@ -139,6 +139,8 @@ def _read_split(builder: Any, split: str, image_key: str, label_key: str) -> Arr
         np.divide(batch_images, largest, out=images[start:stop])
         labels[start:stop] = batch_labels
         start = stop
+    if start != count:  # the rest of the arrays would be whatever lay in memory
+        raise ValueError(f"{split} has {start} of {count} images")
     return images, labels
 
 

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -88,12 +88,23 @@ class Workers:
             process.join(SECONDS_TO_CLEAN_UP)
             process.kill()
 
-    def run(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Any]]:
+    def run(
+        self, pieces: Sequence[Piece], needs: Mapping[Piece, Piece] | None = None
+    ) -> Iterator[tuple[Piece, Any]]:
         """Do every piece and yield each with its result as soon as it is done, in any order.
+
+        Args:
+            pieces: what is to be done.
+            needs: the piece that must be done before a piece; itself it needs none.
 
         Raises:
             InputError: what a piece raised first, or a process was killed.
         """
+        needs = needs or {}
+        yield from self._run_all([piece for piece in pieces if piece not in needs])
+        yield from self._run_all([piece for piece in pieces if piece in needs])
+
+    def _run_all(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Any]]:
         if self._pool is not None:
             yield from self._run_in(self._pool, pieces)
             return
@@ -150,9 +161,9 @@ def _start(job: Job, messages: Any, threads: int) -> None:
     signal.signal(signal.SIGTERM, _clean_up_and_end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    from cladec.startup import start_tensorflow
+    from cladec.startup import start_keras
 
-    start_tensorflow(threads)
+    start_keras(threads)
 
 
 def _clean_up_and_end(*_: Any) -> None:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cladec.metrics import Calibration, Curve, Curves
-from cladec.plots import draw_image
+from cladec.plots.images import draw_image
 
 CELL = 1.5
 """Side of one explained image, in inches."""

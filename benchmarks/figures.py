@@ -1,0 +1,95 @@
+"""Every picture that the README shows, from saved models.
+
+    python benchmarks/figures.py --models saved-models
+
+The same commands as in the README, then a screenshot of the report; it takes some minutes. Debian's
+Chromium takes the screenshot.
+"""
+
+import argparse
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from cladec import cli
+
+ROOT = Path(__file__).parent.parent
+LARGEST = 300_000
+"""Bytes that a picture may have."""
+
+WINDOW = {"width": 1280, "height": 900}
+
+
+def main() -> None:
+    """Make the pictures in eval/img."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, default=Path("saved-models"))
+    parser.add_argument("--out", type=Path, default=ROOT / "eval")
+    options = parser.parse_args()
+    pictures = options.out / "img"
+    cli.main(["evaluate", "--models", str(options.models), "--out", str(options.out)])
+    comparison = Path("comparison")
+    cli.main([*compare_command(options.models), "--out", str(comparison)])
+    for name in ("explanations", "ranking"):
+        shutil.copy(comparison / f"{name}.png", pictures / f"fashion_mnist-{name}.png")
+    report = Path("report.html")
+    given = ["--models", str(options.models), "--evaluation", str(options.out)]
+    cli.main(["report", *given, "--ranking", str(comparison / "ranking.csv"), "--out", str(report)])
+    screenshot(report, pictures / "report.png")
+    for path in shown():
+        make_small(options.out / path.relative_to("eval"))
+
+
+def compare_command(models: Path) -> list[str]:
+    """The comparison whose pictures the README shows, as it stands there."""
+    line = re.search(r"^ +\.venv/bin/cladec (compare .*--measures.*)$", readme(), re.M)
+    assert line, "the README has no line with cladec compare --measures"
+    return shlex.split(line[1].replace("saved-models", shlex.quote(str(models))))
+
+
+def readme() -> str:
+    """Its text."""
+    return (ROOT / "README.md").read_text()
+
+
+def shown() -> list[Path]:
+    """The pictures of the README."""
+    return [Path(name) for name in re.findall(r"!\[[^]]*\]\((eval/img/[^)]*)\)", readme())]
+
+
+def screenshot(report: Path, picture: Path) -> None:
+    """The gallery of the first dataset in the report, its dense layer at alpha 0.5."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = chromium.new_page(viewport=WINDOW, color_scheme="light", reduced_motion="reduce")
+        page.goto(report.resolve().as_uri())
+        gallery = page.locator(".gallery").first
+        gallery.locator(".layers label", has_text="dense").click()
+        slider = gallery.locator(".alpha").first
+        for _ in range(5):
+            slider.press("ArrowRight")
+        slider.blur()
+        page.mouse.move(0, 0)
+        gallery.evaluate("section => section.scrollIntoView()")
+        page.screenshot(path=picture)
+        chromium.close()
+
+
+def make_small(picture: Path) -> None:
+    """Take fewer colours until the file is small enough to be in the repository."""
+    for colours in (256, 128, 64):
+        if picture.stat().st_size <= LARGEST:
+            break
+        with Image.open(picture) as image:
+            image.convert("RGB").quantize(colours).save(picture, optimize=True)
+    print(f"{picture}: {picture.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""One ClaDec for every alpha: a decoder that is told alpha, trained once for all of them.
+
+Loss-conditional training (Dosovitskiy & Djolonga, "You Only Train Once: Loss-Conditional Training
+of Deep Networks", ICLR 2020): alpha is drawn anew for each image at each step, weighs the loss of
+that image, and scales and shifts the channels of every hidden layer of the decoder (FiLM: Perez et
+al., "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from cladec import batches, losses, recipes, submodel
+from cladec.data import Dataset
+from cladec.decoder import decoder_graph
+from cladec.errors import InputError
+from cladec.models import LayerDecoder, check_data, targets, training_codes
+from cladec.recipes import Recipe
+from cladec.selection import Units
+from cladec.training import fit, seeded
+
+SCALES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
+"""How many times larger than the classification loss the reconstruction loss may be."""
+
+WIDTH = 64
+"""Units of the two hidden layers between the features of alpha and the scales and shifts."""
+
+EXTREMES = 0.12
+"""Share of the images whose alpha is drawn as 0, and of those whose alpha is 1."""
+
+LARGEST_LOGIT = 11.5
+"""The logit of every other alpha is uniform between this and its negative: alphas to 1 - 1e-5."""
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class AlphaFeatures(layers.Layer):
+    """Alpha (N,) -> (N, 5) numbers in [0, 1]: alpha / (alpha + (1 - alpha) * scale).
+
+    Each is the share of the classification in the whole loss if the reconstruction loss were
+    `scale` times as large as it. They rise with alpha, from 0 to 1, each in a range of its own, and
+    are computed in single precision: in bfloat16 0.9999 is 1.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def call(self, alpha):
+        alpha = ops.cast(alpha, "float32")[:, None]
+        return alpha / (alpha + (1.0 - alpha) * ops.convert_to_tensor([SCALES], "float32"))
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class FiLM(layers.Layer):
+    """Scales and shifts each channel: hidden * (1 + scale) + shift, both linear in `condition`.
+
+    `hidden` is (N, rows, columns, channels), `condition` (N, features). Newly initialised, it is
+    the identity (Perez et al., AAAI 2018, eq. 2).
+    """
+
+    def build(self, hidden_shape, condition_shape):
+        self.modulation = layers.Dense(2 * hidden_shape[-1], kernel_initializer="zeros")
+        self.modulation.build(condition_shape)
+
+    def call(self, hidden, condition):
+        scale, shift = ops.split(self.modulation(condition)[:, None, None, :], 2, axis=-1)
+        return hidden * (1.0 + scale) + shift
+
+
+def build_conditional_decoder(
+    code_shape: tuple[int, ...], image_shape: tuple[int, int, int], *, mean_pixel: float = 0.5
+) -> keras.Model:
+    """The decoder of `build_decoder` with alpha as its second input.
+
+    Returns:
+        A model {"codes": (N, *code_shape), "alpha": (N,)} -> (N, H, W, C), float32 in [0, 1].
+
+    Raises:
+        InputError: a size is missing or not positive.
+    """
+    alpha = keras.Input((), name="alpha", dtype="float32")
+    condition = AlphaFeatures(name="features")(alpha)
+    for number in (1, 2):
+        condition = layers.Dense(WIDTH, activation="relu", name=f"condition_{number}")(condition)
+    codes, decoded = decoder_graph(
+        code_shape, image_shape, mean_pixel, lambda hidden: FiLM()(hidden, condition)
+    )
+    return keras.Model({"codes": codes, "alpha": alpha}, decoded, name="decoder")
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class ConditionalClaDec(LayerDecoder):
+    """A decoder of a classifier's layer at any alpha, trained by the mean over images i of
+
+        (1 - alpha_i) * reconstruction_i + alpha_i * classification_i
+
+    Called on `{"images": images, "alpha": alpha}` or `{"codes": codes, "alpha": alpha}` with an
+    alpha for each image, (N,); gives decoded images (N, H, W, C), float32 in [0, 1]. `predict` is
+    for people.
+
+    Args:
+        network: `submodel.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
+        decoder: codes and alpha -> images, such as `build_conditional_decoder` makes.
+    """
+
+    def __init__(self, network: keras.Model, decoder: keras.Model, **kwargs):
+        # Nothing is cast on the way in: alpha stays in single precision.
+        super().__init__(network, decoder, autocast=False, **kwargs)
+        self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
+        self.classification_tracker = keras.metrics.Mean(name="classification_loss")
+
+    def call(self, inputs, training=None):
+        if "codes" in inputs:
+            codes = inputs["codes"]
+        else:
+            codes = self.encoder(inputs["images"], training=False)
+        return self.decoder({"codes": codes, "alpha": inputs["alpha"]}, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of `y_pred` against `y`, {"images": (N, H, W, C), "labels": (N,)}."""
+        reconstruction = losses.reconstruction_of_each(y["images"], y_pred)
+        logits = self.classifier(y_pred, training=False)
+        classification = losses.classification_of_each(y["labels"], logits)
+        self.reconstruction_tracker.update_state(reconstruction)
+        self.classification_tracker.update_state(classification)
+        return ops.mean(losses.mix(x["alpha"], reconstruction, classification))
+
+    def predict(self, images: Any, alpha: Any = None) -> np.ndarray:
+        """Decoded images (N, H, W, C), float32 in [0, 1].
+
+        Args:
+            images: (N, H, W, C) in [0, 1], or `{"codes": codes}` where the codes of the layer are
+                computed already, (N, ...).
+            alpha: weight of the classification, in [0, 1]: a number, or one for each image, (N,).
+
+        Raises:
+            InputError: no alpha, one out of range, or not as many as there are images.
+        """
+        inputs = images if isinstance(images, dict) else {"images": images}
+        count = len(next(iter(inputs.values())))
+        return batches.predict(self, inputs | {"alpha": _alpha_of_each(alpha, count)})
+
+
+def _alpha_of_each(alpha: Any, count: int) -> np.ndarray:
+    if alpha is None:
+        raise InputError(
+            "no alpha: this network decodes at every one, so say which: predict(images, alpha=0.97)"
+        )
+    shape = np.shape(alpha)
+    if shape not in ((), (count,)):
+        raise InputError(
+            f"alpha of shape {shape}: expected a number, or one for each of the {count} images"
+        )
+    checked = [recipes.check_alpha(value) for value in np.ravel(alpha).tolist()]
+    return np.broadcast_to(np.array(checked, "float32"), count)
+
+
+class DrawnAlphas:
+    """Stands for an array of alphas (count,), float32: rows of it are drawn when they are read.
+
+    So each image has a new alpha at each step. Those of a batch are spread evenly over the
+    distribution, which makes the gradient less noisy than independent draws.
+    """
+
+    def __init__(self, count: int, seed: int):
+        self.shape, self.dtype = (count,), np.dtype("float32")
+        self._random = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        quantiles = (np.arange(len(rows)) + self._random.random(len(rows))) / len(rows)
+        return alpha_at(quantiles)
+
+
+def alpha_at(quantiles: np.ndarray) -> np.ndarray:
+    """The alphas (N,) float32 at quantiles in [0, 1] of the distribution that they are drawn from.
+
+    The lowest `EXTREMES` are 0, the highest 1; between them the logit is uniform.
+    """
+    middle = (quantiles - EXTREMES) / (1.0 - 2.0 * EXTREMES)
+    logits = LARGEST_LOGIT * (2.0 * middle - 1.0)
+    alphas = np.where(middle < 0.0, 0.0, np.where(middle > 1.0, 1.0, 1.0 / (1.0 + np.exp(-logits))))
+    return alphas.astype(np.float32)
+
+
+def fit_conditional(
+    classifier: keras.Model,
+    layer: str,
+    data: Dataset,
+    *,
+    recipe: Recipe = recipes.CONDITIONAL,
+    seed: int = 0,
+    codes: np.ndarray | None = None,
+    units: Units = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> ConditionalClaDec:
+    """Train one decoder of `layer` for every alpha, on the training images of `data`.
+
+    Arguments, errors and `history` as for `fit_cladec`; `seed` is of the alphas drawn too. Both
+    losses in the history are means over the alphas drawn.
+    """
+    with seeded(seed):
+        network = submodel.cut(classifier, layer, units)
+        code_shape = network.output["codes"].shape[1:]
+        decoder = build_conditional_decoder(
+            code_shape, network.inputs[0].shape[1:], mean_pixel=data.mean_pixel
+        )
+        cladec = ConditionalClaDec(network, decoder, name="cladec_conditional")
+    check_data(classifier, data)
+    inputs = {
+        "codes": training_codes(cladec, data, codes),
+        "alpha": DrawnAlphas(len(data.train.images), seed),
+    }
+    fit(cladec, inputs, targets(data), recipe, seed=seed, callbacks=callbacks)
+    return cladec

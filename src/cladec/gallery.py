@@ -1,0 +1,121 @@
+"""The saved models of one classifier, and the test images that the figures show of them."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cladec import artifacts, batches, measuring
+from cladec.data import dataset_name
+from cladec.runs import Run
+from cladec.trainer import Material
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Shown(NamedTuple):
+    """Test images (N, H, W, C), their titles "true - predicted", and which are wrong."""
+
+    images: np.ndarray
+    titles: list[str]
+    wrong: list[bool]
+
+
+class Gallery:
+    """What there is to show of one classifier.
+
+    Attributes:
+        runs: the saved runs of it, of the first repeat, in their order.
+        measures: the tidy table of it, of every repeat.
+        name: dataset, and architecture unless that is the usual one; figures begin with it.
+    """
+
+    def __init__(self, runs: Sequence[Run], table: pd.DataFrame, models: Path):
+        self.models = models
+        self.runs = [run for run in runs if run.repeat == 0]
+        self.dataset, self.architecture = dataset_name(runs[0].dataset), runs[0].architecture
+        usual = Run.__dataclass_fields__["architecture"].default
+        suffix = "" if self.architecture == usual else f"-{self.architecture}"
+        self.name = f"{self.dataset}{suffix}"
+        self.measures = table[
+            (table["dataset"] == self.dataset) & (table["architecture"] == self.architecture)
+        ]
+
+    @cached_property
+    def material(self) -> Material:
+        """The images and the classifier."""
+        return Material(self.runs[0], self.models)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The classifier's answers to the test images, (N,)."""
+        return batches.predict(self.material.classifier, self.material.data.test.images).argmax(1)
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers that something decodes."""
+        return list(dict.fromkeys(run.layer for run in self.runs if run.layer is not None))
+
+    def file_name(self, layer: str, what: str) -> str:
+        """The name, without suffix, of a figure of one layer."""
+        return f"{self.name}-{layer.replace('/', '.')}-{what}"
+
+    def plain(self, layer: str) -> list[Run]:
+        """The plain decoders of the whole layer: RefAE, then ClaDec from the smallest alpha on."""
+        return [
+            run
+            for run in self.runs
+            if run.layer == layer and run.decoder == "plain" and run.fraction == 1
+        ]
+
+    @property
+    def plain_measures(self) -> pd.DataFrame:
+        """The rows of the classifier and of plain decoders of whole layers."""
+        table = self.measures
+        return table[(table["decoder"] == "plain") & (table["fraction"] == 1)]
+
+    def load(self, run: Run) -> "keras.Model":
+        """The trained model of a run."""
+        return artifacts.load(run.path(self.models))
+
+    def decode(self, run: Run, images: np.ndarray) -> np.ndarray:
+        """What the decoder of a run makes of images, (N, H, W, C)."""
+        return measuring.decode(run, self.load(run), images)
+
+    def choose(self, right: int, wrong: int) -> Shown:
+        """Test images that the classifier gets right, then some that it gets wrong."""
+        labels = self.material.data.test.labels
+        chosen: list[int] = []
+        for rows, count in ((self.predicted == labels, right), (self.predicted != labels, wrong)):
+            chosen += _of_each_class(np.flatnonzero(rows), labels)[:count]
+        return self.show(chosen)
+
+    def show(self, chosen: Sequence[int] | np.ndarray) -> Shown:
+        """The test images of these indices."""
+        test, names = self.material.data.test, self.material.data.class_names
+        titles = [f"{names[test.labels[i]]} - {names[self.predicted[i]]}" for i in chosen]
+        wrong = [bool(self.predicted[i] != test.labels[i]) for i in chosen]
+        return Shown(test.images[list(chosen)], titles, wrong)
+
+
+def galleries(runs: Sequence[Run], table: pd.DataFrame, models: Path) -> Iterator[Gallery]:
+    """One gallery for each classifier.
+
+    Args:
+        runs: the saved runs, from `saved_runs`.
+        table: the tidy table of their measures.
+        models: folder of the trained models.
+    """
+    for _, of_classifier in groupby(runs, key=lambda run: (run.dataset, run.architecture)):
+        yield Gallery(list(of_classifier), table, models)
+
+
+def _of_each_class(indices: np.ndarray, labels: np.ndarray) -> list[int]:
+    """The indices in their order, but first the first of every class."""
+    _, firsts = np.unique(labels[indices], return_index=True)
+    return [*indices[firsts], *np.delete(indices, firsts)]

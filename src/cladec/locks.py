@@ -1,0 +1,67 @@
+"""One process at a time in an output folder.
+
+The operating system frees a lock when the process that has it ends, however it ends.
+"""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cladec import artifacts
+from cladec.errors import InputError
+from cladec.remote import is_remote
+
+LOCK = ".lock"
+
+
+@contextmanager
+def locked(*folders: Path) -> Iterator[None]:
+    """Have folders to oneself, free of the temporary files of processes that were killed.
+
+    Args:
+        folders: that are there; the processes this one starts may write into them as well. At a
+            URL there are no locks.
+
+    Raises:
+        InputError: another process has one, which is named, or a folder cannot be written.
+    """
+    with ExitStack() as stack:
+        for folder in sorted({folder.resolve() for folder in folders if not is_remote(folder)}):
+            stack.enter_context(_locked(folder))
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    path = folder / LOCK
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{folder} is in use by {_owner(path)}: wait for it, or choose another folder"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    try:
+        now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+        with suppress(OSError):  # on a full disk work may still be read, or fail with its own words
+            path.write_text(f"process {os.getpid()} on {platform.node()} since {now}")
+        artifacts.remove_unfinished(folder)
+        yield
+    finally:
+        artifacts.remove_unfinished(folder)
+        with suppress(OSError):  # who waits for this very file finds out that it is gone
+            path.unlink()
+        lock.release()
+
+
+def _owner(path: Path) -> str:
+    with suppress(OSError, ValueError):
+        return path.read_text() or "another process"
+    return "another process"

@@ -1,0 +1,40 @@
+"""Arrays and tables -> matplotlib figures. Nothing here shows, saves or computes a model."""
+
+from cladec.plots.explanations import (
+    confusion,
+    curves,
+    explanation_grid,
+    heat_map,
+    ranking,
+    reliability,
+    side_by_side,
+)
+from cladec.plots.images import LABELS, draw_image, image_grid, measures_over_alpha
+from cladec.plots.latent import latent_classes, latent_codes, latent_grid
+from cladec.plots.research import (
+    conditional_beside_separate,
+    layers_by_depth,
+    lost_by_layer,
+    measures_over_fraction,
+)
+
+__all__ = [
+    "LABELS",
+    "conditional_beside_separate",
+    "confusion",
+    "curves",
+    "draw_image",
+    "explanation_grid",
+    "heat_map",
+    "image_grid",
+    "latent_classes",
+    "latent_codes",
+    "latent_grid",
+    "layers_by_depth",
+    "lost_by_layer",
+    "measures_over_alpha",
+    "measures_over_fraction",
+    "ranking",
+    "reliability",
+    "side_by_side",
+]

@@ -1,0 +1,179 @@
+"""Grids of images and curves over alpha, and what every figure of images shares."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+CELL = 0.85
+"""How far the columns of a grid of images are apart, in inches."""
+
+GAP = 0.05
+"""What is left free between two images of a grid, in inches."""
+
+TITLE_LENGTH = 12
+"""Characters that fit above one image; longer titles "true - predicted" take two lines."""
+
+LABELS = {
+    "reconstruction_loss": "reconstruction loss (squared error per image)",
+    "classification_loss": "classification loss (nats)",
+    "evaluation_accuracy": "evaluation accuracy",
+    "fidelity": "fidelity",
+}
+
+
+def image_grid(
+    rows: Mapping[str, np.ndarray], titles: Sequence[str], *, marked: Sequence[bool] = ()
+) -> Figure:
+    """Images in rows that are named at the left, under one title per column.
+
+    Args:
+        rows: name -> images (N, H, W, C) in [0, 1]; grey where C is 1.
+        titles: N column titles.
+        marked: columns whose title is drawn in red, such as wrongly classified images.
+    """
+    shape = next(iter(rows.values())).shape[1:3]
+    top = title_height(titles)
+    size = (CELL * len(titles) + 1.3, row_height(shape) * len(rows) + top)
+    figure = Figure(figsize=size, dpi=120)
+    axes = image_axes(figure, len(rows), len(titles), shape, left=1.2, top=top)
+    draw_rows(axes, rows)
+    draw_titles(axes[0], titles, marked)
+    return figure
+
+
+def row_height(shape: tuple[int, ...]) -> float:
+    """How far the rows of images (H, W) are apart, in inches; columns are `CELL` apart."""
+    return CELL * shape[0] / shape[1]
+
+
+def title_height(titles: Sequence[str]) -> float:
+    """The room that `draw_titles` needs, in inches."""
+    return 0.12 + 0.16 * (1 + _is_long(titles))
+
+
+def image_axes(
+    figure: Figure, rows: int, columns: int, shape: tuple[int, ...], *, left: float, top: float
+) -> np.ndarray:
+    """Axes for a grid of images (H, W), from `left` and `top` on, in inches; (rows, columns)."""
+    height = row_height(shape)
+    return np.array(
+        [
+            [
+                axes_at(
+                    figure,
+                    left=left + column * CELL,
+                    top=top + row * height,
+                    width=CELL - GAP,
+                    height=height - GAP,
+                )
+                for column in range(columns)
+            ]
+            for row in range(rows)
+        ]
+    )
+
+
+def axes_at(figure: Figure, *, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes of a size and place in inches, counted from the upper left corner of the figure."""
+    whole_width, whole_height = figure.get_size_inches()
+    bottom = whole_height - top - height
+    return figure.add_axes(
+        (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
+    )
+
+
+def draw_rows(axes: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+    """Draw images in rows that are named at the left.
+
+    Args:
+        axes: one for each image, (rows, N).
+        rows: name -> images (N, H, W, C) in [0, 1].
+    """
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        for axis, image in zip(row, images, strict=True):
+            draw_image(axis, image)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+
+
+def draw_titles(axes: np.ndarray, titles: Sequence[str], marked: Sequence[bool] = ()) -> None:
+    """Write a title above each of N axes, those marked in red, in two lines where it is long."""
+    for column, (axis, title) in enumerate(zip(axes, titles, strict=True)):
+        wrong = column < len(marked) and marked[column]
+        text = title.replace(" - ", " -\n") if _is_long(titles) else title
+        axis.set_title(text, fontsize=8, color="firebrick" if wrong else "black")
+
+
+def _is_long(titles: Sequence[str]) -> bool:
+    return max(map(len, titles)) > TITLE_LENGTH
+
+
+def draw_image(axis: Axes, image: np.ndarray) -> None:
+    """Draw one image (H, W, C) in [0, 1] without ticks, grey as grey."""
+    grey = image.shape[-1] == 1
+    axis.imshow(image[..., 0] if grey else image, cmap="gray", vmin=0, vmax=1)
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def measures_over_alpha(runs: pd.DataFrame, *, title: str = "") -> Figure:
+    """Every measure of one dataset over alpha, a line per layer.
+
+    RefAE is drawn dashed in its layer's colour, the classifier on the original images dotted.
+
+    Args:
+        runs: the tidy table of one dataset, as `evaluate` returns it.
+        title: above the figure.
+    """
+    figure = Figure(figsize=(10, 6.6), dpi=120, layout="constrained")
+    for axis, metric in zip(figure.subplots(2, 2).flat, LABELS, strict=True):
+        table = runs[runs["eval"] == metric]
+        _draw_measure(axis, table)
+        axis.set_title(LABELS[metric], fontsize=10)
+        if metric == "reconstruction_loss":
+            axis.set_yscale("log")
+    draw_legend(figure, figure.axes, loc="outside lower center")
+    figure.suptitle(title)
+    return figure
+
+
+def draw_legend(figure: Figure, axes: Sequence[Axes], **place: Any) -> None:
+    """Name every line that one of the axes has, once, in a legend of the whole figure."""
+    handles: dict[Any, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    columns = min(len(handles), 6)
+    figure.legend(handles.values(), handles.keys(), ncols=columns, fontsize=9, **place)
+
+
+def _draw_measure(axis: Axes, table: pd.DataFrame) -> None:
+    alphas = sorted(table["alpha"].dropna().unique())
+    places = range(len(alphas))
+    for number, layer in enumerate(sorted(table["layer"].dropna().unique())):
+        of_layer, colour = table[table["layer"] == layer], f"C{number}"
+        means = of_layer[of_layer["model"] == "cladec"].groupby("alpha")["value"].mean()
+        axis.plot(places, means.reindex(alphas), "o-", color=colour, label=f"ClaDec {layer}")
+        reference = of_layer.loc[of_layer["model"] == "refae", "value"]
+        if len(reference):
+            axis.axhline(reference.mean(), color=colour, ls="--", label=f"RefAE {layer}")
+    draw_classifier(axis, table)
+    label_places(axis, "alpha", alphas)
+
+
+def draw_classifier(axis: Axes, table: pd.DataFrame) -> None:
+    """Draw the classifier's measure on the original images as a line, where the table has one."""
+    values = table.loc[table["model"] == "classifier", "value"]
+    if len(values):
+        axis.axhline(values.mean(), color="black", ls=":", label="classifier")
+
+
+def label_places(axis: Axes, name: str, values: Sequence[float]) -> None:
+    """Write `values` at the places 0, 1, ... of the lower axis: most alphas lie close together."""
+    axis.set_xticks(range(len(values)), [f"{value:.12g}" for value in values], rotation=45)
+    axis.tick_params(axis="x", labelsize=8)
+    axis.set_xlabel(name, fontsize=9)
+    axis.grid(alpha=0.3)

@@ -1,0 +1,46 @@
+"""A layer that keeps part of the codes of another one."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from cladec.errors import InputError
+
+Units = Sequence[int] | np.ndarray | None
+"""Indices of the last axis of a layer's codes, those that are kept; None for all."""
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class Select(keras.layers.Layer):
+    """Keeps the units (channels) of some indices of the last axis, (..., K) -> (..., len(units)).
+
+    Args:
+        units: indices, in the order in which they are kept.
+
+    Raises:
+        InputError: there is none, one comes twice, or (when built) one is out of range.
+    """
+
+    def __init__(self, units: Sequence[int] | np.ndarray, **kwargs):
+        super().__init__(**kwargs)
+        self.units = [int(unit) for unit in units]
+        if not self.units or len(set(self.units)) < len(self.units):
+            raise InputError(f"units {self.units}: expected one index or more, each once")
+
+    def build(self, input_shape):
+        wrong = [unit for unit in self.units if not 0 <= unit < input_shape[-1]]
+        if wrong:
+            raise InputError(
+                f"unit {wrong[0]} is out of range: expected 0 to {input_shape[-1] - 1}"
+            )
+
+    def call(self, inputs):
+        return ops.take(inputs, self.units, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], len(self.units))
+
+    def get_config(self):
+        return super().get_config() | {"units": self.units}

@@ -1,0 +1,34 @@
+"""The real scripts, run as a user runs them, on settings so small that it takes seconds."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["--layers", "dense", "--epochs", "2", "--batch-size", "48", "--alphas", "0", "0.99"]
+TINY = ["--datasets", "digits", *SMALL]
+HERE = ["--workers", "1"]
+
+
+def start(script: str, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / script), *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell that starts these tests in the background has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def run(script: str, *arguments: str, code: int = 0) -> tuple[str, str]:
+    process = start(script, *arguments)
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == code, errors
+    return output, errors
+
+
+def files_of(folder: Path) -> dict[str, float]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.stat().st_mtime for path in paths}

@@ -1,0 +1,354 @@
+"""Whatever people and broken disks hand in: a result, or an InputError of one line.
+
+HYPOTHESIS_PROFILE=long tries 2,500 cases of each property instead of a few.
+"""
+
+import copy
+import io
+import json
+import os
+import struct
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from keras import layers
+from PIL import Image
+
+from cladec import artifacts, cli, evaluate, explaining, image_folder
+from cladec.errors import InputError
+from cladec.recipes import CLADEC
+from cladec.runs import Run
+
+# Fixtures that are made once serve every case: each case writes what it reads anew.
+COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+settings.register_profile("quick", max_examples=25, derandomize=True, **COMMON)
+settings.register_profile("long", max_examples=2500, **COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def result_of(call: Callable, *arguments: Any, **options: Any) -> Any:
+    """What a call gives, None for an InputError; any other error fails the test."""
+    try:
+        return call(*arguments, **options)
+    except InputError as error:
+        message = str(error)
+    assert len(message.splitlines()) == 1
+    return None
+
+
+# Damage
+
+
+@st.composite
+def damages(draw: Any) -> Callable[[bytes], bytes]:
+    """Cut off, empty, change, insert or repeat bytes of a file."""
+    kind = draw(st.sampled_from(["cut", "change", "insert", "repeat"]))
+    places = draw(st.lists(st.integers(0, 2**32), min_size=1, max_size=8))
+    values = draw(st.binary(min_size=1, max_size=8))
+
+    def damage(content: bytes) -> bytes:
+        start = places[0] % (len(content) + 1)
+        if kind == "cut":
+            return content[:start]
+        if kind == "insert":
+            return content[:start] + values + content[start:]
+        if kind == "repeat":
+            return content[:start] + content[start // 2 :]
+        changed = bytearray(content)
+        for place, value in zip(places, values, strict=False):
+            changed[place % len(changed)] = value
+        return bytes(changed)
+
+    return damage
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+"""Any JSON; numbers small enough that a layer of that size fits into memory."""
+
+
+@st.composite
+def edits(draw: Any) -> Callable[[Any], Any]:
+    """Replace, remove or move a value somewhere in JSON."""
+    turns = draw(st.lists(st.integers(0, 2**16), min_size=1, max_size=12))
+    kind = draw(st.sampled_from(["replace", "remove", "copy"]))
+    value = draw(ANYTHING)
+
+    def edit(content: Any) -> Any:
+        content = copy.deepcopy(content)
+        here, parent, key = content, None, None
+        for turn in turns:
+            keys = list(here) if isinstance(here, dict) else list(range(len(here)))
+            if not keys:
+                break
+            parent, key = here, keys[turn % len(keys)]
+            here = here[key]
+            if not isinstance(here, dict | list):
+                break
+        if kind == "remove":
+            del parent[key]
+        else:
+            parent[key] = value if kind == "replace" else copy.deepcopy(content)
+        return content
+
+    return edit
+
+
+# Arguments
+
+WORDS = st.sampled_from(
+    [
+        *("train", "evaluate", "explain", "compare", "metrics", "--help", "--", "-1", "nan", "inf"),
+        *("--datasets", "--layers", "--alphas", "--epochs", "--batch-size", "--seed", "--repeats"),
+        *("--precision", "--workers", "--models", "--model", "--images", "--methods", "--measures"),
+        *("--target", "--layer", "--resize", "--no-resize", "--dataset", "--alpha", "--confusion"),
+        *("digits", "mnist", "mnits", "0", "1", "0.5", "1e400", "auto", "lime", "deletion", ""),
+    ]
+)
+# A real command line holds no null character, and what is no text arrives as lone surrogates.
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=[]), max_size=12)
+
+
+@given(
+    command=st.sampled_from(["train", "evaluate", "explain", "compare", "metrics"]) | TEXT,
+    arguments=st.lists(WORDS | TEXT, max_size=8),
+    folder=st.text(st.characters(exclude_characters="\0/.", codec="utf-8"), max_size=300),
+)
+def test_arguments(command, arguments, folder, tmp_path_factory, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path_factory.mktemp("arguments"))
+    for stream in (sys.stdout, sys.stderr):  # as the real one of errors is
+        stream.reconfigure(errors="backslashreplace")
+    with suppress(SystemExit):  # --help, and what tyro itself refuses
+        settings = cli.parse([command, *arguments, "--out", f"./{folder}"])
+        result_of(settings.check)
+    capsys.readouterr()
+
+
+# Images
+
+SHAPES = [(8, 8, 1), (8, 8, 3)]
+
+
+def encoded(mode: str, name: str, size: tuple[int, int], values: bytes, options: dict) -> bytes:
+    """An image file of a mode and format, or PNG where the format does not know the mode."""
+    noise = np.resize(np.frombuffer(values, np.uint8), (size[1], size[0], 4))
+    image = Image.fromarray(noise, "RGBA")
+    if mode in ("I;16", "I", "F"):
+        image = Image.fromarray(noise[..., 0].astype({"I;16": "u2", "I": "i4", "F": "f4"}[mode]))
+    elif mode != "RGBA":
+        image = image.convert("RGB").convert(mode)
+    file = io.BytesIO()
+    try:
+        image.save(file, name, **options)
+    except (OSError, ValueError, TypeError):  # "cannot write mode F as JPEG"
+        image.convert("RGB").save(file, "PNG")
+    return file.getvalue()
+
+
+@st.composite
+def image_files(draw: Any) -> bytes:
+    """An image of any mode and format: rotated by EXIF, animated, with transparency, damaged."""
+    mode = draw(
+        st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
+    )
+    name = draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "EPS"]))
+    size = draw(st.sampled_from([(8, 8), (1, 1), (5, 9), (8, 300)]))
+    values = draw(st.binary(min_size=1, max_size=64))
+    options: dict[str, Any] = {}
+    if draw(st.booleans()):
+        options["exif"] = Image.Exif()
+        options["exif"][0x0112] = draw(st.integers(0, 20))
+    if mode in ("L", "P", "RGB") and draw(st.booleans()):
+        options["transparency"] = (1, 2, 3) if mode == "RGB" else 0
+    if name in ("GIF", "WEBP", "PNG") and draw(st.booleans()):
+        frames = [Image.new("RGB", size, colour) for colour in ("red", "blue")]
+        options |= {"save_all": True, "append_images": frames, "duration": 10}
+    content = encoded(mode, name, size, values, options)
+    return draw(st.just(content) | damages().map(lambda damage: damage(content)))
+
+
+def check_image(path: Path) -> None:
+    """Read an image file in every way that the package does."""
+    pixels = result_of(image_folder.read_pixels, path)
+    if pixels is not None:
+        assert pixels.dtype in (np.uint8, np.uint16, np.float32)
+        assert pixels.ndim == 3
+        assert pixels.shape[2] in (1, 3)
+    for shape in SHAPES:
+        for resize in (False, True):
+            image = result_of(explaining.read_image, path, shape, resize=resize)
+            if image is not None:
+                assert image.shape == shape
+                assert image.dtype == np.float32
+                assert image.min() >= 0
+                assert image.max() <= 1
+
+
+@given(content=image_files())
+def test_images(content, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "image.png"
+    path.write_bytes(content)
+    check_image(path)
+
+
+def png(width: int, height: int, bits: int, colour: int, data: bytes) -> bytes:
+    """A PNG file whose header says what it likes."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(data)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@given(
+    width=st.integers(0, 2**32 - 1) | st.integers(0, 20),
+    height=st.integers(0, 2**32 - 1) | st.integers(0, 20),
+    bits=st.sampled_from([0, 1, 2, 4, 8, 16, 255]),
+    colour=st.sampled_from([0, 2, 3, 4, 6, 7]),
+    data=st.binary(max_size=200),
+)
+def test_sizes_that_a_file_does_not_have(width, height, bits, colour, data, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "image.png"
+    path.write_bytes(png(width, height, bits, colour, data))
+    check_image(path)
+
+
+@pytest.mark.parametrize("side", [9_500, 14_000, 60_000])
+def test_pillows_limit_of_pixels_is_on(side, tmp_path):
+    """Above 89 million pixels Pillow warns, above twice as many it refuses: both are refused."""
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(side, side, 8, 0, b""))
+    with pytest.raises(InputError, match=r"bomb\.png .*decompression bomb"):
+        image_folder.read_pixels(path)
+
+
+def test_no_image_starts_another_program(tmp_path):
+    """Pillow draws EPS by Ghostscript."""
+    path = tmp_path / "picture.png"
+    Image.new("L", (8, 8)).save(path, "EPS")
+    with pytest.raises(InputError, match="cannot identify image file"):
+        image_folder.read_pixels(path)
+
+
+# Records
+
+RUN = Run("digits", "cladec", CLADEC, layer="dense", alpha=0.5)
+RECORD = {"run": asdict(RUN), "sha256": "", "seconds": 1.5, "history": {"loss": [2.0, 1.0]}}
+
+
+@given(damage=damages())
+def test_damaged_json(damage, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "record.json"
+    artifacts.write_json(path, RECORD)
+    path.write_bytes(damage(path.read_bytes()))
+    content = result_of(artifacts.read_json, path)
+    assert content is None or content == RECORD
+
+
+@given(edit=edits())
+def test_edited_json(edit, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "record.json"
+    artifacts.write_json(path, RECORD)
+    edited = edit(json.loads(path.read_text()))
+    path.write_text(json.dumps(edited))
+    content = result_of(artifacts.read_json, path)
+    assert content is None or json.dumps(content) == json.dumps(RECORD)
+
+
+@given(edit=edits())
+def test_records_that_are_sealed_and_wrong(edit, tmp_path_factory):
+    """Made by a program, or by somebody who knows how the checksum is computed."""
+    models = tmp_path_factory.mktemp("models")
+    path = RUN.path(models)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"model")
+    record = edit(RECORD)
+    if isinstance(record, dict):
+        artifacts.write_json(
+            artifacts.record_path(path), record | {"sha256": artifacts.checksum(path)}
+        )
+    runs = result_of(evaluate.saved_runs, models)
+    if runs is not None:
+        assert [run.path(models) for run in runs] == [path]
+        assert evaluate.unusable_measures(runs, models) == []
+
+
+# Models
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory) -> dict[str, bytes]:
+    """What is in the file of a small model."""
+    path = tmp_path_factory.mktemp("whole") / "model.keras"
+    inputs = keras.Input((6, 6, 1))
+    hidden = layers.Conv2D(2, 3, activation="relu")(inputs)
+    hidden = layers.BatchNormalization()(layers.MaxPooling2D()(hidden))
+    keras.Model(inputs, layers.Dense(3, name="logits")(layers.Flatten()(hidden))).save(path)
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def check_archive(content: bytes | dict[str, bytes], folder: Path) -> None:
+    """Load a model file, given as it is or by its members."""
+    path = folder / "fuzzed.keras"
+    if isinstance(content, dict):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, member in content.items():
+                archive.writestr(name, member)
+    else:
+        path.write_bytes(content)
+    model = result_of(artifacts.load_keras, path)
+    assert model is None or isinstance(model, keras.Model)
+    keras.backend.clear_session()
+
+
+@given(damage=damages())
+def test_damaged_archives(damage, members, tmp_path_factory):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    check_archive(damage(file.getvalue()), tmp_path_factory.getbasetemp())
+
+
+@given(name=st.sampled_from(["config.json", "metadata.json", "model.weights.h5"]), damage=damages())
+def test_archives_with_a_damaged_member(name, damage, members, tmp_path_factory):
+    changed = members | {name: damage(members[name])}
+    check_archive(changed, tmp_path_factory.getbasetemp())
+
+
+@given(edit=edits())
+def test_archives_with_an_edited_configuration(edit, members, tmp_path_factory):
+    config = json.dumps(edit(json.loads(members["config.json"])))
+    check_archive(members | {"config.json": config.encode()}, tmp_path_factory.getbasetemp())
+
+
+@given(
+    names=st.lists(
+        st.sampled_from(["config.json", "model.weights.h5", "../x", "/x", "assets/x", "x"])
+        | st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8),
+        unique=True,
+        max_size=5,
+    ),
+    content=st.binary(max_size=50),
+)
+def test_archives_of_other_members(names, content, members, tmp_path_factory):
+    changed = {name: members.get(name, content) for name in names}
+    check_archive(changed, tmp_path_factory.getbasetemp())
