@@ -71,6 +71,16 @@ def test_every_file_named_exists() -> None:
         assert (ROOT / name).exists(), name
 
 
+def test_the_table_is_that_of_the_committed_results(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import readme_table
+
+    text = (ROOT / "README.md").read_text()
+    assert readme_table.replaced(text) == text
+    assert text.count(readme_table.HEAD) == 1
+    assert readme_table.replaced(text.replace("| ours |", "| changed |")) == text
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_help() -> None:
     shown = subprocess.run(["make"], check=True, cwd=ROOT, capture_output=True, text=True).stdout

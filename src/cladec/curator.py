@@ -38,7 +38,17 @@ MOST_IMAGES = {"anchors": 24}
 """What takes as long as all other methods together explains only the first images."""
 
 BETWEEN = (0.025, 0.17, 0.37, 0.65, 0.8, 0.9, 0.95, 0.97, 0.98, 0.995, 0.998, 0.9996)
-"""Alphas that a conditional ClaDec shows beside the usual ones."""
+CONDITIONAL_ALPHAS = tuple(sorted((*ALPHAS, *BETWEEN)))
+"""Alphas that a conditional ClaDec shows: the usual ones and some between."""
+
+BYTES = 4_000_000
+"""What the pictures of a whole report may take, about: then it can be mailed."""
+
+BYTES_OF_A_PIXEL = 0.7
+"""What a sprite takes for a pixel and channel, about."""
+
+IMAGES = (24, 96)
+"""An exhibition has no fewer and no more images where nobody says how many."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +57,15 @@ class Curator:
 
     Attributes:
         models: folder of the trained models.
-        images: how many images an exhibition has.
+        images: how many images an exhibition has; None for as many as `space` allows.
+        space: bytes that the pictures of one exhibition may take, about.
         methods: the explainers whose maps are drawn.
         seed: of whatever is drawn.
     """
 
     models: Path
-    images: int
+    images: int | None
+    space: float
     methods: tuple[str, ...]
     seed: int
 
@@ -123,9 +135,19 @@ class _Work:
             self.data.test.labels,
             self.predicted,
             list(self.losses.values()),
-            self.curator.images,
+            self.curator.images or self._images_that_fit(),
             self.curator.seed,
         )
+
+    def _images_that_fit(self) -> int:
+        pictures = 1 + len(self.curator.methods) + 2 * len(self.lost_maps)
+        for variant in self.group.variants:
+            pictures += variant.reference is not None
+            pictures += sum(len(self._alphas(run)) for run in variant.decoders)
+        height, width, channels = self.data.image_shape
+        side = sprites.LARGEST_SIDE
+        bytes_each = BYTES_OF_A_PIXEL * min(height, side) * min(width, side) * channels
+        return int(np.clip(self.curator.space / (pictures * bytes_each), *IMAGES))
 
     @cached_property
     def images(self) -> np.ndarray:
@@ -163,11 +185,14 @@ class _Work:
     def _answers(self, run: Run) -> Iterator[tuple[float, np.ndarray]]:
         """Every alpha that a ClaDec decodes at, and what it makes of the images."""
         model = self.load(run)
-        if run.alpha is not None:
-            yield run.alpha, np.asarray(model(self.images, training=False))
-            return
-        for alpha in sorted({*ALPHAS, *BETWEEN}):
-            yield alpha, model.predict(self.images, alpha=alpha)
+        for alpha in self._alphas(run):
+            if run.alpha is None:
+                yield alpha, model.predict(self.images, alpha=alpha)
+            else:
+                yield alpha, np.asarray(model(self.images, training=False))
+
+    def _alphas(self, run: Run) -> tuple[float, ...]:
+        return CONDITIONAL_ALPHAS if run.alpha is None else (run.alpha,)
 
     def maps(self, report: Report) -> tuple[tuple[Maps, ...], tuple[str, ...]]:
         """Every method's maps on the images, and why some have none."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cladec import artifacts, subject
-from cladec.curator import MAP_METHODS, Curator
+from cladec.curator import BYTES, MAP_METHODS, Curator
 from cladec.errors import InputError, check_at_least_one
 from cladec.evaluate import RUNS_TABLE, saved_runs
 from cladec.exhibits import groups
@@ -26,8 +26,9 @@ class ReportFile:
     """Folder of evaluation_runs.csv, as eval.py leaves it; without it measures are left out."""
     ranking: tuple[Path, ...] = (Path("comparison/ranking.csv"),)
     """Tables of cladec compare that rank explainers; what is not there is left out."""
-    images: int = 96
-    """Test images of each classifier to show: wrong ones, the most lost, and some of each class."""
+    images: int | None = None
+    """Test images of each classifier to show: wrong ones, the most lost, and some of each class.
+    Without it as many as keep the file below 5 MB, 24 to 96."""
     methods: tuple[str, ...] = MAP_METHODS
     """Names of explainers whose maps are shown; they are made with fewer samples than explain
     takes."""
@@ -47,7 +48,8 @@ class ReportFile:
         """
         if self.methods:
             subject.check_methods(self.methods, maps_only=True)
-        check_at_least_one("images", self.images)
+        if self.images is not None:
+            check_at_least_one("images", self.images)
         check_at_least_one("workers", self.workers)
         if self.out.is_dir():
             raise InputError(
@@ -77,7 +79,8 @@ def write_report(settings: ReportFile, progress: Progress) -> Path:
     rankings = {path: read_table(path, page.RANKING_COLUMNS) for path in settings.ranking}
     work = groups(saved_runs(settings.models))
     methods = tuple(dict.fromkeys(settings.methods))
-    curator = Curator(settings.models, settings.images, methods, settings.seed)
+    space = BYTES / len(work)
+    curator = Curator(settings.models, settings.images, space, methods, settings.seed)
     progress.begin(len(work))
     with Workers(curator, min(settings.workers, len(work)), progress) as workers:
         exhibitions = dict(workers.run(work))

@@ -20,9 +20,10 @@ def start_keras(threads: int | None = None) -> None:
     with tempfile.TemporaryFile() as greeting:
         os.dup2(greeting.fileno(), 2)
         try:
-            import keras
+            import keras  # noqa: F401
 
-            if keras.backend.backend() == "tensorflow":
+            # Keras imports it later with any other backend too, if it is there.
+            with suppress(ImportError):
                 _start_tensorflow(threads)
         except BaseException:
             greeting.seek(0)

@@ -39,10 +39,12 @@ class LogitsModel:
         classes: K.
 
     Raises:
-        InputError: the model is no image classifier that can be cut.
+        InputError: the model is no image classifier that can be cut, or Keras runs on another
+            backend than TensorFlow.
     """
 
     def __init__(self, classifier: keras.Model):
+        _check_backend()
         self.flat = submodel.flatten(classifier)
         self.model = keras.Model(self.flat.inputs, self.flat.logits, name="logits")
         self.model.trainable = False
@@ -86,6 +88,15 @@ class LogitsModel:
     def probabilities(self, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """The softmax of `predict`, (N, K) float32."""
         return softmax(self.predict(images, batch_size))
+
+
+def _check_backend() -> None:
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise InputError(
+            f"explanations are computed by TensorFlow, and Keras runs on {backend}: set "
+            "KERAS_BACKEND=tensorflow; models saved on any backend can be loaded"
+        )
 
 
 _KEPT: WeakKeyDictionary[keras.Model, tuple[int, LogitsModel]] = WeakKeyDictionary()
