@@ -23,6 +23,7 @@ from cladec import artifacts, cli, evaluate, sweep
 from cladec.errors import InputError
 from cladec.locks import locked
 from cladec.progress import Progress
+from cladec.tables import write_table
 
 OPTIONS = ["--datasets", "digits", "--layers", "dense", "--alphas", "0", "0.99", "--epochs", "1"]
 HERE = ["--workers", "1"]
@@ -270,7 +271,7 @@ def test_a_quota_leaves_what_was_there(size, done, classifier):
     writes = (
         lambda: artifacts.save(classifier, done / "a.keras", {}),
         lambda: artifacts.write_json(done / "b.json", {"x": "y" * 3_000}),
-        lambda: evaluate.write_table(table, done / "eval" / TABLES[0]),
+        lambda: write_table(table, done / "eval" / TABLES[0]),
     )
     for write in writes:
         with largest_file(size), pytest.raises(InputError, match="cannot be written: File too"):

@@ -76,16 +76,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("artifacts", "batches", "classifier", "data", "errors", "losses", "progress", "runs"),
         *("submodel", "trainer", "training"),
     },
+    "tables": {"artifacts", "errors"},
     "evaluate": {
         *("artifacts", "cluster", "data", "errors", "measuring", "progress", "recipes", "remote"),
-        *("runs", "workers"),
+        *("runs", "tables", "workers"),
     },
     "listing": {"submodel"},
     "units": {"errors", "explainers.base", "recipes", "selection", "submodel"},
     "bootstrap": set(),
     "lost": {"bootstrap", "errors"},
     "gallery": {"artifacts", "batches", "data", "measuring", "runs", "trainer"},
-    "losing": {"evaluate", "gallery", "lost", "plots", "runs"},
+    "losing": {"gallery", "lost", "plots", "runs", "tables"},
     "research_figures": {"gallery", "latent", "plots", "recipes", "runs", "submodel"},
     "figures": {
         *("artifacts", "gallery", "losing", "plots", "recipes", "research_figures", "runs"),
@@ -120,12 +121,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("image_folder", "progress", "subject"),
     },
     "comparing": {
-        *("artifacts", "bootstrap", "data", "errors", "evaluate", "explainers.decoded"),
-        *("plots", "faithfulness", "figures", "progress", "robustness", "subject"),
+        *("artifacts", "bootstrap", "data", "errors", "explainers.decoded", "plots"),
+        *("faithfulness", "figures", "progress", "robustness", "subject", "tables"),
     },
     "scoring": {
-        *("artifacts", "data", "errors", "evaluate", "explaining", "plots", "figures"),
-        *("metrics", "progress", "subject"),
+        *("artifacts", "data", "errors", "explaining", "plots", "figures"),
+        *("metrics", "progress", "subject", "tables"),
     },
     "sprites": set(),
     "choosing": set(),
@@ -143,7 +144,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "report": {
         *("artifacts", "curator", "errors", "evaluate", "exhibits", "measure_tables", "page"),
-        *("progress", "subject", "workers"),
+        *("progress", "subject", "tables", "workers"),
     },
     "cli": ANYTHING,
 }

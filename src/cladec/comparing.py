@@ -12,6 +12,7 @@ from cladec import artifacts, data, subject
 from cladec.errors import InputError, check_at_least_one
 from cladec.progress import Progress, Report
 from cladec.subject import Complain, Subject
+from cladec.tables import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +91,7 @@ def compare(
     Raises:
         InputError: the settings, the model or the data are wrong.
     """
-    from cladec import evaluate, figures, plots
+    from cladec import figures, plots
 
     comparison.check()
     dataset = data.load(comparison.dataset)
@@ -117,12 +118,12 @@ def compare(
         {method: of_method[:SHOWN] for method, of_method in maps.items()},
         [names[target] for target in targets[:SHOWN]],
     )
-    files = [evaluate.write_table(table, out / "ranking.csv")]
+    files = [write_table(table, out / "ranking.csv")]
     files.append(figures.save(figure, out / "ranking.png"))
     files.append(figures.save(grid, out / "explanations.png"))
     fidelity = decoded_fidelity(comparison, compared, images, targets)
     if len(fidelity):
-        files.append(evaluate.write_table(fidelity, out / "fidelity.csv"))
+        files.append(write_table(fidelity, out / "fidelity.csv"))
     return table, files
 
 

@@ -15,6 +15,7 @@ from cladec.progress import Progress
 from cladec.recipes import BETA, LATENT_DIM, alpha_text
 from cladec.remote import Location
 from cladec.runs import Run
+from cladec.tables import write_table
 from cladec.workers import default_workers
 
 if TYPE_CHECKING:
@@ -91,12 +92,6 @@ def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
     write_table(runs_table, evaluation.out / RUNS_TABLE)
     write_table(result, evaluation.out / RESULT_TABLE)
     return runs_table
-
-
-def write_table(table: "pd.DataFrame", path: Path) -> Path:
-    """Write a table as CSV with six decimals, whole or not at all, and return `path`."""
-    artifacts.write(path, lambda file: table.to_csv(file, index=False, float_format="%.6f"))
-    return path
 
 
 def saved_runs(models: Path) -> list[Run]:

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cladec import evaluate, lost, plots
+from cladec import lost, plots
 from cladec.gallery import Gallery
 from cladec.runs import Run
+from cladec.tables import write_table
 
 LOST_TABLE = "evaluation_lost.csv"
 CORRELATION_TABLE = "evaluation_lost_correlation.csv"
@@ -90,5 +91,5 @@ def save_tables(layers: Sequence[LayerLost], out: Path) -> list[Path]:
         table = pd.concat(parts, ignore_index=True)
         first = list(layers[0].about)
         table = table[[*first, *table.columns.drop(first)]]
-        files.append(evaluate.write_table(table, out / name))
+        files.append(write_table(table, out / name))
     return files

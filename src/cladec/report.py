@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cladec import artifacts, subject
 from cladec.curator import BYTES, MAP_METHODS, Curator
@@ -10,10 +9,8 @@ from cladec.errors import InputError, check_at_least_one
 from cladec.evaluate import RUNS_TABLE, saved_runs
 from cladec.exhibits import groups
 from cladec.progress import Progress
+from cladec.tables import read_table
 from cladec.workers import Workers, default_workers
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -87,25 +84,3 @@ def write_report(settings: ReportFile, progress: Progress) -> Path:
     text = page.render(settings, [exhibitions[group] for group in work], measures, rankings)
     artifacts.write(settings.out, lambda file: file.write_text(text, "utf-8"))
     return settings.out
-
-
-def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame | None":
-    """A CSV table that has at least these columns; None where there is no such file.
-
-    Raises:
-        InputError: it cannot be read, or lacks a column.
-    """
-    import pandas as pd
-
-    if not path.exists():
-        return None
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise InputError(
-            f"{path} has no column {missing[0]!r}: expected {', '.join(columns)}; make it anew"
-        )
-    return table

@@ -12,6 +12,7 @@ from cladec.errors import InputError, check_at_least_one
 from cladec.explaining import save_arrays
 from cladec.progress import Progress
 from cladec.subject import Complain, Subject
+from cladec.tables import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def measure(
     Raises:
         InputError: the settings, the model or the data are wrong.
     """
-    from cladec import evaluate, metrics
+    from cladec import metrics
 
     settings.check()
     dataset = data.load(settings.dataset)
@@ -92,7 +93,7 @@ def measure(
     probabilities = measured.probabilities(dataset.test.images)
     report = metrics.class_report(dataset.test.labels, probabilities, names)
     files = _save_measures(settings.out, dataset.test.labels, probabilities, names)
-    files.append(evaluate.write_table(report, settings.out / "report.csv"))
+    files.append(write_table(report, settings.out / "report.csv"))
     if pair is not None:
         files += _explain_confusion(
             settings, measured, dataset, pair, probabilities, progress, complain
@@ -106,7 +107,7 @@ def _save_measures(
     """The confusion matrices, curves and calibration, as figures and tables."""
     import pandas as pd
 
-    from cladec import evaluate, figures, metrics, plots
+    from cladec import figures, metrics, plots
 
     files = []
     for name, normalised in (("confusion", False), ("confusion-normalised", True)):
@@ -115,7 +116,7 @@ def _save_measures(
         )
         table = pd.DataFrame(matrix, columns=pd.Index(names))
         table.insert(0, "true", names)
-        files.append(evaluate.write_table(table, folder / f"{name}.csv"))
+        files.append(write_table(table, folder / f"{name}.csv"))
         title = "share of the true class" if normalised else "images"
         figure = plots.confusion(matrix, names, title=title)
         files.append(figures.save(figure, folder / f"{name}.png"))
@@ -136,7 +137,7 @@ def _save_measures(
         *files,
         figures.save(curves, folder / "curves.png"),
         figures.save(plots.reliability(calibration), folder / "calibration.png"),
-        evaluate.write_table(pd.DataFrame(bins), folder / "calibration.csv"),
+        write_table(pd.DataFrame(bins), folder / "calibration.csv"),
     ]
 
 
