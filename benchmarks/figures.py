@@ -70,7 +70,8 @@ def screenshot(report: Path, picture: Path) -> None:
         page = chromium.new_page(viewport=WINDOW, color_scheme="light", reduced_motion="reduce")
         page.goto(report.resolve().as_uri())
         gallery = page.locator(".gallery").first
-        gallery.locator(".layers label", has_text="dense").click()
+        whole = re.compile(r"^\s*dense\s*$")  # there may be parts of it too
+        gallery.locator(".layers label", has_text=whole).click()
         slider = gallery.locator(".alpha").first
         for _ in range(5):
             slider.press("ArrowRight")

@@ -44,7 +44,7 @@ CONDITIONAL_ALPHAS = tuple(sorted((*ALPHAS, *BETWEEN)))
 BYTES = 4_000_000
 """What the pictures of a whole report may take, about: then it can be mailed."""
 
-BYTES_OF_A_PIXEL = 0.7
+BYTES_OF_A_PIXEL = 0.5
 """What a sprite takes for a pixel and channel, about."""
 
 IMAGES = (24, 96)

@@ -82,7 +82,7 @@ class Group:
 
     @property
     def variants(self) -> list[Variant]:
-        """Every way in which a layer is decoded, the first repeat of each."""
+        """Every way in which a layer is decoded, the usual one first, the first repeat of each."""
         kinds: dict[tuple, list[Run]] = {}
         for run in self.runs:
             if run.layer is not None and run.repeat == 0:
@@ -96,7 +96,8 @@ class Group:
                 references = self._plain_references(runs[0])
             reference = references[0] if references else None
             variants.append(Variant(str(runs[0].layer), settings, reference, decoders))
-        return variants
+        layers = [variant.layer for variant in variants]
+        return sorted(variants, key=lambda each: (layers.index(each.layer), not each.is_usual))
 
     def _plain_references(self, conditional: Run) -> list[Run]:
         """The RefAE of a conditional ClaDec is a plain one."""

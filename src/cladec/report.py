@@ -76,7 +76,7 @@ def write_report(settings: ReportFile, progress: Progress) -> Path:
     rankings = {path: read_table(path, page.RANKING_COLUMNS) for path in settings.ranking}
     work = groups(saved_runs(settings.models))
     methods = tuple(dict.fromkeys(settings.methods))
-    space = BYTES / len(work)
+    space = BYTES / max(1, sum(bool(group.variants) for group in work))
     curator = Curator(settings.models, settings.images, space, methods, settings.seed)
     progress.begin(len(work))
     with Workers(curator, min(settings.workers, len(work)), progress) as workers:
