@@ -1,13 +1,13 @@
 """Tables: what is read is what was written, or is named."""
 
+import hashlib
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from cladec import artifacts
 from cladec.errors import InputError
-from cladec.tables import read_table, write_table
+from cladec.tables import checksum_path, read_table, write_table
 
 COLUMNS = ("layer", "value")
 
@@ -21,7 +21,10 @@ def written(tmp_path: Path) -> Path:
 def test_what_is_read_is_what_was_written(written: Path) -> None:
     table = read_table(written, COLUMNS)
     assert table.to_dict("list") == {"layer": ["dense", "conv"], "value": [1.25, 3.5]}
-    assert sorted(path.name for path in written.parent.iterdir()) == ["table.csv", "table.json"]
+    assert sorted(path.name for path in written.parent.iterdir()) == [
+        "table.csv",
+        "table.csv.sha256",
+    ]
 
 
 def test_where_there_is_none(tmp_path: Path) -> None:
@@ -45,15 +48,24 @@ def test_a_table_cut_off(written: Path, kept: int) -> None:
         read_table(written, COLUMNS)
 
 
-def test_a_record_that_was_edited(written: Path) -> None:
-    record = artifacts.record_path(written)
-    record.write_text(record.read_text().replace("sha256", "sha255"))
-    with pytest.raises(InputError, match=r"table\.json is damaged or was edited"):
+@pytest.mark.parametrize("content", [b"", b"no checksum", b"0" * 64 + b"  table.csv\n"])
+def test_a_checksum_that_was_changed(written: Path, content: bytes) -> None:
+    checksum_path(written).write_bytes(content)
+    with pytest.raises(InputError, match="was changed since"):
+        read_table(written, COLUMNS)
+    checksum_path(written).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"table\.csv\.sha256 cannot be read"):
         read_table(written, COLUMNS)
 
 
+def test_other_programs_can_check_it(written: Path) -> None:
+    digest, name = checksum_path(written).read_text().split()
+    assert name == written.name
+    assert digest == hashlib.sha256(written.read_bytes()).hexdigest()
+
+
 def test_a_table_made_by_hand_is_taken_as_it_is(written: Path) -> None:
-    artifacts.record_path(written).unlink()
+    checksum_path(written).unlink()
     written.write_text("layer,value\ndense,7\n")
     assert read_table(written, COLUMNS)["value"].item() == 7
     written.write_text("layer,other\ndense,7\n")

@@ -1,4 +1,4 @@
-"""CSV tables, each with a `.json` beside it that holds its checksum.
+"""CSV tables, each with its checksum in a file beside it, as `sha256sum --check` reads it.
 
 A table that was cut off, damaged or edited since then is named when it is read, and not used.
 """
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def checksum_path(path: Path) -> Path:
+    """Where the checksum of the table `path` lies."""
+    return path.with_name(f"{path.name}.sha256")
+
+
 def write_table(table: "pd.DataFrame", path: Path) -> Path:
     """Write a table as CSV with six decimals, whole or not at all, and return `path`.
 
@@ -22,8 +27,8 @@ def write_table(table: "pd.DataFrame", path: Path) -> Path:
 
     def write_both(temporary: Path) -> None:
         table.to_csv(temporary, index=False, float_format="%.6f")
-        record = {"sha256": artifacts.checksum(temporary)}
-        artifacts.write_json(artifacts.record_path(path), record)
+        line = f"{artifacts.checksum(temporary)}  {path.name}\n"
+        artifacts.write(checksum_path(path), lambda file: file.write_text(line))
 
     artifacts.write(path, write_both)
     return path
@@ -32,7 +37,7 @@ def write_table(table: "pd.DataFrame", path: Path) -> Path:
 def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame | None":
     """A CSV table that has at least these columns; None where there is no such file.
 
-    A table without a `.json` beside it, made by hand or by another program, is taken as it is.
+    A table without a checksum, made by hand or by another program, is taken as it is.
 
     Raises:
         InputError: it cannot be read, is not as it was written, or lacks a column.
@@ -41,12 +46,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame | None":
 
     if not path.exists():
         return None
-    record = artifacts.record_path(path)
-    if record.exists() and artifacts.read_json(record).get("sha256") != artifacts.checksum(path):
-        raise InputError(
-            f"{path} was changed since it was written: make it anew, or remove {record} to use it "
-            "as it is"
-        )
+    _check(path)
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
@@ -57,3 +57,19 @@ def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame | None":
             f"{path} has no column {missing[0]!r}: expected {', '.join(columns)}; make it anew"
         )
     return table
+
+
+def _check(path: Path) -> None:
+    """Raises InputError if the table is not the one that its checksum was written for."""
+    kept = checksum_path(path)
+    if not kept.exists():
+        return
+    try:
+        expected = kept.read_text().partition(" ")[0]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{kept} cannot be read: {error}") from None
+    if expected != artifacts.checksum(path):
+        raise InputError(
+            f"{path} was changed since it was written: make it anew, or remove {kept} to use it as "
+            "it is"
+        )
