@@ -40,8 +40,8 @@ def main() -> None:
     given = ["--models", str(options.models), "--evaluation", str(options.out)]
     cli.main(["report", *given, "--ranking", str(comparison / "ranking.csv"), "--out", str(report)])
     screenshot(report, pictures / "report.png")
-    for path in shown():
-        make_small(options.out / path.relative_to("eval"))
+    for picture in sorted(pictures.glob("*.png")):
+        make_small(picture)
 
 
 def compare_command(models: Path) -> list[str]:
@@ -54,11 +54,6 @@ def compare_command(models: Path) -> list[str]:
 def readme() -> str:
     """Its text."""
     return (ROOT / "README.md").read_text()
-
-
-def shown() -> list[Path]:
-    """The pictures of the README."""
-    return [Path(name) for name in re.findall(r"!\[[^]]*\]\((eval/img/[^)]*)\)", readme())]
 
 
 def screenshot(report: Path, picture: Path) -> None:
@@ -84,7 +79,7 @@ def screenshot(report: Path, picture: Path) -> None:
 
 def make_small(picture: Path) -> None:
     """Take fewer colours until the file is small enough to be in the repository."""
-    for colours in (256, 128, 64):
+    for colours in (256, 128, 64, 32, 16):
         if picture.stat().st_size <= LARGEST:
             break
         with Image.open(picture) as image:
