@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from cladec.errors import InputError
+from cladec.evaluate import VARIANTS
 from cladec.measure_tables import published
 from cladec.recipes import ALPHAS, alpha_text
+from cladec.tables import read_table
 
 ROOT = Path(__file__).parent.parent
 README, RUNS = ROOT / "README.md", ROOT / "eval" / "evaluation_runs.csv"
@@ -38,9 +41,10 @@ def table() -> str:
 
 def ours() -> pd.DataFrame:
     """The whole layers of `vgg`, decoded by plain decoders."""
-    rows = pd.read_csv(RUNS)
-    usual = (rows["architecture"] == "vgg") & (rows["decoder"] == "plain") & (rows["fraction"] == 1)
-    return rows[usual]
+    rows = read_table(RUNS, (*VARIANTS, "dataset", "layer", "model", "alpha", "eval", "value"))
+    if rows is None:
+        raise InputError(f"{RUNS} is missing: run eval.py first")
+    return rows[(rows[list(VARIANTS)].fillna(VARIANTS) == pd.Series(VARIANTS)).all(axis=1)]
 
 
 def cell(rows: pd.DataFrame, dataset: str, layer: str, measure: str, model: str | float) -> str:

@@ -45,8 +45,7 @@ class ReportFile:
         """
         if self.methods:
             subject.check_methods(self.methods, maps_only=True)
-        if self.images is not None:
-            check_at_least_one("images", self.images)
+        check_at_least_one("images", self.images)
         check_at_least_one("workers", self.workers)
         if self.out.is_dir():
             raise InputError(
