@@ -25,7 +25,7 @@ class ReportFile:
     """Tables of cladec compare that rank explainers; what is not there is left out."""
     images: int | None = None
     """Test images of each classifier to show: wrong ones, the most lost, and some of each class.
-    Without it as many as keep the file below 5 MB, 24 to 96."""
+    Without it as many as keep the file below 5 MB, 24 to 64."""
     methods: tuple[str, ...] = MAP_METHODS
     """Names of explainers whose maps are shown; they are made with fewer samples than explain
     takes."""
