@@ -17,14 +17,18 @@ from test_models import (
 from cladec import artifacts, losses, submodel
 from cladec.batches import PREDICTION_BATCH
 from cladec.conditional import (
-    EXTREMES,
+    BALANCE,
+    ONES,
+    ZEROS,
     AlphaFeatures,
     ConditionalClaDec,
     DrawnAlphas,
     FiLM,
+    ScaledCopy,
     alpha_at,
     build_conditional_decoder,
     fit_conditional,
+    weight_of,
 )
 from cladec.data import Split
 from cladec.decoder import build_decoder
@@ -65,7 +69,8 @@ def test_the_loss_weighs_each_image_by_its_own_alpha(classifier, tiny, trained):
         split = Split(tiny.test.images[rows], tiny.test.labels[rows])
         means = np.array(naive_losses(classifier, split, decoded[rows]))
         parts += means * np.mean(rows)
-        weighted += ((1 - alpha) * means[0] + alpha * means[1]) * np.mean(rows)
+        weight = 1 / (1 - alpha + alpha / 100) ** 0.45
+        weighted += weight * ((1 - alpha) * means[0] + alpha * means[1]) * np.mean(rows)
     np.testing.assert_allclose(loss, weighted, rtol=1e-4)
     tracked = trained.reconstruction_tracker.result(), trained.classification_tracker.result()
     np.testing.assert_allclose(tracked, parts, rtol=1e-4)
@@ -128,6 +133,36 @@ def test_film_scales_and_shifts_channels():
     np.testing.assert_allclose(film(hidden, condition), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("code_shape", [(6,), (5, 6), (2, 3, 6)])
+def test_a_scaled_copy_is_beside_the_codes(code_shape):
+    random = np.random.default_rng(0)
+    codes, condition = random.normal(size=(3, *code_shape)), random.normal(size=(3, 4))
+    layer = ScaledCopy()
+    new = numpy_of(layer(codes, condition))
+    np.testing.assert_allclose(new, np.concatenate([codes, 0 * codes], axis=-1), rtol=1e-6)
+    kernel, bias = random.normal(size=(4, 6)), random.normal(size=6)
+    layer.set_weights([kernel, bias])
+    copies = [codes[image] * (condition[image] @ kernel + bias) for image in range(3)]
+    expected = np.concatenate([codes, copies], axis=-1)
+    np.testing.assert_allclose(layer(codes, condition), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_every_unit_between_alpha_and_the_decoder_lives(trained):
+    hidden = keras.Model(trained.decoder.inputs, trained.decoder.get_layer("condition_2").output)
+    codes = np.zeros(
+        (len(ALPHAS), *submodel.part(trained.network, "codes").output_shape[1:]), np.float32
+    )
+    values = numpy_of(hidden({"codes": codes, "alpha": np.array(ALPHAS, np.float32)}))
+    assert (np.ptp(values, axis=0) > 1e-3).mean() > 0.9
+
+
+def test_high_alphas_weigh_more():
+    weights = weight_of(np.array(ALPHAS, np.float32))
+    assert weights[0] == 1
+    assert (np.diff(weights) > 0).all()
+    assert weights[-1] == pytest.approx(100**BALANCE, rel=1e-4)
+
+
 @pytest.mark.parametrize("image_shape", [(9, 9, 3), (28, 28, 1), (31, 17, 3)])
 @pytest.mark.parametrize("code_shape", [(10,), (49, 16), (1, 1, 32), (5, 5, 16), (26, 26, 4)])
 def test_every_hidden_layer_of_every_decoder_hears_of_alpha(code_shape, image_shape):
@@ -149,9 +184,9 @@ def test_every_hidden_layer_of_every_decoder_hears_of_alpha(code_shape, image_sh
 def test_alphas_are_drawn_over_their_whole_range():
     alphas = alpha_at(np.linspace(0, 1, 10_001))
     assert (np.diff(alphas) >= 0).all()
-    for extreme in (0.0, 1.0):
-        assert np.mean(alphas == extreme) == pytest.approx(EXTREMES, abs=2e-3)
-    assert (alphas > 0.999).mean() > EXTREMES
+    for extreme, share in ((0.0, ZEROS), (1.0, ONES)):
+        assert np.mean(alphas == extreme) == pytest.approx(share, abs=2e-3)
+    assert (alphas > 0.999).mean() > ONES
     assert alphas.dtype == np.float32
     array = DrawnAlphas(100, seed=0)
     first, second = array[np.arange(64)], array[np.arange(64)]

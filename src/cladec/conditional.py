@@ -3,7 +3,9 @@
 Loss-conditional training (Dosovitskiy & Djolonga, "You Only Train Once: Loss-Conditional Training
 of Deep Networks", ICLR 2020): alpha is drawn anew for each image at each step, weighs the loss of
 that image, and scales and shifts the channels of every hidden layer of the decoder (FiLM: Perez et
-al., "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018).
+al., "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018). Two things are ours:
+the first layer reads the codes twice, once scaled by alpha, and images with a high alpha, whose
+losses are small, weigh more.
 """
 
 from collections.abc import Sequence
@@ -28,8 +30,14 @@ SCALES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
 WIDTH = 64
 """Units of the two hidden layers between the features of alpha and the scales and shifts."""
 
-EXTREMES = 0.12
+ZEROS, ONES = 0.12, 0.18
 """Share of the images whose alpha is drawn as 0, and of those whose alpha is 1."""
+
+LIKENESS = 100.0
+"""How many times larger than the classification loss the reconstruction loss is taken to be."""
+
+BALANCE = 0.45
+"""How far images of all alphas weigh the same in training: 0 not at all, 1 wholly."""
 
 LARGEST_LOGIT = 11.5
 """The logit of every other alpha is uniform between this and its negative: alphas to 1 - 1e-5."""
@@ -69,6 +77,24 @@ class FiLM(layers.Layer):
         return hidden * (1.0 + scale) + shift
 
 
+@keras.saving.register_keras_serializable(package="cladec")
+class ScaledCopy(layers.Layer):
+    """Codes (N, ..., C) -> (N, ..., 2 C): themselves, and a copy scaled by what is linear in
+    `condition`, (N, features).
+
+    A linear layer behind it is another one for each condition. Newly initialised, the copy is 0.
+    """
+
+    def build(self, codes_shape, condition_shape):
+        self.scales = layers.Dense(codes_shape[-1], kernel_initializer="zeros")
+        self.scales.build(condition_shape)
+
+    def call(self, codes, condition):
+        scales = self.scales(condition)
+        scales = ops.reshape(scales, (-1, *[1] * (len(codes.shape) - 2), codes.shape[-1]))
+        return ops.concatenate([codes, codes * scales], axis=-1)
+
+
 def build_conditional_decoder(
     code_shape: tuple[int, ...], image_shape: tuple[int, int, int], *, mean_pixel: float = 0.5
 ) -> keras.Model:
@@ -83,9 +109,14 @@ def build_conditional_decoder(
     alpha = keras.Input((), name="alpha", dtype="float32")
     condition = AlphaFeatures(name="features")(alpha)
     for number in (1, 2):
-        condition = layers.Dense(WIDTH, activation="relu", name=f"condition_{number}")(condition)
+        # ReLUs die at these learning rates: of 64, one was left to tell of alpha.
+        condition = layers.Dense(WIDTH, activation="silu", name=f"condition_{number}")(condition)
     codes, decoded = decoder_graph(
-        code_shape, image_shape, mean_pixel, lambda hidden: FiLM()(hidden, condition)
+        code_shape,
+        image_shape,
+        mean_pixel,
+        modulate=lambda hidden: FiLM()(hidden, condition),
+        widen=lambda codes: ScaledCopy(name="scaled_copy")(codes, condition),
     )
     return keras.Model({"codes": codes, "alpha": alpha}, decoded, name="decoder")
 
@@ -94,11 +125,12 @@ def build_conditional_decoder(
 class ConditionalClaDec(LayerDecoder):
     """A decoder of a classifier's layer at any alpha, trained by the mean over images i of
 
-        (1 - alpha_i) * reconstruction_i + alpha_i * classification_i
+        weight(alpha_i) * ((1 - alpha_i) * reconstruction_i + alpha_i * classification_i)
 
-    Called on `{"images": images, "alpha": alpha}` or `{"codes": codes, "alpha": alpha}` with an
-    alpha for each image, (N,); gives decoded images (N, H, W, C), float32 in [0, 1]. `predict` is
-    for people.
+    with `weight_of` as weight, which changes how much of the decoder serves which alpha and not
+    what is best at any one. Called on `{"images": images, "alpha": alpha}` or
+    `{"codes": codes, "alpha": alpha}` with an alpha for each image, (N,); gives decoded images
+    (N, H, W, C), float32 in [0, 1]. `predict` is for people.
 
     Args:
         network: `submodel.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
@@ -125,7 +157,8 @@ class ConditionalClaDec(LayerDecoder):
         classification = losses.classification_of_each(y["labels"], logits)
         self.reconstruction_tracker.update_state(reconstruction)
         self.classification_tracker.update_state(classification)
-        return ops.mean(losses.mix(x["alpha"], reconstruction, classification))
+        mixed = losses.mix(x["alpha"], reconstruction, classification)
+        return ops.mean(weight_of(x["alpha"]) * mixed)
 
     def predict(self, images: Any, alpha: Any = None) -> np.ndarray:
         """Decoded images (N, H, W, C), float32 in [0, 1].
@@ -157,6 +190,14 @@ def _alpha_of_each(alpha: Any, count: int) -> np.ndarray:
     return np.broadcast_to(np.array(checked, "float32"), count)
 
 
+def weight_of(alpha: Any) -> Any:
+    """What the loss of an image is multiplied by, (N,), from its alpha, (N,): 1 at 0, 7.9 at 1.
+
+    Without it the loss at alpha 1, a hundredth of that at 0, would hardly count.
+    """
+    return (1.0 - alpha + alpha / LIKENESS) ** -BALANCE
+
+
 class DrawnAlphas:
     """Stands for an array of alphas (count,), float32: rows of it are drawn when they are read.
 
@@ -179,9 +220,9 @@ class DrawnAlphas:
 def alpha_at(quantiles: np.ndarray) -> np.ndarray:
     """The alphas (N,) float32 at quantiles in [0, 1] of the distribution that they are drawn from.
 
-    The lowest `EXTREMES` are 0, the highest 1; between them the logit is uniform.
+    The lowest `ZEROS` are 0, the highest `ONES` are 1; between them the logit is uniform.
     """
-    middle = (quantiles - EXTREMES) / (1.0 - 2.0 * EXTREMES)
+    middle = (quantiles - ZEROS) / (1.0 - ZEROS - ONES)
     logits = LARGEST_LOGIT * (2.0 * middle - 1.0)
     alphas = np.where(middle < 0.0, 0.0, np.where(middle > 1.0, 1.0, 1.0 / (1.0 + np.exp(-logits))))
     return alphas.astype(np.float32)

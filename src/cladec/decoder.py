@@ -50,10 +50,12 @@ def decoder_graph(
     image_shape: tuple[int, int, int],
     mean_pixel: float,
     modulate: Callable = lambda hidden: hidden,
+    widen: Callable = lambda codes: codes,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """The symbolic input and output of a decoder, see `build_decoder`.
 
-    `modulate` is applied to what each hidden layer gives, (N, rows, columns, channels).
+    `modulate` is applied to what each hidden layer gives, (N, rows, columns, channels), `widen` to
+    the codes before the first of them; it may add to their last axis.
     """
     _check_shapes(code_shape, image_shape)
     height, width, channels = image_shape
@@ -61,7 +63,8 @@ def decoder_graph(
     spatial = len(code_shape) == 3 and code_shape[0] * code_shape[1] > 1
     doublings = _doublings_from(code_shape, image_shape) if spatial else _doublings_to(image_shape)
     grid = math.ceil(height / 2**doublings), math.ceil(width / 2**doublings)
-    hidden = modulate(_mixed(codes, grid) if spatial else _on_grid(codes, grid, doublings))
+    wide = widen(codes)
+    hidden = modulate(_mixed(wide, grid) if spatial else _on_grid(wide, grid, doublings))
     for remaining in range(doublings, 1, -1):
         hidden = layers.Conv2DTranspose(
             _width(remaining - 1), 4, 2, padding="same", activation="relu", name=f"up_{remaining}"
