@@ -17,7 +17,7 @@ from cladec.explainers import EXPLAINERS
 from cladec.progress import Report
 from cladec.recipes import ALPHAS
 from cladec.runs import Run
-from cladec.subject import BACKGROUNDS, Subject, choose
+from cladec.subject import Subject, choose
 from cladec.trainer import Material
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAP_METHODS = tuple(name for name, row in EXPLAINERS.items() if not row.makes_images)
 
 FAST_OPTIONS: dict[str, dict[str, Any]] = {
-    "integrated_gradients": {"steps": 20, "tolerance": 0.05},
+    "integrated_gradients": {"steps": 20, "tolerance": 0.1},
     "rise": {"masks": 300},
     "lime": {"samples": 200},
     "anchors": {"segments": 10, "margin": 0.15, "delta": 0.2, "beam": 1, "batch_size": 100},
@@ -34,8 +34,11 @@ FAST_OPTIONS: dict[str, dict[str, Any]] = {
 }
 """Options that make maps in a fraction of the time that the finer ones of `explain` take."""
 
-MOST_IMAGES = {"anchors": 16}
+MOST_IMAGES = {"anchors": 12}
 """What takes as long as all other methods together explains only the first images."""
+
+BACKGROUNDS = 20
+"""Training images that SHAP and Anchors compare with."""
 
 BETWEEN = (0.025, 0.17, 0.37, 0.65, 0.8, 0.9, 0.95, 0.97, 0.98, 0.995, 0.998, 0.9996)
 CONDITIONAL_ALPHAS = tuple(sorted((*ALPHAS, *BETWEEN)))
@@ -104,6 +107,7 @@ class _Work:
         )
         self.probabilities = self.subject.probabilities(self.data.test.images)
         self.predicted = self.probabilities.argmax(axis=1)
+        self.loaded: dict[Run, keras.Model] = {}
 
     @property
     def data(self) -> Dataset:
@@ -155,7 +159,10 @@ class _Work:
         return self.data.test.images[self.rows]
 
     def load(self, run: Run) -> "keras.Model":
-        return artifacts.load(run.path(self.curator.models))
+        """A saved model, loaded once."""
+        if run not in self.loaded:
+            self.loaded[run] = artifacts.load(run.path(self.curator.models))
+        return self.loaded[run]
 
     def decoded(self, variant: Variant) -> Decoded:
         """The images as the models of a variant show them."""
