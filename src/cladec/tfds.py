@@ -204,6 +204,7 @@ def _ask(url: str) -> str:
         with urllib.request.build_opener().open(url, timeout=SOCKET_SECONDS):
             return ""
     except urllib.error.HTTPError as error:  # TFDS reports these at once, except 5xx
+        error.close()  # it holds the connection
         return f"{url} answers HTTP {error.code}" if error.code >= 500 else ""
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
