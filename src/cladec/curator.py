@@ -38,7 +38,7 @@ MOST_IMAGES = {"anchors": 12}
 """What takes as long as all other methods together explains only the first images."""
 
 BACKGROUNDS = 20
-"""Training images that SHAP and Anchors compare with."""
+"""Training images that SHAP and Anchors compare with, fewer than in `explain`, to save time."""
 
 BETWEEN = (0.025, 0.17, 0.37, 0.65, 0.8, 0.9, 0.95, 0.97, 0.98, 0.995, 0.998, 0.9996)
 CONDITIONAL_ALPHAS = tuple(sorted((*ALPHAS, *BETWEEN)))
