@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cladec import plots
+from cladec.plots.images import set_log_scale
 
 
 def pixels(figure: Figure) -> np.ndarray:
@@ -75,3 +76,47 @@ def test_measures_over_alpha():
         assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "0.5", "1"]
     assert figure.axes[0].get_yscale() == "log"
     figure.savefig(io.BytesIO())
+
+
+def test_measures_over_alpha_draw_no_layer_of_one_alpha_beside_layers_of_more():
+    runs = pd.DataFrame(
+        [
+            {"layer": None, "model": "classifier", "alpha": None, "value": 0.5},
+            {"layer": "conv", "model": "cladec", "alpha": 0.0, "value": 3.0},
+            {"layer": "conv", "model": "cladec", "alpha": 1.0, "value": 9.0},
+            {"layer": "conv", "model": "refae", "alpha": None, "value": 1.5},
+            {"layer": "logits", "model": "cladec", "alpha": 0.0, "value": 4.0},
+            {"layer": "logits", "model": "refae", "alpha": None, "value": 2.5},
+        ]
+    ).assign(eval="fidelity")
+    both = {"ClaDec conv", "RefAE conv", "classifier"}
+    assert names_of_lines(plots.measures_over_alpha(runs)) == both
+    one = runs[runs["alpha"] != 1]
+    assert names_of_lines(plots.measures_over_alpha(one)) == both | {
+        "ClaDec logits",
+        "RefAE logits",
+    }
+
+
+def names_of_lines(figure: Figure) -> set[str]:
+    return {line.get_label() for axis in figure.axes for line in axis.lines}
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ((4, 45), ["4", "6", "10", "20", "30", "40"]),
+        ((0.05, 400), ["0.1", "1", "10", "100"]),
+        ((12, 19), ["12", "13", "14", "15", "16", "17", "18", "19"]),
+    ],
+)
+def test_numbers_on_a_logarithmic_axis_are_written_as_people_do(limits, expected):
+    figure = Figure()
+    axis = figure.subplots()
+    axis.set_ylim(limits)
+    set_log_scale(axis)
+    pixels(figure)
+    lower, upper = axis.get_ylim()
+    ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]
+    shown = {t.get_loc(): t.label1.get_text() for t in ticks if lower <= t.get_loc() <= upper}
+    assert [shown[place] for place in sorted(shown) if shown[place]] == expected

@@ -110,6 +110,9 @@ def test_measures_over_fraction():
         assert [label.get_text() for label in axis.get_xticklabels()] == ["0.1", "0.5", "1"]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["ClaDec 0", "ClaDec 0.99", "RefAE", "classifier"]
+    above, below = np.split(np.array(figure.axes), 2)
+    for first, random in zip(above, below, strict=True):
+        assert first.get_ylim() == random.get_ylim()
     check_nothing_is_cut_off(figure)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 CELL = 0.85
 """How far the columns of a grid of images are apart, in inches."""
@@ -125,19 +126,41 @@ def measures_over_alpha(runs: pd.DataFrame, *, title: str = "") -> Figure:
     RefAE is drawn dashed in its layer's colour, the classifier on the original images dotted.
 
     Args:
-        runs: the tidy table of one dataset, as `evaluate` returns it.
+        runs: the tidy table of one dataset, as `evaluate` returns it. Layers that were decoded at
+            one alpha only are left out where others were decoded at more.
         title: above the figure.
     """
+    runs = _layers_with_curves(runs)
     figure = Figure(figsize=(10, 6.6), dpi=120, layout="constrained")
     for axis, metric in zip(figure.subplots(2, 2).flat, LABELS, strict=True):
         table = runs[runs["eval"] == metric]
         _draw_measure(axis, table)
         axis.set_title(LABELS[metric], fontsize=10)
         if metric == "reconstruction_loss":
-            axis.set_yscale("log")
+            set_log_scale(axis)
     draw_legend(figure, figure.axes, loc="outside lower center")
     figure.suptitle(title)
     return figure
+
+
+def _layers_with_curves(runs: pd.DataFrame) -> pd.DataFrame:
+    alphas = runs.groupby("layer")["alpha"].transform("nunique")  # NaN for the classifier's rows
+    return runs[alphas.isna() | (alphas > 1)] if (alphas > 1).any() else runs
+
+
+class PlainNumbers(LogFormatter):
+    """Labels the ticks of a logarithmic axis as people write numbers: 0.4, 20."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """The number at a tick, nothing where ticks are too many to label each."""
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def set_log_scale(axis: Axes) -> None:
+    """Make the axis of measures logarithmic, its ticks plain numbers."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(PlainNumbers())
+    axis.yaxis.set_minor_formatter(PlainNumbers())
 
 
 def draw_legend(figure: Figure, axes: Sequence[Axes], **place: Any) -> None:

@@ -26,6 +26,7 @@ from cladec.plots.images import (
     image_axes,
     label_places,
     row_height,
+    set_log_scale,
     title_height,
 )
 
@@ -112,6 +113,7 @@ def measures_over_fraction(runs: pd.DataFrame, *, title: str = "") -> Figure:
     """Every measure over the share of a layer that is decoded; a row per layer and choice of units.
 
     A line per alpha of ClaDec; RefAE is drawn dashed, the classifier on the original images dotted.
+    The charts of a measure have one scale, so that layers and choices can be compared.
 
     Args:
         runs: the tidy table of one classifier, as `evaluate` returns it; the whole layer (fraction
@@ -123,7 +125,7 @@ def measures_over_fraction(runs: pd.DataFrame, *, title: str = "") -> Figure:
     alphas = sorted(parts["alpha"].dropna().unique())
     colours = dict(zip(alphas, colormaps["viridis"](np.linspace(0, 0.9, len(alphas))), strict=True))
     figure = Figure(figsize=(14, 3.1 * len(choices) + 0.8), dpi=120, layout="constrained")
-    axes = figure.subplots(len(choices), len(LABELS), squeeze=False)
+    axes = figure.subplots(len(choices), len(LABELS), squeeze=False, sharey="col")
     for row, (layer, units) in zip(axes, choices, strict=True):
         chosen = (runs["units"] == units) | (runs["fraction"] == 1)
         of_choice = runs[runs["layer"].isna() | ((runs["layer"] == layer) & chosen)]
@@ -131,7 +133,7 @@ def measures_over_fraction(runs: pd.DataFrame, *, title: str = "") -> Figure:
             _draw_fractions(axis, of_choice[of_choice["eval"] == metric], colours)
             axis.set_title(f"{layer}, {units} units\n{LABELS[metric]}", fontsize=9)
             if metric == "reconstruction_loss":
-                axis.set_yscale("log")
+                set_log_scale(axis)
     draw_legend(figure, figure.axes, loc="outside lower center")
     figure.suptitle(title)
     return figure
@@ -193,7 +195,7 @@ def layers_by_depth(
         _draw_depth(axis, runs[runs["eval"] == metric], layers)
         axis.set_ylabel(metric.replace("_", "\n"), fontsize=9)
         if metric == "reconstruction_loss":
-            axis.set_yscale("log")
+            set_log_scale(axis)
     axis.set_xticks(range(len(layers)), layers, rotation=90, fontsize=9)
     axis.legend(fontsize=8)
     _write_title(figure, title)
@@ -267,7 +269,7 @@ def conditional_beside_separate(
         _draw_both(axis, runs[runs["eval"] == metric], [*separate])
         axis.set_title(LABELS[metric], fontsize=9)
         if metric == "reconstruction_loss":
-            axis.set_yscale("log")
+            set_log_scale(axis)
     draw_legend(figure, [axis], loc="lower center")
     _write_title(figure, title)
     return figure
