@@ -17,6 +17,7 @@ from test_models import (
 from cladec import artifacts, losses, submodel
 from cladec.batches import PREDICTION_BATCH
 from cladec.conditional import (
+    BALANCE,
     ONES,
     ZEROS,
     AlphaFeatures,
@@ -27,6 +28,7 @@ from cladec.conditional import (
     alpha_at,
     build_conditional_decoder,
     fit_conditional,
+    weight_of,
 )
 from cladec.data import Split
 from cladec.decoder import build_decoder
@@ -61,14 +63,15 @@ def test_the_loss_weighs_each_image_by_its_own_alpha(classifier, tiny, trained):
     for tracker in (trained.reconstruction_tracker, trained.classification_tracker):
         tracker.reset_state()
     loss = trained.compute_loss(x={"alpha": alphas}, y=targets_of(tiny.test), y_pred=decoded)
-    parts, total = np.zeros(2), 0.0
+    parts, weighted = np.zeros(2), 0.0
     for alpha in np.unique(alphas):
         rows = alphas == alpha
         split = Split(tiny.test.images[rows], tiny.test.labels[rows])
         means = np.array(naive_losses(classifier, split, decoded[rows]))
         parts += means * np.mean(rows)
-        total += ((1 - alpha) * means[0] + alpha * means[1]) * np.mean(rows)
-    np.testing.assert_allclose(loss, total, rtol=1e-4)
+        weight = 1 / (1 - alpha + alpha / 100) ** 0.2
+        weighted += weight * ((1 - alpha) * means[0] + alpha * means[1]) * np.mean(rows)
+    np.testing.assert_allclose(loss, weighted, rtol=1e-4)
     tracked = trained.reconstruction_tracker.result(), trained.classification_tracker.result()
     np.testing.assert_allclose(tracked, parts, rtol=1e-4)
 
@@ -151,6 +154,13 @@ def test_every_unit_between_alpha_and_the_decoder_lives(trained):
     )
     values = numpy_of(hidden({"codes": codes, "alpha": np.array(ALPHAS, np.float32)}))
     assert (np.ptp(values, axis=0) > 1e-3).mean() > 0.9
+
+
+def test_high_alphas_weigh_more():
+    weights = weight_of(np.array(ALPHAS, np.float32))
+    assert weights[0] == 1
+    assert (np.diff(weights) > 0).all()
+    assert weights[-1] == pytest.approx(100**BALANCE, rel=1e-4)
 
 
 @pytest.mark.parametrize("image_shape", [(9, 9, 3), (28, 28, 1), (31, 17, 3)])

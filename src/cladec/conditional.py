@@ -3,8 +3,9 @@
 Loss-conditional training (Dosovitskiy & Djolonga, "You Only Train Once: Loss-Conditional Training
 of Deep Networks", ICLR 2020): alpha is drawn anew for each image at each step, weighs the loss of
 that image, and scales and shifts the channels of every hidden layer of the decoder (FiLM: Perez et
-al., "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018). What is ours: the first
-layer reads the codes twice, once scaled by what is made of alpha.
+al., "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018). Two things are ours:
+the first layer reads the codes twice, once scaled by alpha, and images with a high alpha, whose
+losses are small, weigh more.
 """
 
 from collections.abc import Sequence
@@ -29,8 +30,14 @@ SCALES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
 WIDTH = 64
 """Units of the two hidden layers between the features of alpha and the scales and shifts."""
 
-ZEROS, ONES = 0.12, 0.18
+ZEROS, ONES = 0.12, 0.10
 """Share of the images whose alpha is drawn as 0, and of those whose alpha is 1."""
+
+LIKENESS = 100.0
+"""How many times larger than the classification loss the reconstruction loss is taken to be."""
+
+BALANCE = 0.2
+"""How far images of all alphas weigh the same in training: 0 not at all, 1 wholly."""
 
 LARGEST_LOGIT = 11.5
 """The logit of every other alpha is uniform between this and its negative: alphas to 1 - 1e-5."""
@@ -118,11 +125,12 @@ def build_conditional_decoder(
 class ConditionalClaDec(LayerDecoder):
     """A decoder of a classifier's layer at any alpha, trained by the mean over images i of
 
-        (1 - alpha_i) * reconstruction_i + alpha_i * classification_i
+        weight(alpha_i) * ((1 - alpha_i) * reconstruction_i + alpha_i * classification_i)
 
-    Called on `{"images": images, "alpha": alpha}` or `{"codes": codes, "alpha": alpha}` with an
-    alpha for each image, (N,); gives decoded images (N, H, W, C), float32 in [0, 1]. `predict` is
-    for people.
+    with `weight_of` as weight, which changes how much of the decoder serves which alpha and not
+    what is best at any one. Called on `{"images": images, "alpha": alpha}` or
+    `{"codes": codes, "alpha": alpha}` with an alpha for each image, (N,); gives decoded images
+    (N, H, W, C), float32 in [0, 1]. `predict` is for people.
 
     Args:
         network: `submodel.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
@@ -149,7 +157,8 @@ class ConditionalClaDec(LayerDecoder):
         classification = losses.classification_of_each(y["labels"], logits)
         self.reconstruction_tracker.update_state(reconstruction)
         self.classification_tracker.update_state(classification)
-        return ops.mean(losses.mix(x["alpha"], reconstruction, classification))
+        mixed = losses.mix(x["alpha"], reconstruction, classification)
+        return ops.mean(weight_of(x["alpha"]) * mixed)
 
     def predict(self, images: Any, alpha: Any = None) -> np.ndarray:
         """Decoded images (N, H, W, C), float32 in [0, 1].
@@ -179,6 +188,14 @@ def _alpha_of_each(alpha: Any, count: int) -> np.ndarray:
         )
     checked = [recipes.check_alpha(value) for value in np.ravel(alpha).tolist()]
     return np.broadcast_to(np.array(checked, "float32"), count)
+
+
+def weight_of(alpha: Any) -> Any:
+    """What the loss of an image is multiplied by, (N,), from its alpha, (N,): 1 at 0, 2.5 at 1.
+
+    Without it the loss at alpha 1, a hundredth of that at 0, would hardly count.
+    """
+    return (1.0 - alpha + alpha / LIKENESS) ** -BALANCE
 
 
 class DrawnAlphas:
