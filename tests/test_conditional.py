@@ -17,7 +17,6 @@ from test_models import (
 from cladec import artifacts, losses, submodel
 from cladec.batches import PREDICTION_BATCH
 from cladec.conditional import (
-    BALANCE,
     ONES,
     ZEROS,
     AlphaFeatures,
@@ -28,7 +27,7 @@ from cladec.conditional import (
     alpha_at,
     build_conditional_decoder,
     fit_conditional,
-    weight_of,
+    weights_of,
 )
 from cladec.data import Split
 from cladec.decoder import build_decoder
@@ -63,14 +62,16 @@ def test_the_loss_weighs_each_image_by_its_own_alpha(classifier, tiny, trained):
     for tracker in (trained.reconstruction_tracker, trained.classification_tracker):
         tracker.reset_state()
     loss = trained.compute_loss(x={"alpha": alphas}, y=targets_of(tiny.test), y_pred=decoded)
-    parts, weighted = np.zeros(2), 0.0
+    parts, mixed = np.zeros(2), {}
     for alpha in np.unique(alphas):
         rows = alphas == alpha
         split = Split(tiny.test.images[rows], tiny.test.labels[rows])
         means = np.array(naive_losses(classifier, split, decoded[rows]))
         parts += means * np.mean(rows)
-        weight = 1 / (1 - alpha + alpha / 100) ** 0.2
-        weighted += weight * ((1 - alpha) * means[0] + alpha * means[1]) * np.mean(rows)
+        mixed[alpha] = ((1 - alpha) * means[0] + alpha * means[1]) * np.mean(rows)
+    ratio = parts[1] / parts[0]
+    assert 0.001 < ratio < 1
+    weighted = sum(mixed[alpha] / (1 - alpha + alpha * ratio) ** 0.3 for alpha in mixed)
     np.testing.assert_allclose(loss, weighted, rtol=1e-4)
     tracked = trained.reconstruction_tracker.result(), trained.classification_tracker.result()
     np.testing.assert_allclose(tracked, parts, rtol=1e-4)
@@ -156,11 +157,24 @@ def test_every_unit_between_alpha_and_the_decoder_lives(trained):
     assert (np.ptp(values, axis=0) > 1e-3).mean() > 0.9
 
 
-def test_high_alphas_weigh_more():
-    weights = weight_of(np.array(ALPHAS, np.float32))
+@pytest.mark.parametrize("ratio", [0.001, 0.05, 1.0])
+def test_high_alphas_weigh_more_the_smaller_their_loss(ratio):
+    weights = weights_of(np.array(ALPHAS), ratio)
+    expected = [1 / ((1 - alpha) + alpha * ratio) ** 0.3 for alpha in ALPHAS]
+    np.testing.assert_allclose(weights, expected)
     assert weights[0] == 1
-    assert (np.diff(weights) > 0).all()
-    assert weights[-1] == pytest.approx(100**BALANCE, rel=1e-4)
+    assert (np.diff(weights) > 0).all() == (ratio < 1)
+
+
+def test_weights_are_finite_where_a_loss_is_zero(classifier, tiny, trained):
+    for tracker in (trained.reconstruction_tracker, trained.classification_tracker):
+        tracker.reset_state()
+    decoded = trained.predict(tiny.test.images, alpha=1)
+    perfect = {"images": decoded, "labels": tiny.test.labels}
+    alphas = np.ones(len(decoded), np.float32)
+    loss = trained.compute_loss(x={"alpha": alphas}, y=perfect, y_pred=decoded)
+    logits = trained.classifier(decoded, training=False)
+    np.testing.assert_allclose(loss, losses.classification(tiny.test.labels, logits), rtol=1e-5)
 
 
 @pytest.mark.parametrize("image_shape", [(9, 9, 3), (28, 28, 1), (31, 17, 3)])

@@ -33,11 +33,11 @@ WIDTH = 64
 ZEROS, ONES = 0.12, 0.10
 """Share of the images whose alpha is drawn as 0, and of those whose alpha is 1."""
 
-LIKENESS = 100.0
-"""How many times larger than the classification loss the reconstruction loss is taken to be."""
-
-BALANCE = 0.2
+BALANCE = 0.3
 """How far images of all alphas weigh the same in training: 0 not at all, 1 wholly."""
+
+SMALLEST_RATIO = 1e-3
+"""The classification loss is taken to be no smaller a part of the reconstruction loss than this."""
 
 LARGEST_LOGIT = 11.5
 """The logit of every other alpha is uniform between this and its negative: alphas to 1 - 1e-5."""
@@ -127,8 +127,8 @@ class ConditionalClaDec(LayerDecoder):
 
         weight(alpha_i) * ((1 - alpha_i) * reconstruction_i + alpha_i * classification_i)
 
-    with `weight_of` as weight, which changes how much of the decoder serves which alpha and not
-    what is best at any one. Called on `{"images": images, "alpha": alpha}` or
+    The weights (`weights_of`) change how much of the decoder serves which alpha, and not what is
+    best at any one. Called on `{"images": images, "alpha": alpha}` or
     `{"codes": codes, "alpha": alpha}` with an alpha for each image, (N,); gives decoded images
     (N, H, W, C), float32 in [0, 1]. `predict` is for people.
 
@@ -158,7 +158,13 @@ class ConditionalClaDec(LayerDecoder):
         self.reconstruction_tracker.update_state(reconstruction)
         self.classification_tracker.update_state(classification)
         mixed = losses.mix(x["alpha"], reconstruction, classification)
-        return ops.mean(weight_of(x["alpha"]) * mixed)
+        return ops.mean(weights_of(x["alpha"], self._ratio()) * mixed)
+
+    def _ratio(self) -> Any:
+        """The classification loss over the reconstruction loss, as this pass has it so far."""
+        likeness = ops.maximum(self.reconstruction_tracker.result(), keras.config.epsilon())
+        ratio = self.classification_tracker.result() / likeness
+        return ops.stop_gradient(ops.clip(ratio, SMALLEST_RATIO, 1.0))
 
     def predict(self, images: Any, alpha: Any = None) -> np.ndarray:
         """Decoded images (N, H, W, C), float32 in [0, 1].
@@ -190,12 +196,16 @@ def _alpha_of_each(alpha: Any, count: int) -> np.ndarray:
     return np.broadcast_to(np.array(checked, "float32"), count)
 
 
-def weight_of(alpha: Any) -> Any:
-    """What the loss of an image is multiplied by, (N,), from its alpha, (N,): 1 at 0, 2.5 at 1.
+def weights_of(alpha: Any, ratio: Any) -> Any:
+    """What the loss of each image is multiplied by, (N,): 1 at alpha 0, ratio**-BALANCE at 1.
 
-    Without it the loss at alpha 1, a hundredth of that at 0, would hardly count.
+    Without it the loss at alpha 1, which may be a thousandth of that at 0, would hardly count.
+
+    Args:
+        alpha: of each image, (N,).
+        ratio: how many times as large as the reconstruction loss the classification loss is.
     """
-    return (1.0 - alpha + alpha / LIKENESS) ** -BALANCE
+    return (1.0 - alpha + alpha * ratio) ** -BALANCE
 
 
 class DrawnAlphas:
