@@ -1,7 +1,7 @@
 """One decoder for every alpha beside one for each alpha: how good, and at what cost.
 
     python benchmarks/conditional.py
-    python benchmarks/conditional.py --datasets mnist --layers dense --seeds 0
+    python benchmarks/conditional.py --datasets mnist --layers dense --alphas 1 --seeds 0 1 2 3 4 5
 
 Trains both with each seed on the frozen classifiers that create_models.py left in `--models`, and
 prints the mean total loss on the test images at each alpha. Results are kept as those of
@@ -116,8 +116,10 @@ def measured(comparison: Comparison, progress: Progress) -> pd.DataFrame:
         for dataset in comparison.datasets
     ]
     table = pd.concat(tables)
-    # The file may hold others as well.
-    return table[table["layer"].isin(comparison.layers) & table["alpha"].isin(comparison.alphas)]
+    asked = {"layer": comparison.layers, "alpha": comparison.alphas, "seed": comparison.seeds}
+    for name, values in asked.items():  # the file may hold others as well
+        table = table[table[name].isin(values)]
+    return table
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
