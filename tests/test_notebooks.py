@@ -80,6 +80,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny["out"] = folder / "saved-models"
     sweeps = (
         Sweep(**tiny, layers=LAYERS, alphas=ALPHAS, fractions=FRACTIONS),
+        Sweep(**tiny, layers=("dense",), alphas=ALPHAS, fractions=FRACTIONS, units="random"),
         Sweep(**tiny, layers=("dense",), alphas=ALPHAS, fractions=FRACTIONS, units="important"),
         Sweep(**tiny, layers=("dense",), conditional=True),
         Sweep(**tiny, layers=("dense",), alphas=ALPHAS[1:], variational=True),
@@ -116,7 +117,7 @@ def tiny_values(folder: Path) -> dict[str, str]:
         "classes": ("1", "8"),
         "alphas": ALPHAS,
         "alpha": ALPHAS[1],
-        "fractions": {"first": FRACTIONS, "important": FRACTIONS},
+        "fractions": dict.fromkeys(("first", "random", "important"), FRACTIONS),
         "every_layer": LAYERS,
         "count": 1,
         "epochs": 1,
