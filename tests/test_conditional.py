@@ -59,8 +59,7 @@ def drawn(model: keras.Model) -> keras.Model:
 def test_the_loss_weighs_each_image_by_its_own_alpha(classifier, tiny, trained):
     alphas = np.where(np.arange(len(tiny.test.images)) < 10, 0.2, 0.95).astype(np.float32)
     decoded = trained.predict(tiny.test.images, alphas)
-    for tracker in (trained.reconstruction_tracker, trained.classification_tracker):
-        tracker.reset_state()
+    trained.reset_metrics()
     loss = trained.compute_loss(x={"alpha": alphas}, y=targets_of(tiny.test), y_pred=decoded)
     parts, mixed = np.zeros(2), {}
     for alpha in np.unique(alphas):
@@ -167,8 +166,7 @@ def test_high_alphas_weigh_more_the_smaller_their_loss(ratio):
 
 
 def test_weights_are_finite_where_a_loss_is_zero(classifier, tiny, trained):
-    for tracker in (trained.reconstruction_tracker, trained.classification_tracker):
-        tracker.reset_state()
+    trained.reset_metrics()
     decoded = trained.predict(tiny.test.images, alpha=1)
     perfect = {"images": decoded, "labels": tiny.test.labels}
     alphas = np.ones(len(decoded), np.float32)

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cladec import plots
-from cladec.plots.images import set_log_scale
+from cladec.plots.images import scale_axis
 
 
 def pixels(figure: Figure) -> np.ndarray:
@@ -114,7 +114,7 @@ def test_numbers_on_a_logarithmic_axis_are_written_as_people_do(limits, expected
     figure = Figure()
     axis = figure.subplots()
     axis.set_ylim(limits)
-    set_log_scale(axis)
+    scale_axis(axis, "reconstruction_loss")
     pixels(figure)
     lower, upper = axis.get_ylim()
     ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]

@@ -4,8 +4,8 @@ Loss-conditional training (Dosovitskiy & Djolonga, "You Only Train Once: Loss-Co
 of Deep Networks", ICLR 2020): alpha is drawn anew for each image at each step, weighs the loss of
 that image, and scales and shifts the channels of every hidden layer of the decoder (FiLM: Perez et
 al., "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018). Two things are ours:
-the first layer reads the codes twice, once scaled by alpha, and images with a high alpha, whose
-losses are small, weigh more.
+the first layer reads the codes twice, once scaled by what is made of alpha, and images with a high
+alpha, whose losses are small, weigh more.
 """
 
 from collections.abc import Sequence
@@ -161,7 +161,7 @@ class ConditionalClaDec(LayerDecoder):
         return ops.mean(weights_of(x["alpha"], self._ratio()) * mixed)
 
     def _ratio(self) -> Any:
-        """The classification loss over the reconstruction loss, as this pass has it so far."""
+        """Classification loss over reconstruction loss in this pass so far, at most 1."""
         likeness = ops.maximum(self.reconstruction_tracker.result(), keras.config.epsilon())
         ratio = self.classification_tracker.result() / likeness
         return ops.stop_gradient(ops.clip(ratio, SMALLEST_RATIO, 1.0))

@@ -136,8 +136,7 @@ def measures_over_alpha(runs: pd.DataFrame, *, title: str = "") -> Figure:
         table = runs[runs["eval"] == metric]
         _draw_measure(axis, table)
         axis.set_title(LABELS[metric], fontsize=10)
-        if metric == "reconstruction_loss":
-            set_log_scale(axis)
+        scale_axis(axis, metric)
     draw_legend(figure, figure.axes, loc="outside lower center")
     figure.suptitle(title)
     return figure
@@ -156,11 +155,12 @@ class PlainNumbers(LogFormatter):
         return f"{x:g}" if super().__call__(x, pos) else ""
 
 
-def set_log_scale(axis: Axes) -> None:
-    """Make the axis of measures logarithmic, its ticks plain numbers."""
-    axis.set_yscale("log")
-    axis.yaxis.set_major_formatter(PlainNumbers())
-    axis.yaxis.set_minor_formatter(PlainNumbers())
+def scale_axis(axis: Axes, metric: str) -> None:
+    """Make the axis of the reconstruction loss logarithmic, its ticks plain numbers."""
+    if metric == "reconstruction_loss":
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(PlainNumbers())
+        axis.yaxis.set_minor_formatter(PlainNumbers())
 
 
 def draw_legend(figure: Figure, axes: Sequence[Axes], **place: Any) -> None:

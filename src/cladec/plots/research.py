@@ -26,7 +26,7 @@ from cladec.plots.images import (
     image_axes,
     label_places,
     row_height,
-    set_log_scale,
+    scale_axis,
     title_height,
 )
 
@@ -132,8 +132,7 @@ def measures_over_fraction(runs: pd.DataFrame, *, title: str = "") -> Figure:
         for axis, metric in zip(row, LABELS, strict=True):
             _draw_fractions(axis, of_choice[of_choice["eval"] == metric], colours)
             axis.set_title(f"{layer}, {units} units\n{LABELS[metric]}", fontsize=9)
-            if metric == "reconstruction_loss":
-                set_log_scale(axis)
+            scale_axis(axis, metric)
     draw_legend(figure, figure.axes, loc="outside lower center")
     figure.suptitle(title)
     return figure
@@ -194,8 +193,7 @@ def layers_by_depth(
         axis = axes_at(figure, **place, width=len(layers) * CELL - GAP)
         _draw_depth(axis, runs[runs["eval"] == metric], layers)
         axis.set_ylabel(metric.replace("_", "\n"), fontsize=9)
-        if metric == "reconstruction_loss":
-            set_log_scale(axis)
+        scale_axis(axis, metric)
     axis.set_xticks(range(len(layers)), layers, rotation=90, fontsize=9)
     axis.legend(fontsize=8)
     _write_title(figure, title)
@@ -268,8 +266,7 @@ def conditional_beside_separate(
         axis = axes_at(figure, left=left, top=below + 0.45, width=half, height=2.0)
         _draw_both(axis, runs[runs["eval"] == metric], [*separate])
         axis.set_title(LABELS[metric], fontsize=9)
-        if metric == "reconstruction_loss":
-            set_log_scale(axis)
+        scale_axis(axis, metric)
     draw_legend(figure, [axis], loc="lower center")
     _write_title(figure, title)
     return figure
