@@ -72,6 +72,14 @@ def images(count: int = 6, shape: tuple[int, ...] = IMAGE_SHAPE) -> np.ndarray:
     return np.random.default_rng(1).random((count, *shape), dtype=np.float32)
 
 
+def answer(model: keras.Model, images):
+    """What a model answers to images, whatever its input and output are packed in."""
+    packed = getattr(model, "_inputs_struct", None)
+    if isinstance(packed, list | dict):
+        images = keras.tree.pack_sequence_as(packed, [images])
+    return keras.tree.flatten(model(images, training=False))[0]
+
+
 def convolution(filters: int = 3, name: str = "conv", **options) -> keras.Layer:
     return layers.Conv2D(filters, 3, padding="same", activation="relu", name=name, **options)
 
@@ -166,6 +174,12 @@ def side_by_side(inputs):
     return scored(layers.Concatenate(name="joined")(both))
 
 
+def branches() -> keras.Model:
+    """A model of two outputs."""
+    inputs = keras.Input(IMAGE_SHAPE)
+    return keras.Model(inputs, [convolution()(inputs), convolution(3, "side")(inputs)], name="two")
+
+
 def small_sequential(name: str) -> keras.Model:
     return keras.Sequential([convolution(), layers.ReLU()], name=name)
 
@@ -193,7 +207,10 @@ FUNCTIONAL: dict[str, tuple[str, Callable]] = {
     ),
     "nested_twice": ("outer/inner/conv", lambda x: scored(around(features("inner"))(x))),
     "nested_end": ("head/dense", lambda x: head(convolution()(x))),
-    "nested_called_twice": ("inner/conv", lambda x: called_twice(features("inner", filters=1))(x)),
+    "nested_called_twice": (
+        "inner@2/conv",
+        lambda x: called_twice(features("inner", filters=1))(x),
+    ),
     "same_names_in_two_nested": (
         "second/conv",
         lambda x: scored(features("second", channels=3)(features("first")(x))),
@@ -203,12 +220,36 @@ FUNCTIONAL: dict[str, tuple[str, Callable]] = {
         lambda x: scored(layers.BatchNormalization(name="normalised")(features("inner")(x))),
     ),
     "same_functions_in_two_nested": ("second/conv", twins_of_functions),
-    "shared_layer": ("shared", lambda x: called_twice(convolution(1, "shared"))(x)),
+    "shared_layer": ("shared@2", lambda x: called_twice(convolution(1, "shared"))(x)),
     "residual_add": (
         "sum",
         lambda x: scored(layers.Add(name="sum")([x, convolution()(x)])),
     ),
     "concatenate": ("joined", side_by_side),
+    "softmax_then_linear": (
+        "conv",
+        lambda x: layers.Activation("linear", dtype="float32")(scored(convolution()(x))),
+    ),
+    "softmax_then_dropout": (
+        "conv",
+        lambda x: layers.Dropout(0.5)(layers.Identity()(scored(convolution()(x)))),
+    ),
+    "softmax_then_reshape": (
+        "conv",
+        lambda x: layers.Reshape((CLASSES,))(
+            layers.Softmax()(layers.Reshape((1, 1, CLASSES))(scored(convolution()(x), None)))
+        ),
+    ),
+    "several_outputs_inside": (
+        "sum",
+        lambda x: scored(layers.Add(name="sum")(branches()(x))),
+    ),
+    "augmented": (
+        "conv",
+        lambda x: scored(
+            layers.GaussianNoise(0.3)(convolution()(layers.RandomFlip(name="flip")(x)))
+        ),
+    ),
     "functions_in_the_graph": (
         "conv",
         lambda x: scored(keras.ops.relu(layers.Conv2D(3, 3, name="conv")(x)) * 2.0),
@@ -225,6 +266,22 @@ FUNCTIONAL: dict[str, tuple[str, Callable]] = {
 def _functional(body: Callable) -> keras.Model:
     inputs = keras.Input(IMAGE_SHAPE)
     return keras.Model(inputs, body(inputs))
+
+
+def _packed(pack: Callable) -> keras.Model:
+    """A model whose input and output are packed in a list or a dict of one."""
+    inputs = keras.Input(IMAGE_SHAPE, name="image")
+    return keras.Model(*pack(inputs, scored(features("inner")(inputs))))
+
+
+PACKED: dict[str, Callable] = {
+    "output_in_a_list": lambda image, scores: (image, [scores]),
+    "output_in_a_dict": lambda image, scores: (image, {"class": scores}),
+    "all_in_lists": lambda image, scores: ([image], [scores]),
+    "all_in_dicts": lambda image, scores: ({"image": image}, {"class": scores}),
+}
+for _name, _pack in PACKED.items():
+    CASES[_name] = Case(partial(_packed, _pack), "inner/conv")
 
 
 for _name, (_layer, _body) in FUNCTIONAL.items():

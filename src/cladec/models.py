@@ -256,7 +256,7 @@ def fit_refae(
 
 def check_data(classifier: keras.Model, data: Dataset) -> None:
     """Raises InputError for images of another size or more classes than the classifier has."""
-    expected, classes = classifier.inputs[0].shape[1:], classifier.outputs[0].shape[-1]
+    expected, classes = submodel.image_shape(classifier), classifier.outputs[0].shape[-1]
     if data.image_shape != expected:
         raise InputError(
             f"the images are {data.image_shape}, the classifier takes {expected}: resize them"

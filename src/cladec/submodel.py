@@ -8,14 +8,16 @@ the tensors of a reloaded `Sequential` gives no gradient, and a lookup inside a 
 """
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from cladec import answers
 from cladec.errors import InputError
+from cladec.replay import Replay, is_graph
 from cladec.selection import Select, Units
 
 INPUT = "cladec.images"
@@ -33,7 +35,8 @@ class Flat:
         inputs: the image tensor, (None, H, W, C).
         outputs: what the classifier answers, (None, K).
         logits: the scores before the softmax, (None, K); `outputs` itself where there is none.
-        tensors: output of every layer, by path; a layer inside a nested model is "outer/inner".
+        tensors: output of every layer, by path, channels last; a layer inside a nested model is
+            "outer/inner", the second call of one that is called more than once "layer@2".
         origins: the classifier's own layer at each path, and the tensor or tensors of this graph
             that its copy is called on.
     """
@@ -50,9 +53,7 @@ class Flat:
         Raises:
             InputError: no layer, or more than one, has this name.
         """
-        if layer in self.tensors:
-            return self.tensors[layer]
-        matches = [path for path in self.tensors if path.endswith(f"/{layer}")]
+        matches = self.paths_of(layer)
         if len(matches) == 1:
             return self.tensors[matches[0]]
         if matches:
@@ -61,6 +62,17 @@ class Flat:
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         names = ", ".join(self.tensors)
         raise InputError(f"the classifier has no layer {layer!r}{hint}; its layers are: {names}")
+
+    def paths_of(self, layer: str) -> list[str]:
+        """The paths that a path, a name or a layer that is called more than once may stand for."""
+        if layer in self.tensors:
+            return [layer]
+        plain = {path: re.sub(r"@\d+(?=/|$)", "", path) for path in self.tensors}
+        for names in ({path: path for path in self.tensors}, plain):
+            found = [path for path, name in names.items() if f"/{name}".endswith(f"/{layer}")]
+            if found:
+                return found
+        return []
 
 
 def flatten(classifier: keras.Model, *, fresh: bool = False) -> Flat:
@@ -74,12 +86,24 @@ def flatten(classifier: keras.Model, *, fresh: bool = False) -> Flat:
         InputError: the model is no image classifier that can be cut; the message says why.
     """
     _check_classifier(classifier)
-    image = classifier.inputs[0]
-    inputs = keras.Input(shape=image.shape[1:], dtype=image.dtype, name=INPUT)
-    replay = _Replay(fresh)
-    outputs = replay.model(classifier, inputs)
-    logits = replay.before_softmax(outputs)
-    return Flat(inputs, outputs, logits, replay.tensors, replay.origins)
+    # Pixels are never integers here: their gradient would be zero.
+    dtype = classifier.inputs[0].dtype
+    dtype = dtype if "float" in dtype else "float32"
+    inputs = keras.Input(shape=image_shape(classifier), dtype=dtype, name=INPUT)
+    replay = Replay(fresh)
+    start = inputs
+    if _takes_channels_first(classifier):
+        start = keras.layers.Permute((3, 1, 2), name=f"{INPUT}.channels_first")(inputs)
+        replay.channels_last[id(start)] = inputs
+    outputs = replay.model(classifier, start)
+    logits = answers.scores(inputs, outputs, replay.calls)
+    return Flat(inputs, outputs, logits, *replay.named())
+
+
+def image_shape(classifier: keras.Model) -> tuple[int, int, int]:
+    """(H, W, C) of the images that a classifier is given here, also where it takes (C, H, W)."""
+    first, second, third = classifier.inputs[0].shape[1:]
+    return (second, third, first) if _takes_channels_first(classifier) else (first, second, third)
 
 
 def cut(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
@@ -137,9 +161,33 @@ def layer_shapes(classifier: keras.Model) -> dict[str, tuple[int | None, ...]]:
     return {path: tensor.shape[1:] for path, tensor in flatten(classifier).tensors.items()}
 
 
+def _takes_channels_first(model: keras.Model) -> bool:
+    """Whether the first layer that tells rows and columns from channels finds the latter first."""
+    for operation in _operations(model):
+        if type(operation).__name__ in ("Permute", "Reshape", "Transpose"):
+            return False
+        if getattr(operation, "data_format", None) is not None:
+            return operation.data_format == "channels_first"
+    return False
+
+
+def _operations(model: keras.Model) -> Iterator[keras.Operation]:
+    """The layers and functions of a model, those of nested models in their place."""
+    for operation in model.layers if isinstance(model, keras.Sequential) else model.operations:
+        if is_graph(operation):
+            yield from _operations(operation)
+        else:
+            yield operation
+
+
 def _check_classifier(model: keras.Model) -> None:
     name = getattr(model, "name", type(model).__name__)
-    if not _is_graph(model):
+    if type(model).__module__.startswith("tf_keras."):
+        raise InputError(
+            f"model {name!r} is one of tf_keras, which is Keras 2: write it with "
+            "model.save('name.h5') and load that file with keras.models.load_model of Keras 3"
+        )
+    if not is_graph(model):
         raise InputError(
             f"model {name!r} is a {type(model).__name__}: only Sequential and functional models "
             "without a call of their own can be cut at a layer"
@@ -162,128 +210,7 @@ def _check_classifier(model: keras.Model) -> None:
         )
 
 
-@dataclass
-class _Replay:
-    """Calls copies of a model's layers on a new input, unfolding nested models."""
-
-    fresh: bool
-    tensors: dict[str, keras.KerasTensor] = field(default_factory=dict)
-    origins: dict[str, tuple[keras.Layer, Any]] = field(default_factory=dict)
-    copies: dict[int, keras.Operation] = field(default_factory=dict)
-    calls: dict[int, tuple] = field(default_factory=dict)
-
-    def model(self, model, tensor, path: str = ""):
-        """Replay all of `model` on `tensor`; `path` leads to it from the outermost model."""
-        if isinstance(model, keras.Sequential):
-            for layer in model.layers:
-                tensor = self.operation(path, layer, tensor)
-            return tensor
-        # What keras.models.clone_model is made of; that function itself compiles its clone and
-        # detaches the outputs of a nested model from the graph around it.
-        return model._run_through_graph([tensor], call_fn=partial(self.operation, path))
-
-    def operation(self, path: str, operation, *args, **kwargs):
-        """Call one layer, nested model or `keras.ops` function of the graph."""
-        if _is_graph(operation):
-            output = self.model(operation, _input(args, kwargs), f"{path}{operation.name}/")
-        else:
-            output = self.call(operation, path, args, kwargs)
-        if isinstance(operation, keras.Layer) and isinstance(output, keras.KerasTensor):
-            self.tensors[f"{path}{operation.name}"] = output
-            self.origins[f"{path}{operation.name}"] = operation, _input(args, kwargs)
-        return output
-
-    def call(self, operation, path: str, args, kwargs):
-        """Call the copy of `operation`, making it at its first call."""
-        copy = self.copies.get(id(operation))
-        if copy is None:
-            copy = self.copies[id(operation)] = self.copy(operation, path)
-        # A nested model frozen by `training=False` is trained whole in a RefAE.
-        kwargs = {key: value for key, value in kwargs.items() if key != "training"}
-        output = copy(*args, **kwargs)
-        if isinstance(copy, keras.Layer) and not (self.fresh and _learns(copy)):
-            _copy_weights(operation, copy)
-        self.calls[id(output)] = (copy, _input(args, kwargs))
-        return output
-
-    def copy(self, operation, path: str):
-        # A path is unique, a name is not: a nested model may use those of the layers around it.
-        name = f"{path}{operation.name}".replace("/", ".")
-        try:
-            config = operation.get_config()
-            if "name" in config:
-                config["name"] = name
-            copy = type(operation).from_config(config)
-        except (NotImplementedError, TypeError, ValueError) as error:
-            raise InputError(
-                f"layer {path}{operation.name} ({type(operation).__name__}) cannot be copied: give "
-                "its class a get_config that returns the arguments of its constructor, and take "
-                f"functions that Keras can save ({_reason(error)})"
-            ) from error
-        copy.name = name
-        if self.fresh and isinstance(copy, keras.Layer):
-            copy.trainable = True
-        return copy
-
-    def before_softmax(self, outputs):
-        """The tensor that the final softmax is applied to; `outputs` if there is none.
-
-        Raises:
-            InputError: the model ends in an activation that is neither softmax nor linear.
-        """
-        operation, inputs = self.calls[id(outputs)]
-        activation = _activation(operation)
-        if activation in (None, keras.activations.linear):
-            return outputs
-        if activation is not keras.activations.softmax:
-            raise InputError(
-                f"the classifier ends in {getattr(activation, '__name__', activation)!r} "
-                f"(layer {operation.name!r}): expected softmax, or logits without an activation"
-            )
-        if not getattr(operation, "weights", None):
-            return inputs
-        config = operation.get_config() | {
-            "activation": "linear",
-            "name": f"{operation.name}.logits",
-        }
-        linear = type(operation).from_config(config)
-        logits = linear(inputs)
-        _copy_weights(operation, linear)
-        return logits
-
-
-def _is_graph(operation) -> bool:
-    """Whether a model does what its graph of layers says, without a `call` of its own."""
-    is_model = isinstance(operation, keras.Sequential | keras.Function)
-    return is_model and type(operation).call.__module__.startswith("keras.")
-
-
-def _input(args, kwargs):
-    """What a layer or a model of one input is called on, given by position or by keyword."""
-    return args[0] if args else kwargs.get("inputs")
-
-
-def _activation(operation):
-    """The activation that a layer or function of the graph ends in or is; None if there is none."""
-    activation = getattr(operation, "activation", operation)
-    if isinstance(activation, keras.Operation):
-        activation = getattr(keras.activations, type(activation).__name__.lower(), None)
-    return activation
-
-
-def _reason(error: Exception) -> str:
-    """What Keras says is wrong with a layer, without the config before it or the example after."""
-    text = str(error).strip()
-    return (text.partition("Exception encountered: ")[2] or text).partition("\n\n")[0]
-
-
-def _learns(layer: keras.Layer) -> bool:
-    """Whether training changes the layer; the rest, like Normalization, belongs to the data."""
-    return bool(layer.trainable_weights) or isinstance(layer, keras.layers.BatchNormalization)
-
-
-def _copy_weights(source: keras.Layer, target: keras.Layer) -> None:
-    target.set_weights(source.get_weights())
-    # Normalization keeps what it computes from its weights outside of them.
-    if hasattr(target, "finalize_state"):
-        target.finalize_state()
+def path_in_copy(classifier: keras.Model, layer: str) -> str:
+    """The path of `layer` in a flat copy of the classifier, where nested models are unfolded."""
+    operation, call, _ = flatten(classifier).find(layer)._keras_history
+    return operation.name if len(operation._inbound_nodes) == 1 else f"{operation.name}@{call + 1}"

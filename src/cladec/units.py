@@ -14,7 +14,7 @@ from cladec.explainers.base import (
     check_images,
     images_spec,
     logits_model,
-    traced_later,
+    traced,
 )
 from cladec.recipes import UnitChoice
 from cladec.selection import Select
@@ -100,7 +100,7 @@ def _importance(classifier: keras.Model, layer: str, images: np.ndarray | None) 
         products = tf.cast(activations * gradients, tf.float32)
         return tf.reduce_sum(tf.abs(tf.reduce_sum(products, axis=list(positions))), axis=0)
 
-    run = traced_later(summed, images_spec(images.shape[1:]))
+    run = traced(summed, images_spec(images.shape[1:]))
     total = np.zeros(codes.shape[-1])
     for rows in batches(len(images), BATCH_SIZE):
         total += run(tf.constant(images[rows])).numpy()

@@ -48,12 +48,12 @@ class LogitsModel:
         self.flat = submodel.flatten(classifier)
         self.model = keras.Model(self.flat.inputs, self.flat.logits, name="logits")
         self.model.trainable = False
-        self.image_shape: tuple[int, int, int] = self.model.inputs[0].shape[1:]
+        self.image_shape: tuple[int, int, int] = self.flat.inputs.shape[1:]
         self.classes: int = self.model.outputs[0].shape[-1]
         self._kept: dict[tuple, Callable] = {}
         images = images_spec(self.image_shape)
         self._run = traced_later(self, images)
-        self._differentiate = traced_later(
+        self._differentiate = traced(
             self._target_gradients, images, tf.TensorSpec((None,), tf.int64)
         )
 
@@ -143,17 +143,21 @@ def prepare(
 def check_images(model: keras.Model, images: Any) -> np.ndarray:
     """The images as float32, (N, H, W, C) in [0, 1]; the array itself where it is that already.
 
+    Those of a model with channels first may be (N, C, H, W) as well.
+
     Raises:
         InputError: they are not of the size and channels that `model` takes, a pixel is NaN or
             outside [0, 1], or there is none.
     """
-    expected = tuple(model.inputs[0].shape[1:])
+    expected = submodel.image_shape(model)
     try:
         images = np.asarray(images, np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"the images are no array of numbers of shape (N, H, W, C): {error}"
         ) from error
+    if images.shape[1:] == tuple(model.inputs[0].shape[1:]) != expected:
+        images = np.moveaxis(images, 1, -1)
     if images.ndim != 4 or images.shape[1:] != expected:
         raise InputError(
             f"images of shape {images.shape}: the model takes (N, {', '.join(map(str, expected))})"
@@ -261,9 +265,18 @@ def images_spec(image_shape: tuple[int, ...]) -> tf.TensorSpec:
     return tf.TensorSpec((None, *image_shape), tf.float32)
 
 
+def traced(function: Callable, *signature: tf.TensorSpec) -> Callable:
+    """`function` of tensors as a graph, from the first call on: for what takes gradients.
+
+    Run as it is, TensorFlow also computes the gradients of the weights, which nobody asked for: a
+    third of the work, and one of them crashes TensorFlow 2.21 (a 1x1 convolution of stride 2).
+    """
+    return tf.function(function, input_signature=signature)
+
+
 def traced_later(function: Callable, *signature: tf.TensorSpec) -> Callable:
     """`function` of tensors, run as it is at first, and as a graph once it is called often."""
-    graph = tf.function(function, input_signature=signature)
+    graph = traced(function, *signature)
     calls = itertools.count()
 
     def run(*tensors):
@@ -276,7 +289,7 @@ def last_spatial_layer(flat: Flat) -> str:
     """The path of the last layer with an output (H, W, channels) of more than one position.
 
     Raises:
-        InputError: no layer has one.
+        InputError: no layer has one, or tokens are learned behind it, as in a transformer.
     """
     fitting = list(spatial_layers(flat).tensors)
     if not fitting:
@@ -284,6 +297,15 @@ def last_spatial_layer(flat: Flat) -> str:
             "no layer of the model gives (height, width, channels) with more than one position: "
             "use a method that needs no such layer, saliency for instance"
         )
+    paths = list(flat.tensors)
+    for path in paths[paths.index(fitting[-1]) + 1 :]:
+        shape = flat.tensors[path].shape[1:]
+        if len(shape) == 2 and shape[0] != 1 and flat.origins[path][0].weights:
+            raise InputError(
+                f"the model learns from tokens, {path!r} of shape {shape}, behind its last layer "
+                f"with a height and a width, {fitting[-1]!r}, which says little of the answer: "
+                "name that one as layer all the same, or use a method that needs no layer"
+            )
     return fitting[-1]
 
 
@@ -304,14 +326,11 @@ def find_spatial(flat: Flat, layer: str | None) -> keras.KerasTensor:
     fitting = spatial_layers(flat)
     if layer is None:
         return flat.tensors[last_spatial_layer(flat)]
-    if _named(flat, layer) and not _named(fitting, layer):
-        shape = flat.find(_named(flat, layer)[0]).shape[1:]
+    named = flat.paths_of(layer)
+    if named and not fitting.paths_of(layer):
+        shape = flat.tensors[named[0]].shape[1:]
         raise InputError(
             f"layer {layer!r} gives {shape}, which has no spatial extent: choose one of "
             f"{', '.join(fitting.tensors)}"
         )
     return fitting.find(layer)
-
-
-def _named(flat: Flat, layer: str) -> list[str]:
-    return [path for path in flat.tensors if path == layer or path.endswith(f"/{layer}")]

@@ -14,7 +14,7 @@ from cladec.explainers.base import (
     find_spatial,
     images_spec,
     prepare,
-    traced_later,
+    traced,
 )
 
 
@@ -113,4 +113,4 @@ def _traced(
         summed = tf.reduce_sum(contributions(activations, gradients), axis=-1, keepdims=True)
         return tf.image.resize(tf.nn.relu(summed), logits.image_shape[:2])[..., 0]
 
-    return traced_later(maps, images_spec(logits.image_shape), tf.TensorSpec((None,), tf.int64))
+    return traced(maps, images_spec(logits.image_shape), tf.TensorSpec((None,), tf.int64))

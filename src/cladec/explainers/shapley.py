@@ -19,6 +19,7 @@ from cladec.explainers.base import (
     at_least,
     batches,
     check_images,
+    logits_model,
     prepare,
 )
 from cladec.progress import Report
@@ -120,7 +121,7 @@ def shap_gradient(
 
 def _backgrounds(model: keras.Model, backgrounds: np.ndarray | None) -> np.ndarray:
     if backgrounds is None:
-        return np.zeros((1, *model.inputs[0].shape[1:]), np.float32)
+        return np.zeros((1, *logits_model(model).image_shape), np.float32)
     return check_images(model, backgrounds)
 
 

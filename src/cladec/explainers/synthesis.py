@@ -20,7 +20,7 @@ from cladec.explainers.base import (
     last_spatial_layer,
     logits_model,
     resolve_targets,
-    traced_later,
+    traced,
 )
 from cladec.progress import Report
 
@@ -227,7 +227,7 @@ def _gradients(score: Callable, *signature: tf.TensorSpec) -> Callable[..., np.n
             scores = score(images, *others)
         return tape.gradient(scores, images, unconnected_gradients="zero")
 
-    run = traced_later(gradients, *signature)
+    run = traced(gradients, *signature)
     return lambda *arrays: run(*map(tf.convert_to_tensor, arrays)).numpy()
 
 
