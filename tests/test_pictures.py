@@ -1,6 +1,8 @@
 """Folders of pictures that were moved, renamed or copied after models were trained on them."""
 
+import os
 import shutil
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -131,6 +133,17 @@ def test_only_one_of_several_datasets_may_be_a_folder_of_any_name(project, tmp_p
     (tmp_path / "kittens").rename(tmp_path / "my cats")
     found = places(models, tmp_path / "my cats")
     assert set(found) == {"digits", "dogs", str(tmp_path / "my cats")}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names there are text")
+def test_names_of_folders_that_are_no_text(project, tmp_path, old):
+    dataset = os.fsdecode(b"caf\xe9 \x1b")
+    shutil.move("pics/my cats", dataset)
+    run = save(dataset, project / "saved-models", old=old)
+    assert run.path(Path("m")) == Path("m/caf/vgg/classifier.keras")
+    assert places(project / "saved-models") == [dataset]
+    shutil.move(dataset, tmp_path)
+    assert places(project / "saved-models", tmp_path) == [str(tmp_path / dataset)]
 
 
 @pytest.mark.parametrize("dataset", [".", "link"])
