@@ -95,8 +95,8 @@ def located(runs: Sequence[Run], models: Path, within: Path | None = None) -> li
         InputError: pictures are nowhere; the message names the place in the record.
     """
     alone = len({run.name for run in runs}) == 1
-    each = {(run.name, run.dataset): run for run in runs}
-    found = {key: _find(run, models, within, alone=alone) for key, run in each.items()}
+    first = {(run.name, run.dataset): run for run in reversed(runs)}
+    found = {key: _find(run, models, within, alone=alone) for key, run in first.items()}
     return [replace(run, dataset=found[run.name, run.dataset]) for run in runs]
 
 
