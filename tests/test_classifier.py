@@ -30,7 +30,11 @@ def test_same_seed_same_weights():
 def test_training_in_place_is_reproducible(tiny):
     recipe = Recipe(epochs=2, batch_size=32, learning_rate=1e-2, least_images=0, least_steps=0)
     models = [build_classifier((8, 8, 1), 10, seed=1) for _ in range(2)]
-    histories = [fit_classifier(model, tiny, recipe=recipe, seed=4) for model in models]
+    pair = tiny.train.images.astype(np.float64), tiny.train.labels[:, None].astype(np.uint8)
+    histories = [
+        fit_classifier(model, data, recipe=recipe, seed=4)
+        for model, data in zip(models, (tiny, pair), strict=True)
+    ]
     assert histories[0] == histories[1]
     assert set(histories[0]) == {"loss", "accuracy"}
     assert all(map(np.array_equal, *(model.get_weights() for model in models)))
@@ -62,3 +66,9 @@ def test_what_cannot_be_built_is_told_in_one_line(shape, architecture, words):
         build_classifier(shape, 10, architecture)
     assert "\n" not in str(caught.value)
     assert all(word in str(caught.value) for word in words)
+
+
+def test_accuracy_on_labels_that_are_names_is_refused(classifier, tiny):
+    named = Split(tiny.test.images, tiny.test.labels.astype(str))
+    with pytest.raises(InputError, match="put them into a Dataset"):
+        accuracy(classifier, named)

@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 
 from cladec import tfds
-from cladec.data import Dataset, Split, check_name, load
+from cladec.data import Dataset, Split, as_dataset, check_name, load
 from cladec.errors import InputError
+from cladec.image_folder import read_pixels
 
 MakeSet = Callable[..., str]
 
@@ -72,23 +73,124 @@ def test_dataset_tells_shape_and_number_of_classes() -> None:
     assert dataset.num_classes == 2
 
 
+FLOATS, NUMBERS = np.zeros((2, 4, 4, 1), np.float32), np.zeros(2, np.int64)
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "expected"),
     [
-        ([[1.0]], np.zeros(1, np.int64), "images is a list"),
-        (np.zeros((2, 4, 4, 1)), np.zeros(2, np.int64), "float64 array of shape (2, 4, 4, 1)"),
-        (np.zeros((2, 4, 4), np.float32), np.zeros(2, np.int64), "shape (2, 4, 4)"),
+        ([[1.0]], NUMBERS, "float64 array of shape (1, 1), expected 4 dimensions"),
+        (np.zeros((2, 4, 4), np.float32), NUMBERS, "shape (2, 4, 4)"),
+        (np.zeros((2, 4, 4), np.float32), NUMBERS, "images[..., None]"),
         (np.zeros((0, 4, 4, 1), np.float32), np.zeros(0, np.int64), "images is empty"),
-        (np.zeros((2, 4, 4, 1), np.float32), np.zeros(3, np.int64), "2 images but 3 labels"),
-        (np.zeros((2, 4, 4, 1), np.float32), np.zeros(2, np.uint8), "labels is a uint8 array"),
-        (np.full((2, 4, 4, 1), 255, np.float32), np.zeros(2, np.int64), "255 to 255"),
-        (np.full((2, 4, 4, 1), -0.5, np.float32), np.zeros(2, np.int64), "from -0.5"),
-        (np.full((2, 4, 4, 1), np.nan, np.float32), np.zeros(2, np.int64), "nan"),
-        (np.full((2, 4, 4, 1), np.inf, np.float32), np.zeros(2, np.int64), "inf"),
+        (FLOATS, np.zeros(3, np.int64), "2 images but 3 labels"),
+        (np.full((2, 4, 4, 1), 255, np.float32), NUMBERS, "255 to 255"),
+        (np.full((2, 4, 4, 1), -0.5, np.float32), NUMBERS, "from -0.5"),
+        (np.full((2, 4, 4, 1), np.nan, np.float32), NUMBERS, "nan"),
+        (np.full((2, 4, 4, 1), np.inf, np.float32), NUMBERS, "inf"),
+        (np.full((2, 4, 4, 1), 1e300), NUMBERS, "inf"),
+        (np.full((2, 4, 4, 1), 200), NUMBERS, "int64 array with values up to 200"),
+        (np.full((2, 4, 4, 1), 200, np.uint16), NUMBERS, "uint16 array with values up to 200"),
+        (np.ones((2, 4, 4, 1), np.uint8), NUMBERS, "uint8 array with values up to 1"),
+        ([np.zeros((4, 4, 1)), np.zeros((5, 4, 1))], NUMBERS, "images is a list that is no array"),
+        (FLOATS, [0.0, 1.5], "labels[1] is 1.5, expected the number of a class"),
+        (FLOATS, [np.nan, np.inf], "labels[0] is nan"),
+        (FLOATS, [0.0, np.inf], "labels[1] is inf"),
+        (FLOATS, np.array([0, 2**64 - 1], np.uint64), "labels[1] is 18446744073709551615"),
+        (FLOATS, [[1, 0, 0], [1, 0, 1]], "labels[1] has several ones"),
+        (FLOATS, [[1, 0, 0], [1, 0, 1]], "multi-label"),
+        (FLOATS, [[1, 0, 0], [0, 0, 0]], "labels[1] is [0, 0, 0], expected a row with a single 1"),
+        (FLOATS, [[1, 0], [0.1, 0.9]], "labels[1] is [0.1, 0.9], expected a row with a single 1"),
+        (FLOATS, [[1, 0], [np.nan, 1]], "labels[1] is [nan,"),
+        (FLOATS, np.zeros((2, 1, 1), np.int64), "int64 array of shape (2, 1, 1), expected (N,)"),
+        (FLOATS, np.array([["a", "b"], ["c", "d"]]), "shape (2, 2), expected (N,)"),
+        (FLOATS, np.zeros(2, complex), "complex128 array"),
+        (FLOATS, [None, 1], "object array"),
+        (FLOATS, np.ma.array([0, 1], mask=[True, False]), "masked"),
     ],
 )
 def test_split_names_what_is_wrong(images: Any, labels: Any, expected: str) -> None:
     assert expected in message_of(Split, images, labels)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.uint64, np.float16, np.float64])
+@pytest.mark.parametrize("form", ["numbers", "column", "one-hot", "list"])
+def test_labels_that_mean_one_thing_only_are_converted(dtype: Any, form: str) -> None:
+    classes = [0, 1, 1]
+    given: Any = np.array(classes, dtype)
+    if form == "column":
+        given = given[:, None]
+    if form == "one-hot":
+        given = np.eye(4).astype(dtype)[classes]
+    split = Split(np.zeros((3, 2, 2, 1)), given.tolist() if form == "list" else given)
+    assert split.labels.dtype == np.int64
+    assert split.labels.tolist() == classes
+
+
+def test_images_that_mean_one_thing_only_are_converted() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), np.uint8)
+    kept = values.copy()
+    expected = (values / 255).astype(np.float32)
+    for images in (values, values / 255, (values / 255).tolist()):
+        split = Split(images, [0, 1, 0])
+        assert split.images.dtype == np.float32
+        np.testing.assert_allclose(split.images, expected, atol=1e-7)
+    np.testing.assert_array_equal(values, kept)
+    np.testing.assert_array_equal(Split(values > 99, [0, 1, 0]).images, values > 99)
+    assert Split(np.zeros((3, 4, 4, 1), np.uint8), [0, 1, 0]).images.max() == 0
+
+
+def test_arrays_that_are_right_are_not_copied() -> None:
+    split = Split(FLOATS, NUMBERS)
+    assert split.images is FLOATS
+    assert split.labels is NUMBERS
+
+
+@pytest.mark.parametrize("dtype", [np.str_, object, np.bytes_])
+def test_labels_that_are_names_become_places_among_the_class_names(dtype: Any) -> None:
+    names = np.array(["dog", "cat", "dog", "cat"], dtype)
+    named = Split(make_split().images, names)
+    dataset = Dataset("mine", named, make_split(), ("cow", "dog", "cat"))
+    assert dataset.train.labels.dtype == np.int64
+    assert dataset.train.labels.tolist() == [1, 2, 1, 2]
+    message = message_of(Dataset, "mine", named, make_split(), ("cow", "dog"))
+    assert "label 'cat' stands 0 times in class_names" in message
+    message = message_of(Dataset, "mine", make_split(), named, ("cat", "dog", "cat"))
+    assert "label 'cat' stands 2 times in class_names" in message
+
+
+def test_pairs_of_arrays_become_a_dataset() -> None:
+    images, labels = make_split(6, 3).images, np.arange(6) % 3
+    dataset = as_dataset((images, labels), 5)
+    assert dataset.train.images is images
+    assert dataset.class_names == tuple("01234")
+    assert as_dataset(dataset, 7) is dataset
+    for pairs in (
+        [(images, labels), (images[:2], [2, 0])],
+        (Split(images, labels), make_split(4, 3)),
+    ):
+        assert len(as_dataset(tuple(pairs), 5).test.images) in (2, 4)
+    assert as_dataset([list(images), list(labels)], 3).train.labels.tolist() == labels.tolist()
+    message = message_of(as_dataset, (images, labels), 2)
+    assert "train labels run from 0 to 2, expected 0 to 1" in message
+    message = message_of(as_dataset, (images, list("abcabc")), 3)
+    assert "'a'" in message
+    assert "Dataset(name, train, test, class_names)" in message
+    for wrong in ("digits", images, None, (images,), {"images": images, "labels": labels}):
+        message = message_of(as_dataset, wrong, 3)
+        assert f"data is a {type(wrong).__name__}" in message
+
+
+def test_the_way_out_that_a_tf_data_set_is_told_works() -> None:
+    import tensorflow as tf
+
+    images = np.random.default_rng(0).random((5, 2, 2, 1), np.float32)
+    data = tf.data.Dataset.from_tensor_slices((images, [[1, 0]] * 4 + [[0, 1]])).batch(2)
+    message = message_of(as_dataset, data, 2)
+    recipe = message[message.index("tuple(map(") :]
+    gathered = as_dataset(eval(recipe, {"numpy": np, "data": data}), 2)
+    np.testing.assert_array_equal(gathered.train.images, images)
+    assert gathered.train.labels.tolist() == [0, 0, 0, 0, 1]
 
 
 def test_dataset_names_what_is_wrong() -> None:
@@ -272,6 +374,130 @@ def test_folder_errors_name_the_folder(pictures: Path) -> None:
     assert "'test'" in message
     shutil.rmtree(pictures / "train")
     assert "'train'" in message_of(load, pictures)
+
+
+def test_every_format_is_read_in_its_place(pictures: Path) -> None:
+    """Formats beside .png, with names in upper or lower case, sorted in among the rest."""
+    folder = pictures / "train" / "cat"
+    suffixes = ("bmp", "GIF", "jfif", "JPG", "pgm", "tif", "TIFF", "webp")
+    for value, suffix in enumerate(suffixes, start=3):
+        options = {"lossless": True} if suffix == "webp" else {}
+        save_image(folder / f"{value}.{suffix}", grey(10 * value), **options)
+    order = sorted(path.name for path in folder.iterdir())
+    expected = [10 * int(name.split(".")[0]) if name != "10.png" else 10 for name in order]
+    dataset = load(pictures)
+    assert dataset.image_shape == (4, 6, 3)  # WebP knows no grey
+    assert dataset.train.labels.tolist() == [0] * 10 + [1] * 2
+    np.testing.assert_allclose(dataset.train.images[:10, 0, 0, 0] * 255, expected, atol=1.01)
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.JP2", "a.avif", "a.svg", "a.psd", "a.raw", "a.CR2"])
+def test_pictures_of_other_formats_are_named(pictures: Path, name: str) -> None:
+    (pictures / "train" / "dog" / name).write_bytes(b"whatever")
+    for call in (load, check_name):
+        message = message_of(call, pictures)
+        assert str(pictures / "train" / "dog" / name) in message
+        assert "save it as .png" in message
+
+
+def test_what_is_no_picture_is_passed_over(pictures: Path) -> None:
+    before = load(pictures)
+    for name in ("notes.txt", "boxes.json", "labels.csv", "x.xml", "Thumbs.db", ".x.heic"):
+        (pictures / "train" / "cat" / name).write_bytes(b"whatever")
+    (pictures / "train" / "cat" / "more.png").mkdir()
+    np.testing.assert_array_equal(load(pictures).train.images, before.train.images)
+
+
+def transparent(mode: str, opacity: int) -> Image.Image:
+    """A picture, of which one pixel has this opacity."""
+    if mode == "P":
+        image = Image.fromarray(np.indices((4, 6))[1].astype(np.uint8)).convert("P")
+        image.putpalette(np.arange(24).astype(np.uint8).tobytes())
+        image.info["transparency"] = bytes([255, opacity])
+        return image
+    if mode in ("I;16", "L", "RGB"):
+        pixels = np.full((4, 6), 40, {"I;16": np.uint16}.get(mode, np.uint8))
+        pixels[1, 2] = 41 if opacity == 255 else 42
+        image = Image.fromarray(pixels)
+        image = image.convert("RGB") if mode == "RGB" else image
+        image.info["transparency"] = (42, 42, 42) if mode == "RGB" else 42
+        return image
+    alpha = np.full((4, 6), 255, np.uint8)
+    alpha[1, 2] = opacity
+    image = Image.fromarray(grey(7)).convert(mode)
+    image.putalpha(Image.fromarray(alpha))
+    return image
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "RGB", "I;16"])
+def test_transparent_pictures_are_named_and_opaque_ones_read(pictures: Path, mode: str) -> None:
+    path = pictures / "test" / "cat" / "x.png"
+    transparent(mode, 255).save(path)
+    load(pictures)
+    transparent(mode, 254).save(path)
+    with Image.open(path) as stored:
+        assert stored.has_transparency_data
+    message = message_of(load, pictures)
+    assert f"{path} is transparent in places: put it on a background" in message
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tiff"])
+def test_several_frames_are_named(pictures: Path, suffix: str) -> None:
+    path = pictures / "test" / "cat" / f"y.{suffix}"
+    frames = [Image.fromarray(grey(value)) for value in (10, 200)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    message = message_of(load, pictures)
+    assert f"{path} holds several pictures" in message
+    frames[0].save(path, save_all=True)
+    assert len(load(pictures).test.images) == 3
+
+
+def test_of_the_views_of_a_camera_the_first_is_read(pictures: Path) -> None:
+    frames = [Image.fromarray(grey(value)) for value in (10, 200)]
+    path = pictures / "test" / "cat" / "x.jpg"
+    frames[0].save(path, "MPO", save_all=True, append_images=frames[1:])
+    np.testing.assert_allclose(load(pictures).test.images[0] * 255, 10, atol=1)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "socket"])
+def test_only_regular_files_are_opened(pictures: Path, kind: str, monkeypatch: Any) -> None:
+    monkeypatch.chdir(pictures)  # the name of a socket must be short
+    path = Path("train/cat/x.png")
+    if kind == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path))
+    else:
+        os.mkfifo("pipe" if kind != "pipe" else path)
+    if kind == "link to a pipe":
+        path.symlink_to(pictures / "pipe")
+    for call, argument in ((load, pictures), (check_name, pictures), (read_pixels, path)):
+        message = message_of(call, argument)
+        assert "train/cat/x.png is a pipe, a socket or a device" in message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names there are text")
+def test_names_of_classes_become_text_each_once(pictures: Path) -> None:
+    names = [b"caf\xe9", b"caf\\xe9", b"bell\x07", "caf\xe9".encode(), b"snow \xe2\x98\x83"]
+    for split in ("train", "test"):
+        for value, name in enumerate(names):
+            folder = pictures / split / os.fsdecode(name)
+            save_image(folder / "x.png", grey(value))
+    dataset = load(pictures)
+    for name in dataset.class_names:
+        name.encode()
+        assert name.isprintable()
+    assert len(set(dataset.class_names)) == 7
+    shown = dict(zip(dataset.class_names, dataset.test.images[:, 0, 0, 0] * 255, strict=True))
+    by_name = {
+        "caf\\xe9 (2)": 0,
+        "caf\\xe9": 1,
+        "bell\\x07": 2,
+        "caf\xe9": 3,
+        "snow \u2603": 4,
+        "cat": 50,
+        "dog": 60,
+    }
+    assert shown == pytest.approx(by_name)
 
 
 # TensorFlow Datasets

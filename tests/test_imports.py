@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "remote": {"errors"},
     "cluster": {"errors", "progress", "remote", "startup", "workers"},
     "recipes": {"errors", "precision"},
-    "data": {"errors", "image_folder", "tfds"},
+    "arrays": {"errors"},
+    "data": {"arrays", "errors", "image_folder", "tfds"},
     "image_folder": {"errors"},
     "tfds": {"errors"},
     "decoder": {"errors"},
@@ -59,9 +60,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "latent": {"batches", "submodel", "variational"},
     "runs": {"data", "errors", "recipes"},
+    "pictures": {"artifacts", "data", "errors", "image_folder", "remote", "runs"},
     "trainer": {
-        *("artifacts", "classifier", "conditional", "data", "errors", "models", "progress", "runs"),
-        *("training", "units", "variational"),
+        *("artifacts", "classifier", "conditional", "data", "errors", "models", "pictures"),
+        *("progress", "runs", "training", "units", "variational"),
     },
     "conditional": {
         *("batches", "data", "decoder", "errors", "losses", "models", "recipes", "selection"),
@@ -72,8 +74,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("submodel", "training"),
     },
     "sweep": {
-        *("artifacts", "classifier", "cluster", "data", "errors", "listing", "precision"),
-        *("progress", "recipes", "remote", "runs", "submodel", "trainer", "workers"),
+        *("artifacts", "classifier", "cluster", "data", "errors", "listing", "pictures"),
+        *("precision", "progress", "recipes", "remote", "runs", "submodel", "trainer", "workers"),
     },
     "measuring": {
         *("artifacts", "batches", "classifier", "data", "errors", "losses", "progress", "runs"),
@@ -81,14 +83,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "tables": {"artifacts", "errors"},
     "evaluate": {
-        *("artifacts", "cluster", "data", "errors", "measuring", "progress", "recipes", "remote"),
-        *("runs", "tables", "workers"),
+        *("artifacts", "cluster", "data", "errors", "measuring", "pictures", "progress"),
+        *("recipes", "remote", "runs", "tables", "workers"),
     },
     "listing": {"submodel"},
     "units": {"errors", "explainers.base", "recipes", "selection", "submodel"},
     "bootstrap": set(),
     "lost": {"bootstrap", "errors"},
-    "gallery": {"artifacts", "batches", "data", "measuring", "runs", "trainer"},
+    "gallery": {"artifacts", "batches", "measuring", "runs", "trainer"},
     "losing": {"gallery", "lost", "plots", "runs", "tables"},
     "research_figures": {"gallery", "latent", "plots", "recipes", "runs", "submodel"},
     "figures": {
@@ -134,7 +136,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sprites": set(),
     "choosing": set(),
     "charts": {"metrics", "recipes"},
-    "exhibits": {"charts", "data", "recipes", "runs"},
+    "exhibits": {"charts", "recipes", "runs"},
     "curator": {
         *("artifacts", "batches", "charts", "choosing", "data", "errors", "exhibits", "explainers"),
         *("plots", "lost", "metrics", "progress", "recipes", "runs", "sprites"),
@@ -147,7 +149,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "report": {
         *("artifacts", "curator", "errors", "evaluate", "exhibits", "measure_tables", "page"),
-        *("progress", "subject", "tables", "workers"),
+        *("pictures", "progress", "subject", "tables", "workers"),
     },
     "cli": ANYTHING,
 }

@@ -13,11 +13,13 @@ from keras import layers
 from keras.ops import convert_to_numpy as numpy_of
 
 from cladec import artifacts, submodel
+from cladec.conditional import fit_conditional
 from cladec.data import Dataset, Split
 from cladec.decoder import build_decoder
 from cladec.errors import InputError
 from cladec.models import ClaDec, RefAE, compute_codes, fit_cladec, fit_refae
 from cladec.recipes import Recipe
+from cladec.variational import fit_variational_cladec, fit_variational_refae
 
 QUICK = Recipe(epochs=1, batch_size=32, learning_rate=1e-2, least_images=0, least_steps=0)
 
@@ -291,3 +293,27 @@ def test_data_that_does_not_fit_is_refused(tiny, classifier):
         fit_refae(classifier, "dense", more_classes)
     with pytest.raises(InputError, match="codes of shape"):
         fit_cladec(classifier, "dense", tiny, alpha=0.5, codes=np.zeros((3, 5), "float16"))
+
+
+FITS = [
+    partial(fit_cladec, alpha=0.5),
+    fit_refae,
+    fit_conditional,
+    partial(fit_variational_cladec, alpha=0.5),
+    fit_variational_refae,
+]
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_every_fit_names_data_that_it_does_not_take(classifier, tiny, fit):
+    images, labels = tiny.train.images, np.eye(10)[tiny.train.labels]
+    with pytest.raises(InputError, match=r"data is a list_iterator, expected a Dataset.*tf\.data"):
+        fit(classifier, "dense", iter([(images, labels)]))
+    labels[5, :2] = 1
+    with pytest.raises(InputError, match=r"labels\[5\] has several ones: .*multi-label"):
+        fit(classifier, "dense", (images, labels))
+
+
+def test_arrays_of_other_types_give_the_weights_that_the_dataset_gives(classifier, tiny):
+    pair = tiny.train.images.astype(np.float64), np.eye(10)[tiny.train.labels]
+    assert same_weights(quick_cladec(classifier, tiny), quick_cladec(classifier, pair))

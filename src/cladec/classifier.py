@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from cladec import batches, recipes
-from cladec.data import Dataset, Split
+from cladec.data import Data, Split, as_dataset
 from cladec.errors import InputError
 from cladec.recipes import Recipe
 from cladec.training import fit, seeded
@@ -129,7 +129,7 @@ def build_classifier(
 
 def fit_classifier(
     classifier: keras.Model,
-    data: Dataset,
+    data: Data,
     *,
     recipe: Recipe = recipes.CLASSIFIER,
     seed: int = 0,
@@ -139,6 +139,7 @@ def fit_classifier(
 
     The cross-entropy is computed from what the softmax is given, where it loses no precision.
     """
+    data = as_dataset(data, classifier.outputs[0].shape[-1])
     logits = keras.Model(classifier.inputs, classifier.get_layer(PROBABILITIES).input)
     return fit(
         logits,
@@ -153,6 +154,12 @@ def fit_classifier(
 
 
 def accuracy(classifier: keras.Model, split: Split) -> float:
-    """Share of the images of `split` whose class is predicted right, in [0, 1]."""
+    """Share of the images of `split` whose class is predicted right, in [0, 1].
+
+    Raises:
+        InputError: its labels are names.
+    """
+    if split.has_names:
+        raise InputError("the labels are names: put them into a Dataset, which has their order")
     answers = batches.predict(classifier, split.images).argmax(axis=1)
     return float((answers == split.labels).mean())

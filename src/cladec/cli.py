@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from cladec import artifacts
+from cladec import artifacts, pictures
 from cladec.comparing import Comparison
 from cladec.errors import InputError
 from cladec.evaluate import Evaluation
@@ -176,6 +176,7 @@ def evaluate(evaluation: Evaluation) -> None:
             from cladec import figures
 
             runs = cladec.evaluate.saved_runs(evaluation.models)
+            runs = pictures.located(runs, evaluation.models, evaluation.data)
             files = figures.save_figures(runs, table, evaluation.models, evaluation.out)
     wide = cladec.evaluate.wide_table(table)
     print(wide.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.4g}"))

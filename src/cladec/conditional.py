@@ -16,7 +16,7 @@ import numpy as np
 from keras import layers, ops
 
 from cladec import batches, losses, recipes, submodel
-from cladec.data import Dataset
+from cladec.data import Data
 from cladec.decoder import decoder_graph
 from cladec.errors import InputError
 from cladec.models import LayerDecoder, check_data, targets, training_codes
@@ -241,7 +241,7 @@ def alpha_at(quantiles: np.ndarray) -> np.ndarray:
 def fit_conditional(
     classifier: keras.Model,
     layer: str,
-    data: Dataset,
+    data: Data,
     *,
     recipe: Recipe = recipes.CONDITIONAL,
     seed: int = 0,
@@ -256,12 +256,12 @@ def fit_conditional(
     """
     with seeded(seed):
         network = submodel.cut(classifier, layer, units)
+        data = check_data(classifier, data)
         code_shape = network.output["codes"].shape[1:]
         decoder = build_conditional_decoder(
             code_shape, network.inputs[0].shape[1:], mean_pixel=data.mean_pixel
         )
         cladec = ConditionalClaDec(network, decoder, name="cladec_conditional")
-    check_data(classifier, data)
     inputs = {
         "codes": training_codes(cladec, data, codes),
         "alpha": DrawnAlphas(len(data.train.images), seed),

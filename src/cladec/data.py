@@ -9,29 +9,34 @@ from typing import Any
 
 import numpy as np
 
-from cladec import image_folder, tfds
+from cladec import arrays, image_folder, tfds
 from cladec.errors import InputError
 
 PathLike = str | os.PathLike[str]
 
-USUAL_NAMES = ("mnist", "fashion_mnist")  # known without the half second TFDS takes to import
+USUAL_NAMES = ("digits", "mnist", "fashion_mnist")
+"""Known without the half second TFDS takes to import."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images and the class of each.
 
-    images: float32 (N, height, width, channels), N at least 1, every value in [0, 1].
-    labels: int64 (N,), the index of the class, counted from 0.
-    Raises InputError for another type, shape or dtype, no image, or a value out of range or NaN.
+    images: float32 (N, height, width, channels), N at least 1, every value in [0, 1]. Floats of
+        other types are converted, and uint8, which is divided by 255.
+    labels: int64 (N,), the index of the class, counted from 0. Whole numbers of other types, (N, 1)
+        and one-hot rows (N, K) are converted; names become indices in a Dataset, which has their
+        order.
+    Raises InputError for another shape, what has no unambiguous meaning, no image, or a value out
+    of range or NaN.
     """
 
     images: np.ndarray
     labels: np.ndarray
 
     def __post_init__(self) -> None:
-        _check_array("images", self.images, np.float32, 4)
-        _check_array("labels", self.labels, np.int64, 1)
+        object.__setattr__(self, "images", arrays.pixels(self.images))
+        object.__setattr__(self, "labels", arrays.class_indices(self.labels))
         if len(self.images) != len(self.labels):
             raise InputError(
                 f"{len(self.images)} images but {len(self.labels)} labels: pass one label an image"
@@ -43,6 +48,11 @@ class Split:
                 "divide bytes by 255 and replace what is not finite"
             )
 
+    @property
+    def has_names(self) -> bool:
+        """Whether the labels are names still."""
+        return self.labels.dtype.kind == "U"
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -50,7 +60,7 @@ class Dataset:
 
     name: becomes a folder of the saved models: letters, digits, "_", "-" and "." only.
     train, test: splits whose images share one (height, width, channels).
-    class_names: at least two names; label i is class_names[i].
+    class_names: at least two names; label i is class_names[i], and labels that are names become i.
     Raises InputError when the splits disagree, a label has no class, or the name is no folder name.
     """
 
@@ -74,7 +84,9 @@ class Dataset:
                 f"train images have shape {self.image_shape} but test images "
                 f"{self.test.images.shape[1:]}: resize them to one (height, width, channels)"
             )
-        for split_name, split in (("train", self.train), ("test", self.test)):
+        for split_name in ("train", "test"):
+            split = _numbered(getattr(self, split_name), self.class_names)
+            object.__setattr__(self, split_name, split)
             low, high = split.labels.min(), split.labels.max()
             if low < 0 or high >= self.num_classes:
                 raise InputError(
@@ -100,12 +112,17 @@ class Dataset:
         return len(self.class_names)
 
 
+Data = Dataset | Split | tuple[Any, Any]
+"""What is trained on: see `as_dataset`."""
+
+
 def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
     """Loads a dataset: the same images in the same order, always.
 
-    name: "digits" (scikit-learn's, enlarged to 28x28, embedded), a folder holding
-        train/<class>/*.png|jpg|jpeg and test/<class>/*, or a name from the TensorFlow Datasets
-        catalogue with labelled images of one size, "mnist" or "emnist/letters" for example.
+    name: "digits" (scikit-learn's, enlarged to 28x28, embedded), a folder holding pictures
+        in train/<class>/ and test/<class>/ (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM, opaque and of
+        one frame), or a name from the TensorFlow Datasets catalogue with labelled images of one
+        size, "mnist" or "emnist/letters" for example.
     data_dir: where TensorFlow Datasets prepares its files; without it the environment variable
         TFDS_DATA_DIR, else ~/tensorflow_datasets. What is prepared is read without network.
     Raises InputError if there is no such dataset, it cannot be fetched, or its files are at fault.
@@ -113,7 +130,7 @@ def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
     name = os.fspath(name)
     if name == "digits":
         return _load_digits()
-    if os.path.isdir(name):
+    if is_folder(name):
         train, test, class_names = image_folder.read(Path(name))
     else:
         train, test, class_names = tfds.read(name, tfds.folder(data_dir))
@@ -123,9 +140,7 @@ def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
 def check_name(name: PathLike, *, data_dir: PathLike | None = None) -> None:
     """Raises InputError, within a second and reading no image, for a name `load` cannot use."""
     name = os.fspath(name)
-    if name == "digits":
-        return
-    if os.path.isdir(name):
+    if is_folder(name):
         image_folder.list_images(Path(name))
     elif name not in USUAL_NAMES:
         tfds.check(name, tfds.folder(data_dir))
@@ -137,27 +152,73 @@ def prepare(name: PathLike, *, data_dir: PathLike | None = None) -> None:
     Raises InputError if it cannot be fetched.
     """
     name = os.fspath(name)
-    if name != "digits" and not os.path.isdir(name):
+    if name != "digits" and not is_folder(name):
         tfds.prepare(name, tfds.folder(data_dir))
+
+
+def is_folder(name: PathLike) -> bool:
+    """Whether `load(name)` reads a folder of pictures."""
+    return os.fspath(name) != "digits" and os.path.isdir(name)
 
 
 def dataset_name(name: PathLike) -> str:
     """The name of what `load(name)` gives: of a folder the last part, always fit for a path."""
     name = os.fspath(name)
-    return _artifact_name(Path(name).resolve().name if os.path.isdir(name) else name)
+    return _artifact_name(Path(name).resolve().name if is_folder(name) else name)
 
 
-def _check_array(name: str, array: Any, dtype: Any, rank: int) -> None:
-    wanted = f"expected a {np.dtype(dtype)} array of {rank} dimension{'s' * (rank > 1)}"
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{name} is a {type(array).__name__}, {wanted}: use numpy.asarray")
-    if array.dtype != dtype or array.ndim != rank:
+def as_dataset(data: Data, num_classes: int) -> Dataset:
+    """A Dataset as it is; (images, labels), or such pairs of training and of test images, as one.
+
+    The arrays are what `Split` takes, the classes are called by their numbers. A single pair is
+    both the training and the test images.
+    Raises InputError for anything else; the message shows how to make a Dataset of it.
+    """
+    if isinstance(data, Dataset):
+        return data
+    splits = _splits(data)
+    if splits is None:
         raise InputError(
-            f"{name} is a {array.dtype} array of shape {array.shape}, {wanted}: "
-            f"convert with astype({np.dtype(dtype).name!r}) or reshape it"
+            f"data is a {type(data).__name__}, expected a Dataset, as cladec.load makes it, or "
+            "arrays (images, labels), which you get of a batched tf.data set by "
+            "tuple(map(numpy.concatenate, zip(*data.as_numpy_iterator())))"
         )
-    if array.size == 0:
-        raise InputError(f"{name} is empty, of shape {array.shape}: pass at least one image")
+    train, test = splits
+    if train.has_names or test.has_names:
+        raise InputError(
+            f"labels are names such as {str(train.labels[0])!r}, their order is not known: pass "
+            "Dataset(name, train, test, class_names), the names in the order of the classifier's "
+            "outputs"
+        )
+    return Dataset("data", train, test, tuple(map(str, range(num_classes))))
+
+
+def _splits(data: Any) -> tuple[Split, Split] | None:
+    """The training and the test images that a Split, a pair or a pair of those is, or None."""
+    if isinstance(data, Split):
+        return data, data
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        return None
+    if all(isinstance(each, Split) or (type(each) is tuple and len(each) == 2) for each in data):
+        train, test = (each if isinstance(each, Split) else Split(*each) for each in data)
+        return train, test
+    split = Split(*data)
+    return split, split
+
+
+def _numbered(split: Split, class_names: tuple[str, ...]) -> Split:
+    """The split with labels that are names replaced by their places among the class names."""
+    if not split.has_names:
+        return split
+    found, places = np.unique(split.labels, return_inverse=True)
+    numbers = {name: [i for i, each in enumerate(class_names) if each == name] for name in found}
+    for name, of_name in numbers.items():
+        if len(of_name) != 1:
+            raise InputError(
+                f"label {str(name)!r} stands {len(of_name)} times in class_names, expected once: "
+                f"the names are {class_names!r:.200}"
+            )
+    return Split(split.images, np.array([numbers[name][0] for name in found])[places])
 
 
 def _artifact_name(name: str) -> str:

@@ -1,14 +1,14 @@
 """Saved models -> measures on the test images -> a tidy and a wide table."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from cladec import artifacts
+from cladec import artifacts, pictures
 from cladec.cluster import Cluster
-from cladec.data import dataset_name
+from cladec.data import USUAL_NAMES
 from cladec.errors import InputError, check_at_least_one
 from cladec.measuring import Measurer
 from cladec.progress import Progress
@@ -50,6 +50,9 @@ class Evaluation:
     """Folder of trained models, as create_models.py leaves it, or a URL."""
     out: Location = Path("eval")
     """Folder for evaluation_result.csv, evaluation_runs.csv and img/, or a URL."""
+    data: Path | None = None
+    """Where folders of pictures are now that were moved since: such a folder itself, or the one
+    that they lie in."""
     workers: int = field(default_factory=default_workers)
     """How many models are measured at once, each in its own process with its share of the cores."""
     cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
@@ -63,6 +66,7 @@ class Evaluation:
         check_at_least_one("workers", self.workers)
         if not self.models.is_dir():
             raise InputError(f"no trained models in {self.models}: run create_models.py first")
+        pictures.check_within(self.data)
         artifacts.check_writable(self.out)
 
 
@@ -79,7 +83,8 @@ def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
     import pandas as pd  # here, as it would double the time of --help
 
     evaluation.check()
-    runs = [each for run in saved_runs(evaluation.models) for each in run.measured()]
+    saved = pictures.located(saved_runs(evaluation.models), evaluation.models, evaluation.data)
+    runs = [each for run in saved for each in run.measured()]
     evaluation.cluster.check([run.dataset for run in runs])
     for complaint in unusable_measures(runs, evaluation.models):
         progress.say(complaint)
@@ -103,22 +108,30 @@ def saved_runs(models: Path) -> list[Run]:
     runs = []
     for record in sorted(models.rglob("*.json")):
         if not record.name.startswith(".") and not record.name.endswith(".evaluation.json"):
-            path = record.with_suffix(".keras")
-            try:
-                runs.append(_saved_run(path, models))
-            except InputError as error:
-                raise InputError(
-                    f"{error}: run create_models.py again to train it anew, or delete {record}"
-                ) from None
+            runs.append(_saved_run(record.with_suffix(".keras"), models))
     if not runs:
         raise InputError(f"no trained models in {models}: run create_models.py first")
     return sorted(runs, key=_order)
 
 
 def _saved_run(path: Path, models: Path) -> Run:
-    run = Run.from_record(artifacts.verify(path))
+    try:
+        record = artifacts.verify(path)
+        run = Run.from_record(record)
+        pictures.Origin.from_record(record)
+    except InputError as error:
+        raise InputError(
+            f"{error}: run create_models.py again to train it anew, or delete "
+            f"{artifacts.record_path(path)}"
+        ) from None
+    if "name" not in record["run"] and run.dataset not in USUAL_NAMES:
+        # Records had no name before, and that of a folder may be told no longer once it is gone.
+        run = replace(run, name=path.parts[len(models.parts)])
     if run.path(models) != path:
-        raise InputError(f"{path} holds {run.title}, which belongs into {run.path(models)}")
+        raise InputError(
+            f"{path} holds {run.title}, which belongs into {run.path(models)}: move it and its "
+            "record there, or out of this folder"
+        )
     return run
 
 
@@ -140,7 +153,7 @@ def unusable_measures(runs: list[Run], models: Path) -> list[str]:
 def _order(run: Run) -> tuple:
     kinds = ("classifier", "refae", "cladec")
     return (
-        run.dataset,
+        run.name,
         run.architecture,
         run.layer or "",
         kinds.index(run.model),
@@ -153,7 +166,7 @@ def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:
     """One row per metric that has a meaning for this kind of model."""
     return [
         {
-            "dataset": dataset_name(run.dataset),
+            "dataset": run.name,
             "architecture": run.architecture,
             "layer": run.layer,
             "fraction": run.fraction,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cladec.charts import Chart
-from cladec.data import dataset_name
 from cladec.recipes import alpha_text
 from cladec.runs import Run
 
@@ -70,7 +69,7 @@ class Group:
 
     @property
     def dataset(self) -> str:
-        return dataset_name(self.runs[0].dataset)
+        return self.runs[0].name
 
     @property
     def architecture(self) -> str:
@@ -120,7 +119,7 @@ def groups(runs: Sequence[Run]) -> list[Group]:
     Args:
         runs: from `saved_runs`, each classifier before what decodes it.
     """
-    by_classifier = groupby(runs, key=lambda run: (run.dataset, run.architecture))
+    by_classifier = groupby(runs, key=lambda run: (run.name, run.architecture))
     return [Group(tuple(of_classifier)) for _, of_classifier in by_classifier]
 
 

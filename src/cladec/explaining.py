@@ -163,11 +163,10 @@ def read_image(path: Path, shape: tuple[int, int, int], *, resize: bool = False)
         (H, W, C) float32 in [0, 1].
 
     Raises:
-        InputError: no image, transparent, of another size, colour for a grey model, or a picture
+        InputError: no single opaque image, of another size, colour for a grey model, or a picture
             of floats with values that are NaN or outside [0, 1]; the file is named.
     """
     pixels = image_folder.fractions(image_folder.read_pixels(path))
-    _check_opaque(path)
     if not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both comparisons
         raise InputError(
             f"{path} holds values from {pixels.min():g} to {pixels.max():g}: expected 0 to 1"
@@ -181,15 +180,6 @@ def read_image(path: Path, shape: tuple[int, int, int], *, resize: bool = False)
             f"{shape[1]} x {shape[0]}: resize it, or let --resize do it"
         )
     return _resized(pixels, shape[1], shape[0])
-
-
-def _check_opaque(path: Path) -> None:
-    with image_folder.opened(path) as image:
-        if not image.has_transparency_data:
-            return
-        opacity = np.asarray(image.convert("RGBA"))[..., 3]
-    if opacity.min() < 255:
-        raise InputError(f"{path} is transparent in places: put it on a background and save it")
 
 
 def _convert(path: Path, pixels: np.ndarray, channels: int) -> np.ndarray:

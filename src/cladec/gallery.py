@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from cladec import artifacts, batches, measuring
-from cladec.data import dataset_name
 from cladec.runs import Run
 from cladec.trainer import Material
 
@@ -38,7 +37,7 @@ class Gallery:
     def __init__(self, runs: Sequence[Run], table: pd.DataFrame, models: Path):
         self.models = models
         self.runs = [run for run in runs if run.repeat == 0]
-        self.dataset, self.architecture = dataset_name(runs[0].dataset), runs[0].architecture
+        self.dataset, self.architecture = runs[0].name, runs[0].architecture
         usual = Run.__dataclass_fields__["architecture"].default
         suffix = "" if self.architecture == usual else f"-{self.architecture}"
         self.name = f"{self.dataset}{suffix}"
@@ -111,7 +110,7 @@ def galleries(runs: Sequence[Run], table: pd.DataFrame, models: Path) -> Iterato
         table: the tidy table of their measures.
         models: folder of the trained models.
     """
-    for _, of_classifier in groupby(runs, key=lambda run: (run.dataset, run.architecture)):
+    for _, of_classifier in groupby(runs, key=lambda run: (run.name, run.architecture)):
         yield Gallery(list(of_classifier), table, models)
 
 

@@ -1,10 +1,15 @@
 """A folder of pictures, train/<class>/*.png and test/<class>/*.png, as arrays."""
 
+import hashlib
+import itertools
+import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 import numpy as np
 
@@ -15,10 +20,20 @@ if TYPE_CHECKING:
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """What is read, whatever a file is called. Others may start another program: EPS Ghostscript."""
+
+IMAGE_FILE = re.compile(r"\.(a?png|jpe?g|jpe|jfif|gif|bmp|dib|tiff?|webp|p[bgnp]m)$", re.IGNORECASE)
+"""What files of these formats are called."""
+
+UNREAD_FILE = re.compile(
+    r"\.(hei[cf]|hif|avif|jp2|j2k|jp[fx]|jxl|svgz?|ps[bd]|xcf|icns|ico|tga|pcx|pict|eps|emf|wmf|exr|"
+    r"hdr|pfm|dds|dcm|dicom|raw|dng|cr[23]|nef|arw|orf|rw2|raf|pef|srw)$",
+    re.IGNORECASE,
+)
+"""What pictures of other formats are called: they are named, not passed over."""
+
+PICTURES = "pictures (.png, .jpg, .webp, .gif, .tif, .bmp, .ppm)"
 
 
 def read(folder: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
@@ -51,46 +66,83 @@ def list_images(
 ) -> tuple[tuple[str, ...], list[tuple[Path, int]], list[tuple[Path, int]]]:
     """Returns the class names and the (file, label) pairs of train and test, sorted by name."""
     classes = _list_classes(folder / "train")
-    class_names = tuple(classes)
-    if len(class_names) < 2:
+    names = list(classes)
+    if len(names) < 2:
         raise InputError(
-            f"{folder / 'train'} has one class folder, {class_names[0]!r}, expected at least two: "
+            f"{folder / 'train'} has one class folder, {names[0]!r}, expected at least two: "
             "add the images of another class"
         )
     test_classes = _list_classes(folder / "test")
     for name, files in classes.items():
         if not files:
             raise InputError(
-                f"{folder / 'train' / name} has no {', '.join(IMAGE_SUFFIXES)} file: "
+                f"{folder / 'train' / name} has none of the {PICTURES}: "
                 "add images of this class or remove the folder"
             )
     for name in test_classes:
         if name not in classes:
             raise InputError(
                 f"{folder / 'test' / name} is a class that train does not have "
-                f"({len(class_names)} there, {class_names[0]!r} for one): rename or remove it"
+                f"({len(names)} there, {names[0]!r} for one): rename or remove it"
             )
     if not any(test_classes.values()):
         raise InputError(f"{folder / 'test'} has no image in any class: move some of train there")
     train_files, test_files = (
-        [(path, class_names.index(name)) for name, files in found.items() for path in files]
+        [(path, names.index(name)) for name, files in found.items() for path in files]
         for found in (classes, test_classes)
     )
-    return class_names, train_files, test_files
+    return _clean_names(names), train_files, test_files
+
+
+def fingerprint(folder: Path) -> str:
+    """The SHA-256 of the names and sizes of the training pictures, wherever the folder lies.
+
+    Raises InputError as `read` does for what is missing.
+    """
+    _, files, _ = list_images(folder)
+    lines = [f"{path.relative_to(folder).as_posix()} {path.stat().st_size}" for path, _ in files]
+    return hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()
+
+
+def _clean_names(names: list[str]) -> tuple[str, ...]:
+    """The names of class folders as text, each once; bytes that are none are written \\xe9."""
+    clean: list[str] = []
+    for name in names:
+        text = os.fsencode(name).decode("utf-8", "backslashreplace")
+        text = "".join(f"\\x{ord(c):02x}" if category(c) == "Cc" else c for c in text)
+        taken = {*clean, *names} - {name}
+        numbered = itertools.chain([text], (f"{text} ({n})" for n in itertools.count(2)))
+        clean.append(next(each for each in numbered if each not in taken))
+    return tuple(clean)
 
 
 def _list_classes(split: Path) -> dict[str, list[Path]]:
-    """Returns the image files of every class folder; hidden and other files are passed over."""
-    layout = "expected train/<class>/ and test/<class>/ with .png or .jpg images"
+    """Returns the pictures of every class folder; what is hidden or none is passed over."""
+    layout = f"expected train/<class>/ and test/<class>/ with {PICTURES}"
     if not split.is_dir():
         raise InputError(f"{split.parent.absolute()} has no folder {split.name!r}: {layout}")
     folders = [entry for entry in _visible(split) if entry.is_dir()]
     if not folders:
         raise InputError(f"{split} has no class folders: {layout}")
-    return {
-        folder.name: [file for file in _visible(folder) if file.suffix.lower() in IMAGE_SUFFIXES]
-        for folder in folders
-    }
+    return {folder.name: list(filter(_is_picture, _visible(folder))) for folder in folders}
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether an entry of a class folder is to be read. Raises InputError where it cannot be."""
+    if path.is_dir():
+        return False
+    if UNREAD_FILE.search(path.name):
+        raise InputError(
+            f"{path} is a picture of a format that is not read: save it as .png, or move it away"
+        )
+    return IMAGE_FILE.search(path.name) is not None and _check_regular(path)
+
+
+def _check_regular(path: Path) -> bool:
+    """Raises InputError for a pipe, a socket or a device, whose content may never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path} is a pipe, a socket or a device, expected a file: remove it")
+    return True
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -108,12 +160,20 @@ def fractions(pixels: np.ndarray) -> np.ndarray:
 def read_pixels(path: Path) -> np.ndarray:
     """Returns uint8, uint16 or float32 pixels (height, width, 1 or 3), turned as EXIF says.
 
-    Raises InputError, naming the file, for what is no image or damaged.
+    Raises InputError, naming the file, for what is no image, damaged, animated or of several pages,
+    or transparent anywhere: what is shown then depends on the background.
     """
     from PIL import ImageOps
 
     with opened(path) as stored:
+        # The further pictures that a camera puts into a JPEG file (MPO) are views of the first.
+        if getattr(stored, "is_animated", False) and stored.format != "MPO":
+            raise InputError(
+                f"{path} holds several pictures, frames or pages: save the one meant as a file"
+            )
         image = ImageOps.exif_transpose(stored)
+        if _is_transparent(image):
+            raise InputError(f"{path} is transparent in places: put it on a background and save it")
         if image.mode.startswith("I"):
             return _sixteen_bits(np.asarray(image))[:, :, None]
         if image.mode == "F":
@@ -123,6 +183,15 @@ def read_pixels(path: Path) -> np.ndarray:
         if image.mode == "P":  # Pillow warns when a palette's transparency is dropped
             image = image.convert("RGBA")
         return np.asarray(image.convert("RGB"))
+
+
+def _is_transparent(image: "Image.Image") -> bool:
+    """Whether any pixel lets a background through."""
+    if not image.has_transparency_data:
+        return False
+    if image.mode.startswith("I"):  # one grey value stands for transparent
+        return bool((np.asarray(image) == image.info["transparency"]).any())
+    return bool(np.asarray(image.convert("RGBA"))[..., 3].min() < 255)
 
 
 def _sixteen_bits(pixels: np.ndarray) -> np.ndarray:
@@ -140,11 +209,14 @@ def opened(path: Path) -> Iterator["Image.Image"]:
     """
     from PIL import Image
 
+    _check_regular(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 yield image
+    except InputError:
+        raise
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise InputError(
             f"{path} cannot be read as an image ({error}): replace or remove it"

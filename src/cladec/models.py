@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from cladec import batches, losses, recipes, submodel
-from cladec.data import Dataset
+from cladec.data import Data, Dataset, as_dataset
 from cladec.decoder import build_decoder
 from cladec.errors import InputError
 from cladec.recipes import Recipe
@@ -163,7 +163,7 @@ def encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
 def fit_cladec(
     classifier: keras.Model,
     layer: str,
-    data: Dataset,
+    data: Data,
     *,
     alpha: float,
     recipe: Recipe = recipes.CLADEC,
@@ -177,7 +177,7 @@ def fit_cladec(
     Args:
         classifier: a trained image classifier, Sequential or functional; it is not changed.
         layer: name of the layer to decode, "outer/inner" inside a nested model.
-        data: images of the classifier's size with labels, from `load` or of your own arrays.
+        data: images of the classifier's size with labels: a Dataset, or arrays (images, labels).
         alpha: weight of the classification loss, in [0, 1]; near 1 the images show what the
             classifier needs, near 0 they resemble the originals.
         recipe: how long and how fast to train.
@@ -196,10 +196,10 @@ def fit_cladec(
     recipes.check_alpha(alpha)
     with seeded(seed):
         network = submodel.cut(classifier, layer, units)
+        data = check_data(classifier, data)
         code_shape = network.output["codes"].shape[1:]
         decoder = build_decoder(code_shape, network.inputs[0].shape[1:], mean_pixel=data.mean_pixel)
         cladec = ClaDec(network, decoder, alpha=alpha, name="cladec")
-    check_data(classifier, data)
     codes = training_codes(cladec, data, codes)
     fit(cladec, {"codes": codes}, targets(data), recipe, seed=seed, callbacks=callbacks)
     return cladec
@@ -231,7 +231,7 @@ def targets(data: Dataset) -> dict[str, np.ndarray]:
 def fit_refae(
     classifier: keras.Model,
     layer: str,
-    data: Dataset,
+    data: Data,
     *,
     recipe: Recipe = recipes.REFAE,
     seed: int = 0,
@@ -244,19 +244,23 @@ def fit_refae(
     """
     with seeded(seed):
         encoder = submodel.fresh_encoder(classifier, layer, units)
+        data = check_data(classifier, data)
         decoder = build_decoder(
             encoder.output_shape[1:], encoder.input_shape[1:], mean_pixel=data.mean_pixel
         )
         refae = RefAE(encoder, decoder, name="refae")
-    check_data(classifier, data)
     images = data.train.images
     fit(refae, images, images, recipe, seed=seed, callbacks=callbacks)
     return refae
 
 
-def check_data(classifier: keras.Model, data: Dataset) -> None:
-    """Raises InputError for images of another size or more classes than the classifier has."""
+def check_data(classifier: keras.Model, data: Data) -> Dataset:
+    """The data as a Dataset that fits the classifier.
+
+    Raises InputError for what is no data, images of another size, or more classes than it has.
+    """
     expected, classes = submodel.image_shape(classifier), classifier.outputs[0].shape[-1]
+    data = as_dataset(data, classes)
     if data.image_shape != expected:
         raise InputError(
             f"the images are {data.image_shape}, the classifier takes {expected}: resize them"
@@ -266,3 +270,4 @@ def check_data(classifier: keras.Model, data: Dataset) -> None:
             f"the dataset has {data.num_classes} classes, the classifier {classes}: use the "
             "dataset that it was trained on"
         )
+    return data

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cladec import artifacts, subject
+from cladec import artifacts, pictures, subject
 from cladec.curator import BYTES, MAP_METHODS, Curator
 from cladec.errors import InputError, check_at_least_one
 from cladec.evaluate import RUNS_TABLE, saved_runs
@@ -19,6 +19,9 @@ class ReportFile:
 
     models: Path = Path("saved-models")
     """Folder of trained models, as create_models.py leaves it."""
+    data: Path | None = None
+    """Where folders of pictures are now that were moved since: such a folder itself, or the one
+    that they lie in."""
     evaluation: Path = Path("eval")
     """Folder of evaluation_runs.csv, as eval.py leaves it; without it measures are left out."""
     ranking: tuple[Path, ...] = (Path("comparison/ranking.csv"),)
@@ -45,6 +48,7 @@ class ReportFile:
         """
         if self.methods:
             subject.check_methods(self.methods, maps_only=True)
+        pictures.check_within(self.data)
         check_at_least_one("images", self.images)
         check_at_least_one("workers", self.workers)
         if self.out.is_dir():
@@ -73,7 +77,8 @@ def write_report(settings: ReportFile, progress: Progress) -> Path:
     settings.check()
     measures = read_table(settings.evaluation / RUNS_TABLE, measure_tables.COLUMNS)
     rankings = {path: read_table(path, page.RANKING_COLUMNS) for path in settings.ranking}
-    work = groups(saved_runs(settings.models))
+    runs = pictures.located(saved_runs(settings.models), settings.models, settings.data)
+    work = groups(runs)
     methods = tuple(dict.fromkeys(settings.methods))
     space = BYTES / max(1, sum(bool(group.variants) for group in work))
     curator = Curator(settings.models, settings.images, space, methods, settings.seed)

@@ -1,6 +1,6 @@
 """One model to train: what its weights depend on, and where it lies."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ class Run:
         decoder: plain; variational; or conditional, one decoder for every alpha.
         latent_dim: size of a variational decoder's latent space; None for the others.
         beta: weight of a variational decoder's KL divergence; None for the others.
+        name: of the dataset, and of the folder of what is trained on it, wherever its own is now.
     """
 
     dataset: str
@@ -47,6 +48,10 @@ class Run:
     decoder: DecoderKind = "plain"
     latent_dim: int | None = None
     beta: float | None = None
+    name: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or dataset_name(self.dataset))
 
     @property
     def run_seed(self) -> int:
@@ -54,7 +59,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        return " ".join(filter(None, [dataset_name(self.dataset), self.layer, *self._parts]))
+        return " ".join(filter(None, [self.name, self.layer, *self._parts]))
 
     @property
     def _parts(self) -> list[str]:
@@ -77,7 +82,7 @@ class Run:
         return parts
 
     @property
-    def _name(self) -> str:
+    def _stem(self) -> str:
         """The same as the stem of a file."""
         return "-".join(self._parts).replace(" ", "-")
 
@@ -88,15 +93,15 @@ class Run:
 
     def path(self, models: Path) -> Path:
         """Where the trained model lies below the folder `models`."""
-        folder = models / dataset_name(self.dataset) / self.architecture
+        folder = models / self.name / self.architecture
         if self.layer is not None:
             folder /= self.layer.replace("/", ".")
         saved = replace(self, alpha=None) if self.decoder == "conditional" else self
-        return folder / f"{saved._name}.keras"
+        return folder / f"{saved._stem}.keras"
 
     def evaluation_path(self, models: Path) -> Path:
         """Where what is measured of the model is kept."""
-        return self.path(models).with_name(f"{self._name}.evaluation.json")
+        return self.path(models).with_name(f"{self._stem}.evaluation.json")
 
     def measured(self) -> list["Run"]:
         """The run itself; one for each published alpha where one decoder serves them all."""
@@ -106,7 +111,7 @@ class Run:
 
     def classifier_path(self, models: Path) -> Path:
         """Where the classifier lies that this run decodes, or is."""
-        classifier = Run(self.dataset, "classifier", self.recipe, self.architecture)
+        classifier = Run(self.dataset, "classifier", self.recipe, self.architecture, name=self.name)
         return classifier.path(models)
 
     @classmethod

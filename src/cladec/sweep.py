@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from cladec import artifacts
+from cladec import artifacts, pictures
 from cladec.cluster import Cluster
 from cladec.data import check_name, prepare
 from cladec.errors import InputError, check_at_least_one
@@ -248,7 +248,7 @@ def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | No
         )
     try:
         record = artifacts.verify(path)
-        saved = Run.from_record(record)
+        saved = pictures.recognised(Run.from_record(record), record, run.dataset)
     except InputError as error:
         return str(error)
     if saved != run:
@@ -259,7 +259,7 @@ def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | No
 
 
 def _difference(saved: Run, run: Run) -> str:
-    before, now = asdict(saved), asdict(run)
+    before, now = asdict(replace(saved, name=run.name)), asdict(run)
     before |= before.pop("recipe")
     now |= now.pop("recipe")
     changes = (f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key])

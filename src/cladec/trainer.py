@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from cladec import artifacts
+from cladec import artifacts, pictures
 from cladec.data import Dataset, load
 from cladec.errors import InputError
 from cladec.progress import Report
@@ -45,13 +45,23 @@ class Material:
         self.models = models
         self.classifier_path = run.classifier_path(models)
         self.data: Dataset = load(run.dataset)
+        self.dataset = run.dataset
         self._codes: tuple[str, np.ndarray] | None = None
         self._units: dict[tuple, np.ndarray] = {}
 
     @cached_property
+    def origin(self) -> pictures.Origin | None:
+        """Where the pictures are, for the records."""
+        return pictures.origin(self.dataset, self.models)
+
+    @cached_property
     def classifier(self) -> "keras.Model":
         """The trained classifier, always as loaded from disk."""
-        return artifacts.load(self.classifier_path)
+        from cladec.models import check_data
+
+        classifier = artifacts.load(self.classifier_path)
+        check_data(classifier, self.data)
+        return classifier
 
     def codes(self, run: Run) -> np.ndarray:
         """The training images' activations in the run's units, kept for one layer at a time."""
@@ -92,6 +102,8 @@ class Material:
             "seconds": round(time.perf_counter() - start, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        if self.origin is not None:
+            record["pictures"] = asdict(self.origin)
         if run.depends_on_classifier:
             record["classifier_sha256"] = artifacts.checksum(self.classifier_path)
         artifacts.save(model, run.path(self.models), record)

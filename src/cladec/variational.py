@@ -12,7 +12,7 @@ import numpy as np
 from keras import layers, ops
 
 from cladec import batches, losses, recipes, submodel
-from cladec.data import Dataset
+from cladec.data import Data
 from cladec.decoder import build_decoder
 from cladec.errors import InputError
 from cladec.models import ClaDec, RefAE, check_data, targets, training_codes
@@ -196,7 +196,7 @@ class VariationalRefAE(_Variational, RefAE):
 def fit_variational_cladec(
     classifier: keras.Model,
     layer: str,
-    data: Dataset,
+    data: Data,
     *,
     alpha: float,
     latent_dim: int = recipes.LATENT_DIM,
@@ -219,6 +219,7 @@ def fit_variational_cladec(
     recipes.check_alpha(alpha)
     with seeded(seed):
         network = submodel.cut(classifier, layer, units)
+        data = check_data(classifier, data)
         posterior = build_posterior(network.output["codes"].shape[1:], latent_dim)
         decoder = build_decoder(
             (latent_dim,), network.inputs[0].shape[1:], mean_pixel=data.mean_pixel
@@ -232,7 +233,6 @@ def fit_variational_cladec(
             seed=seed,
             name="variational_cladec",
         )
-    check_data(classifier, data)
     inputs = {"codes": training_codes(cladec, data, codes)}
     fit(cladec, inputs, targets(data), recipe, seed=seed, callbacks=callbacks)
     return cladec
@@ -241,7 +241,7 @@ def fit_variational_cladec(
 def fit_variational_refae(
     classifier: keras.Model,
     layer: str,
-    data: Dataset,
+    data: Data,
     *,
     latent_dim: int = recipes.LATENT_DIM,
     beta: float = recipes.BETA,
@@ -256,12 +256,12 @@ def fit_variational_refae(
     """
     with seeded(seed):
         encoder = submodel.fresh_encoder(classifier, layer, units)
+        data = check_data(classifier, data)
         posterior = build_posterior(encoder.output_shape[1:], latent_dim)
         decoder = build_decoder((latent_dim,), encoder.input_shape[1:], mean_pixel=data.mean_pixel)
         refae = VariationalRefAE(
             encoder, decoder, posterior=posterior, beta=beta, seed=seed, name="variational_refae"
         )
-    check_data(classifier, data)
     images = data.train.images
     fit(refae, images, images, recipe, seed=seed, callbacks=callbacks)
     return refae
