@@ -11,9 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 from rich.console import Console
 
-from cladec import cli, metrics, plots
+from cladec import cli, load, metrics, plots
 from cladec.errors import InputError
 from cladec.progress import Progress
 from cladec.text import printable, shortened
@@ -46,6 +47,15 @@ def test_long_names_are_cut_at_whole_letters_and_stay_apart(letter):
         assert name.strip(letter)[0] == "-"
         assert name[:50] in (letter * 50, name)
     assert shortened("x" * 255) == "x" * 255
+
+
+def test_class_names_of_a_folder_are_text(tmp_path):
+    for split in ("train", "test"):
+        for name in (b"\xff\x1b[31m", "Grüße".encode()):
+            path = tmp_path / split / os.fsdecode(name) / "1.png"
+            path.parent.mkdir(parents=True)
+            Image.new("L", (4, 4)).save(path)
+    assert load(tmp_path).class_names == ("Grüße", r"\udcff\x1b[31m")
 
 
 @pytest.fixture(scope="module")
