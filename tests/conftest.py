@@ -82,20 +82,21 @@ def evaluated(trained: Path) -> Path:
 @pytest.fixture(scope="session")
 def report_file(trained: Path, evaluated: Path) -> Path:
     """The report of `trained`, with everything in it."""
-    from cladec import cli
+    from cladec import artifacts, cli
 
     folder = trained.parent
     ranking = folder / "ranking.csv"
-    ranking.write_text(RANKING)
+    checksum = artifacts.checksum(trained / "digits/vgg/classifier.keras")
+    ranking.write_text(RANKING.format(checksum))
     given = ["--models", str(trained), "--evaluation", str(evaluated), "--ranking", str(ranking)]
     chosen = ["--images", "60", "--methods", "saliency", "occlusion", "cladec", *HERE]
     cli.main(["report", *given, *chosen, "--out", str(folder / "report.html")])
     return folder / "report.html"
 
 
-RANKING = """measure,method,mean,low,high,rank,higher_is_better
-deletion,saliency,0.2,0.1,0.3,1,False
-deletion,random,0.4,0.3,0.5,2,False
-mean_rank,saliency,1,1,1,1,False
-mean_rank,random,2,2,2,2,False
+RANKING = """measure,method,mean,low,high,rank,higher_is_better,classifier_sha256
+deletion,saliency,0.2,0.1,0.3,1,False,{0}
+deletion,random,0.4,0.3,0.5,2,False,{0}
+mean_rank,saliency,1,1,1,1,False,{0}
+mean_rank,random,2,2,2,2,False,{0}
 """

@@ -168,6 +168,20 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
     assert path.read_text() == "before"
 
 
+@pytest.mark.parametrize("stem", ["n" * 251, "é" * 125 + "n", "猫" * 83 + "nn"])
+def test_the_longest_name_can_be_written(tmp_path, stem):
+    path = tmp_path / f"{stem}.png"
+    assert len(path.name.encode()) == 255
+    seen = []
+    artifacts.write(path, lambda file: seen.append(file) or file.write_text("x"))
+    assert path.read_text() == "x"
+    assert seen[0].suffix == ".png"
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    seen[0].touch()
+    artifacts.remove_unfinished(tmp_path)
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
 def test_a_full_disk_is_an_input_error(tmp_path):
     def fail(temporary):
         temporary.write_text("half")

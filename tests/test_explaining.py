@@ -221,6 +221,30 @@ def _point_to_module(path: Path, module: str) -> None:
             archive.writestr(name, data)
 
 
+def test_names_as_long_as_a_disk_takes_them(model_file, tiny, tmp_path, capsys):
+    stems = ["n" * 251, "n" * 250 + "m", "猫" * 83, "short"]
+    images = [save(tmp_path / f"{stem}.png", tiny.test.images[0]) for stem in stems]
+    (tmp_path / "again").mkdir()
+    images.append(save(tmp_path / "again" / images[0].name, tiny.test.images[1]))
+    out = tmp_path / "out"
+    files, errors = run(capsys, *arguments(model_file, images, out, ["saliency"]))
+    assert errors == []
+    written = sorted(path.name for path in out.iterdir())
+    assert len(written) == 2 * len(images)
+    assert {"short.png", "short.npz", f"{stems[0]}.png", f"{stems[2]}.npz"} <= set(written)
+    assert {len(name.encode()) for name in written} <= {9, 253, 255}
+    assert len(files[1:]) == len(written)
+
+
+def test_what_cannot_be_written_is_named_and_the_others_are(model_file, pictures, tmp_path, capsys):
+    out = tmp_path / "out"
+    (out / "0.png").mkdir(parents=True)
+    files, errors = run(capsys, *arguments(model_file, pictures, out, ["saliency"]), code=2)
+    assert len(errors) == 1
+    assert f"{out / '0.png'} cannot be written" in errors[0]
+    assert [Path(file).name for file in files[-4:]] == ["1.png", "1.npz", "2.png", "2.npz"]
+
+
 @pytest.mark.parametrize("content", [b"", b"no zip file"])
 def test_a_broken_model_file_is_named(tmp_path, pictures, capsys, content):
     path = tmp_path / "m.keras"

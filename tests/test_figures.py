@@ -1,17 +1,22 @@
 """Which figures are drawn of saved models, of which of them, and what the layers lost."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from cladec import figures, losing
-from cladec.evaluate import METRICS, saved_runs, tidy_rows
+from cladec import artifacts, figures, losing
+from cladec.errors import InputError
+from cladec.evaluate import METRICS, own_measures, saved_runs, tidy_rows
 from cladec.gallery import Gallery, galleries
+from cladec.measuring import keep_measures
 from cladec.recipes import Recipe
 from cladec.runs import Run
+from cladec.tables import write_table
 from cladec.trainer import Trainer
 
 CLASSIFIER = Run("digits", "classifier", Recipe(1, 128, 1e-2, 0, 0))
@@ -85,6 +90,34 @@ def test_the_first_look_is_at_plain_decoders_of_whole_layers(drawn):
     for axis in drawn["digits-measures"].axes:
         of_dense = next(line for line in axis.lines if line.get_label() == "ClaDec dense")
         assert of_dense.get_ydata().tolist() == [VALUES[CLADEC]]
+
+
+def test_only_measures_of_the_very_models_are_drawn(models, table, tmp_path):
+    own = Path(shutil.copytree(models, tmp_path / "saved models"))
+    runs, record = saved_runs(own), artifacts.verify(CLASSIFIER.path(own))
+    table = table.assign(value=table["value"] / 3)
+    written = pd.read_csv(write_table(table, tmp_path / "table.csv"))
+
+    def keep(run, classifier=record, folder=own):
+        values = dict.fromkeys(METRICS, VALUES[run] / 3)
+        keep_measures(run, own, classifier, values, folder)
+
+    def refused(written: pd.DataFrame) -> str:
+        with pytest.raises(InputError, match="of other models than those of digits") as caught:
+            _ = Gallery(runs, written, own).measures
+        return str(caught.value)
+
+    assert f"python eval.py --models '{own}'" in refused(written)
+    for run in VALUES:
+        keep(run)
+    pd.testing.assert_frame_equal(Gallery(runs, written, own).measures, written)
+    refused(written.assign(value=written["value"] + 1e-5))
+    assert not Gallery(runs, written[written["layer"] != "dense"], own).measures.empty
+    keep(REFAE, record | {"sha256": "of another classifier"})
+    refused(written)
+    assert len(own_measures(runs, own)) == len(table) - len(METRICS)
+    keep(REFAE, folder=tmp_path / "eval")
+    assert len(own_measures(runs, own, tmp_path / "eval")) == len(table)
 
 
 def test_chosen_images_are_right_then_wrong(gallery):
@@ -176,3 +209,9 @@ def test_what_the_layers_lost(gallery, tmp_path):
 def test_where_nothing_can_be_compared_nothing_is_written(tmp_path):
     assert losing.save_tables([], tmp_path) == []
     assert not list(tmp_path.iterdir())
+
+
+def test_a_figure_with_too_long_a_name_gets_a_shorter_one(tmp_path):
+    path = figures.save(Figure(), tmp_path / f"{'n' * 300}-dense-lost.png")
+    assert [path] == list(tmp_path.iterdir())
+    assert (len(path.name), path.suffix) == (255, ".png")

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,7 +16,9 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import RANKING
 from PIL import Image
+from scripts import HERE
 
 from cladec import (
     artifacts,
@@ -30,11 +33,14 @@ from cladec import (
     sprites,
 )
 from cladec.curator import MAP_METHODS
-from cladec.exhibits import Exhibition, Group, groups
+from cladec.evaluate import Evaluation, evaluate, own_measures, saved_runs, tidy_rows
+from cladec.exhibits import Decoded, Exhibition, Group, groups
 from cladec.explainers import EXPLAINERS
+from cladec.progress import Progress
 from cladec.recipes import ALPHAS, CLADEC, CLASSIFIER, REFAE
 from cladec.report import ReportFile
 from cladec.runs import Run
+from cladec.tables import csv_text, read_table
 
 EVIL = "<script>alert(1)</script>'\"&"
 LIMIT = 5_000_000
@@ -218,6 +224,62 @@ def test_missing_parts_are_named_with_their_command(trained: Path, tmp_path: Pat
     assert "Which explanation to trust" not in text
 
 
+def report_of(models: Path, out: Path, *more: str) -> str:
+    given = ["--models", str(models), "--images", "5", "--methods", "saliency", *HERE]
+    cli.main(["report", *given, *more, "--out", str(out)])
+    return out.read_text()
+
+
+def codes(text: str) -> list[str]:
+    return Page(text).texts["code"]
+
+
+def test_only_what_was_measured_of_these_models_is_shown(
+    trained: Path, evaluated: Path, tmp_path: Path, monkeypatch
+) -> None:
+    models = Path(shutil.copytree(trained, tmp_path / "saved-models"))
+    shutil.copytree(evaluated, tmp_path / "eval")
+    ranking = tmp_path / "comparison/ranking.csv"
+    ranking.parent.mkdir()
+    ranking.write_text(RANKING.format("of another classifier"))
+    monkeypatch.chdir(tmp_path)
+    out, dense = tmp_path / "report.html", models / "digits/vgg/dense"
+    text = report_of(models, out)
+    assert "Total loss over alpha" in text
+    assert "<td>0.200 <small>" not in text
+    assert "comparison/ranking.csv is not of these classifiers" in text
+    # Of another decoder, as it is after one was trained anew.
+    shutil.copy(dense / "refae.evaluation.json", dense / "cladec-alpha-0.99.evaluation.json")
+    text = report_of(models, out)
+    assert "ClaDec, alpha 0: " in text
+    assert "ClaDec, alpha 0.99: " not in text
+    assert "over alpha (1 of 4 not measured)" in text
+    assert f"cladec evaluate --models {models} --out {tmp_path / 'eval'}" in codes(text)
+    for path in models.rglob("*.evaluation.json"):
+        path.unlink()
+    text = report_of(models, out)  # the tables of evaluation in eval are not looked at
+    assert "Losses and accuracy over alpha" not in text
+    assert "Download evaluation_result.csv" not in text
+    assert "the losses and accuracies of digits vgg over alpha:" in text
+    assert f"cladec evaluate --models {models} --out {tmp_path / 'eval'}" in codes(text)
+
+
+def test_measures_that_cannot_be_kept_beside_the_models_are_kept_in_the_results(
+    trained: Path, evaluated: Path, tmp_path: Path
+) -> None:
+    models, out = Path(shutil.copytree(trained, tmp_path / "saved-models")), tmp_path / "eval"
+    kept = models / "digits/vgg/classifier.evaluation.json"
+    kept.unlink()
+    kept.mkdir()  # nothing can be written there, as in a folder that may only be read
+    evaluate(Evaluation(models, out, workers=1), Progress())
+    runs = saved_runs(models)
+    assert set(own_measures(runs, models)["model"]) == {"refae", "cladec"}
+    own = own_measures(runs, models, ReportFile(models=models).results)
+    written = read_table(out / "evaluation_runs.csv", measure_tables.COLUMNS)
+    assert csv_text(own) == csv_text(written)
+    assert (out / "digits/vgg/classifier.evaluation.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("more", "messages"),
     [
@@ -300,6 +362,37 @@ def test_names_are_never_read_as_html(models: Path) -> None:
     assert len(shown.all("script")) == 2
     assert EVIL in "".join(shown.texts["option"])
     assert json.loads("".join(shown.texts["script"][:1]))["classes"][0] == EVIL
+
+
+def test_names_hold_nothing_but_text(models: Path) -> None:
+    odd, shown = "\x1b[31m\x07 \u202egnp", r"\x1b[31m\x07 \u202egnp"
+    settings = ReportFile(models=models)
+    table = pd.DataFrame([["d", "m", 1.0, 0.5, 1.5, 1, True]], columns=list(page.RANKING_COLUMNS))
+    text = page.render(settings, [exhibition(odd)], None, {Path(f"{odd} \udcff"): table})
+    assert not {"\x1b", "\x07", "\u202e", "\udcff"} & set(text)
+    assert rf"<caption>{shown} \udcff</caption>" in text
+    assert shown in Page(text).texts["option"]
+    assert json.loads("".join(Page(text).texts["script"][:1]))["classes"][0] == shown
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_published_figures_stand_beside_their_own_dataset_only(
+    is_folder: bool, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if is_folder:
+        (tmp_path / "mnist").mkdir()
+    classifier = Run("mnist", "classifier", CLASSIFIER)
+    runs = [Run("mnist", "cladec", CLADEC, layer="dense", alpha=alpha) for alpha in (0.0, 0.5)]
+    rows = [row for run in runs for row in tidy_rows(run, {"total_loss": 1.0})]
+    measures = measure_tables.complete(pd.DataFrame(rows))
+    group = Group((classifier, *runs))
+    (variant,) = group.variants
+    decoded = Decoded(variant, (0.0, 0.5), (), np.zeros((2, 6, 3)), None, None, None, None)
+    shown = replace(exhibition(), group=group, decoded=(decoded,))
+    table = measure_tables.of_variant(measures, shown, variant)
+    (drawn,) = measure_tables.over_alpha(shown, [table])["dense"]
+    assert ("published" in {line.kind for line in drawn.lines}) != is_folder
 
 
 def test_many_classes_are_listed_instead_of_a_matrix(models: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cladec import archives, remote
 from cladec.errors import InputError
+from cladec.text import LONGEST_NAME, shortened
 
 if TYPE_CHECKING:
     import keras
@@ -98,7 +99,8 @@ def write(path: Path, writer: Callable[[Path], Any]) -> None:
 
 def _unfinished(path: Path) -> Path:
     """What a file is called while this process writes it."""
-    return path.with_name(f".{path.stem}.{os.getpid()}.unfinished{path.suffix}")
+    ending = f".{os.getpid()}.unfinished{path.suffix}"
+    return path.with_name(shortened(f".{path.stem}", LONGEST_NAME - len(ending.encode())) + ending)
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -156,15 +156,13 @@ def over_alpha(
     lines = []
     for kind, value in levels.items():
         y = vertical.place(value)
-        lines.append(
-            Line(kind, f"M{LEFT} {y}H{WIDTH - RIGHT}", text=f"{_NAMES[kind]}: {value:.4g}")
-        )
+        lines.append(Line(kind, f"M{LEFT} {y}H{WIDTH - RIGHT}", text=f"{NAMES[kind]}: {value:.4g}"))
     for kind, curve in curves.items():
         marks = tuple(
             Mark(
                 across.place(logits[alpha]),
                 vertical.place(curve[alpha]),
-                f"{_NAMES[kind]}, alpha {alpha_text(alpha)}: {curve[alpha]:.4g}",
+                f"{NAMES[kind]}, alpha {alpha_text(alpha)}: {curve[alpha]:.4g}",
             )
             for alpha in sorted(curve)
         )
@@ -191,13 +189,14 @@ def _spaced(ticks: Sequence[Tick]) -> tuple[Tick, ...]:
     return tuple(spaced)
 
 
-_NAMES = {
+NAMES = {
     "ours": "ClaDec",
     "published": "ClaDec, published",
     "refae": "RefAE",
     "published-refae": "RefAE, published",
     "classifier": "classifier",
 }
+"""What the kinds of lines of a measure over alpha are called, in the order of a legend."""
 
 
 def _vertical(values: Sequence[float], logarithmic: bool) -> _Axis:
@@ -213,12 +212,12 @@ def _in_words(
     title: str, curves: Mapping[str, Mapping[float, float]], levels: Mapping[str, float]
 ) -> str:
     parts = [
-        f"{_NAMES[kind]} from {curve[min(curve)]:.4g} at alpha {alpha_text(min(curve))} "
+        f"{NAMES[kind]} from {curve[min(curve)]:.4g} at alpha {alpha_text(min(curve))} "
         f"to {curve[max(curve)]:.4g} at alpha {alpha_text(max(curve))}"
         for kind, curve in curves.items()
         if curve
     ]
-    parts += [f"{_NAMES[kind]} {value:.4g}" for kind, value in levels.items()]
+    parts += [f"{NAMES[kind]} {value:.4g}" for kind, value in levels.items()]
     return f"{title} over alpha: {'; '.join(parts)}."
 
 

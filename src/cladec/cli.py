@@ -22,6 +22,7 @@ from cladec.report import ReportFile
 from cladec.scoring import Metrics
 from cladec.startup import start_keras
 from cladec.sweep import Sweep
+from cladec.text import printable
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -133,7 +134,7 @@ def less_memory(command: Any) -> str:
 
 def tell(error: InputError) -> None:
     """Write what the user can put right, in one line."""
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
 
 
 @contextmanager
@@ -179,7 +180,7 @@ def evaluate(evaluation: Evaluation) -> None:
             runs = pictures.located(runs, evaluation.models, evaluation.data)
             files = figures.save_figures(runs, table, evaluation.models, evaluation.out)
     wide = cladec.evaluate.wide_table(table)
-    print(wide.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.4g}"))
+    show(wide.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.4g}"))
     print_all([evaluation.out / cladec.evaluate.RESULT_TABLE, *files])
 
 
@@ -207,7 +208,7 @@ def compare(comparison: Comparison) -> None:
         wide = table.pivot(index="method", columns="measure", values="mean")[
             table["measure"].unique()
         ]
-        print(wide.sort_values("mean_rank").to_string(float_format=lambda value: f"{value:.3f}"))
+        show(wide.sort_values("mean_rank").to_string(float_format=lambda value: f"{value:.3f}"))
         print_all(files)
 
 
@@ -220,7 +221,7 @@ def measure(metrics: Metrics) -> None:
         start_keras()
         with Progress() as progress:
             report, files = cladec.scoring.measure(metrics, progress, complain)
-        print(report.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+        show(report.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
         print_all(files)
 
 
@@ -241,10 +242,15 @@ def list_layers(listing: Listing) -> None:
 
     start_keras()
     classifier = artifacts.load_keras(listing.model)
-    print(cladec.listing.table(cladec.listing.decodable_layers(classifier)))
+    show(cladec.listing.table(cladec.listing.decodable_layers(classifier)))
 
 
 def print_all(files: Sequence[Path]) -> None:
     """Print the files written, one a line."""
     for file in files:
-        print(file)
+        print(printable(str(file)))
+
+
+def show(table: str) -> None:
+    """Print a table, whatever its names hold."""
+    print("\n".join(map(printable, table.split("\n"))))

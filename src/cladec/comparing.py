@@ -118,7 +118,8 @@ def compare(
         {method: of_method[:SHOWN] for method, of_method in maps.items()},
         [names[target] for target in targets[:SHOWN]],
     )
-    files = [write_table(table, out / "ranking.csv")]
+    checksum = artifacts.checksum(comparison.model)
+    files = [write_table(table.assign(classifier_sha256=checksum), out / "ranking.csv")]
     files.append(figures.save(figure, out / "ranking.png"))
     files.append(figures.save(grid, out / "explanations.png"))
     fidelity = decoded_fidelity(comparison, compared, images, targets)

@@ -11,6 +11,7 @@ import numpy as np
 
 from cladec import arrays, image_folder, tfds
 from cladec.errors import InputError
+from cladec.text import printable
 
 PathLike = str | os.PathLike[str]
 
@@ -134,7 +135,8 @@ def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
         train, test, class_names = image_folder.read(Path(name))
     else:
         train, test, class_names = tfds.read(name, tfds.folder(data_dir))
-    return Dataset(dataset_name(name), Split(*train), Split(*test), class_names)
+    names = tuple(map(printable, class_names))
+    return Dataset(dataset_name(name), Split(*train), Split(*test), names)
 
 
 def check_name(name: PathLike, *, data_dir: PathLike | None = None) -> None:

@@ -10,7 +10,7 @@ from cladec import artifacts, pictures
 from cladec.cluster import Cluster
 from cladec.data import USUAL_NAMES
 from cladec.errors import InputError, check_at_least_one
-from cladec.measuring import Measurer
+from cladec.measuring import Measurer, keep_measures, kept_measures
 from cladec.progress import Progress
 from cladec.recipes import BETA, LATENT_DIM, alpha_text
 from cladec.remote import Location
@@ -96,6 +96,11 @@ def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
     result = wide_table(runs_table)
     write_table(runs_table, evaluation.out / RUNS_TABLE)
     write_table(result, evaluation.out / RESULT_TABLE)
+    unkept = [run for run in runs if not run.evaluation_path(models).is_file()]
+    records = _classifier_records(unkept, models)
+    for run in unkept:
+        record = records[run.classifier_path(models)]
+        keep_measures(run, models, record, measures[run], evaluation.out)
     return runs_table
 
 
@@ -160,6 +165,31 @@ def _order(run: Run) -> tuple:
         -1.0 if run.alpha is None else run.alpha,
         run.repeat,
     )
+
+
+def own_measures(runs: list[Run], models: Path, *others: Path) -> "pd.DataFrame":
+    """The tidy table of what was measured of these very models; empty where nothing was.
+
+    Args:
+        runs: the saved runs, from `saved_runs`.
+        models: folder of the trained models.
+        *others: folders where measures may have been kept that could not be beside the models.
+
+    Raises:
+        InputError: a model is missing or damaged, or decodes another classifier than the one there.
+    """
+    import pandas as pd
+
+    records = _classifier_records(runs, models)
+    rows: list[dict[str, Any]] = []
+    for measured in (each for run in runs for each in run.measured()):
+        record = records[measured.classifier_path(models)]
+        rows += tidy_rows(measured, kept_measures(measured, models, record, *others) or {})
+    return pd.DataFrame(rows)
+
+
+def _classifier_records(runs: list[Run], models: Path) -> dict[Path, dict[str, Any]]:
+    return {path: artifacts.verify(path) for path in {run.classifier_path(models) for run in runs}}
 
 
 def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:

@@ -80,6 +80,11 @@ class Group:
         return f"{self.dataset} {self.architecture}"
 
     @property
+    def measured(self) -> list[Run]:
+        """What an evaluation measures: a conditional decoder at every alpha."""
+        return [each for run in self.runs for each in run.measured()]
+
+    @property
     def variants(self) -> list[Variant]:
         """Every way in which a layer is decoded, the usual one first, the first repeat of each."""
         kinds: dict[tuple, list[Run]] = {}

@@ -9,6 +9,7 @@ from cladec import artifacts, data, image_folder, subject
 from cladec.errors import InputError
 from cladec.progress import Progress
 from cladec.subject import Complain, Subject
+from cladec.text import LONGEST_NAME, shortened
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,10 @@ def explain_files(explanation: Explanation, progress: Progress, complain: Compla
     files = []
     for i, name in enumerate(images if maps else ()):
         of_image = {method: arrays[i] for method, arrays in maps.items()}
-        files += _save(explanation.out / name, stack[i], of_image, titles[i], targets[i])
+        try:
+            files += _save(explanation.out / name, stack[i], of_image, titles[i], targets[i])
+        except InputError as error:
+            complain(error)
     return files
 
 
@@ -141,10 +145,10 @@ def _names(paths: tuple[Path, ...]) -> list[str]:
     """A name for the files of each image: its own, with a number where it was there before."""
     names: list[str] = []
     for path in paths:
-        name, number = path.stem, 1
+        name, number = shortened(path.stem, LONGEST_NAME - len(".png")), 1
         while name in names:
             number += 1
-            name = f"{path.stem}-{number}"
+            name = shortened(f"{path.stem}-{number}", LONGEST_NAME - len(".png"))
         names.append(name)
     return names
 

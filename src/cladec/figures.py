@@ -10,6 +10,7 @@ from cladec import artifacts, losing, plots, research_figures
 from cladec.gallery import Gallery, galleries
 from cladec.recipes import alpha_text
 from cladec.runs import Run
+from cladec.text import LONGEST_NAME, shortened
 
 COLUMNS = 5
 """Correctly classified images of a grid, and as many wrongly classified ones."""
@@ -53,9 +54,8 @@ def reconstructions(gallery: Gallery) -> Iterator[tuple[str, Figure]]:
 
 def measures(gallery: Gallery) -> Iterator[tuple[str, Figure]]:
     """Every measure of the plain decoders over alpha."""
-    table = gallery.plain_measures
-    if table["layer"].notna().any():
-        figure = plots.measures_over_alpha(table, title=gallery.name)
+    if gallery.layers:
+        figure = plots.measures_over_alpha(gallery.plain_measures, title=gallery.name)
         yield f"{gallery.name}-measures", figure
 
 
@@ -71,6 +71,7 @@ MAKERS: tuple[Callable[[Gallery], Iterator[tuple[str, Figure]]], ...] = (
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all, and return `path`."""
+    """Write a figure as PNG, whole or not at all; its path, whose name may have become shorter."""
+    path = path.with_name(shortened(path.stem, LONGEST_NAME - len(path.suffix)) + path.suffix)
     artifacts.write(path, lambda file: figure.savefig(file))
     return path

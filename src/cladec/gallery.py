@@ -1,5 +1,6 @@
 """The saved models of one classifier, and the test images that the figures show of them."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from cladec import artifacts, batches, measuring
+from cladec.errors import InputError
+from cladec.evaluate import own_measures, saved_runs
 from cladec.runs import Run
 from cladec.trainer import Material
 
@@ -28,22 +31,50 @@ class Shown(NamedTuple):
 class Gallery:
     """What there is to show of one classifier.
 
+    Made of its saved runs, the tidy table, the folder of the models, and whether the table was
+    `measured` of these models just now; else it is checked when it is used.
+
     Attributes:
         runs: the saved runs of it, of the first repeat, in their order.
-        measures: the tidy table of it, of every repeat.
         name: dataset, and architecture unless that is the usual one; figures begin with it.
     """
 
-    def __init__(self, runs: Sequence[Run], table: pd.DataFrame, models: Path):
-        self.models = models
+    def __init__(
+        self, runs: Sequence[Run], table: pd.DataFrame, models: Path, *, measured: bool = False
+    ):
+        self.models, self._table, self._measured = models, table, measured
         self.runs = [run for run in runs if run.repeat == 0]
         self.dataset, self.architecture = runs[0].name, runs[0].architecture
         usual = Run.__dataclass_fields__["architecture"].default
         suffix = "" if self.architecture == usual else f"-{self.architecture}"
         self.name = f"{self.dataset}{suffix}"
-        self.measures = table[
-            (table["dataset"] == self.dataset) & (table["architecture"] == self.architecture)
+
+    @cached_property
+    def measures(self) -> pd.DataFrame:
+        """The tidy table of the classifier, of every repeat.
+
+        Raises:
+            InputError: the table has rows that were not measured of the models in the folder.
+        """
+        is_own = (self._table["dataset"] == self.dataset) & (
+            self._table["architecture"] == self.architecture
+        )
+        table = self._table[is_own]
+        if not self._measured and _lines(table) - self._own_lines(table.columns):
+            models = shlex.quote(str(self.models))
+            raise InputError(
+                f"the table of measures is of other models than those of {self.name} in {models}: "
+                f"measure these with python eval.py --models {models}, and read the table it writes"
+            )
+        return table
+
+    def _own_lines(self, columns: pd.Index) -> set[str]:
+        runs = [
+            run
+            for run in saved_runs(self.models)
+            if run.classifier_path(self.models) == self.runs[0].classifier_path(self.models)
         ]
+        return _lines(own_measures(runs, self.models).reindex(columns=columns))
 
     @cached_property
     def material(self) -> Material:
@@ -107,11 +138,16 @@ def galleries(runs: Sequence[Run], table: pd.DataFrame, models: Path) -> Iterato
 
     Args:
         runs: the saved runs, from `saved_runs`.
-        table: the tidy table of their measures.
+        table: the tidy table of what was measured of these very models.
         models: folder of the trained models.
     """
     for _, of_classifier in groupby(runs, key=lambda run: (run.name, run.architecture)):
-        yield Gallery(list(of_classifier), table, models)
+        yield Gallery(list(of_classifier), table, models, measured=True)
+
+
+def _lines(table: pd.DataFrame) -> set[str]:
+    """The rows as a table on the disk has them."""
+    return set(table.to_csv(index=False, header=False, float_format="%.6f").splitlines())
 
 
 def _of_each_class(indices: np.ndarray, labels: np.ndarray) -> list[int]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cladec.text import printable
+
 if TYPE_CHECKING:
     import keras
 
@@ -89,7 +91,7 @@ def table(layers: Sequence[ListedLayer]) -> str:
         shape = "x".join("?" if size is None else str(size) for size in layer.shape)
         decodable = "yes" if layer.reason is None else f"no: {layer.reason}"
         numbers = "?" if layer.numbers is None else str(layer.numbers)
-        rows.append((layer.path, layer.type, shape, numbers, decodable))
+        rows.append((printable(layer.path), layer.type, shape, numbers, printable(decodable)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     line = f"{{:{widths[0]}}}  {{:{widths[1]}}}  {{:{widths[2]}}}  {{:>{widths[3]}}}  {{}}"
     return "\n".join(line.format(*row) for row in rows)

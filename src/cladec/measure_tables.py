@@ -1,6 +1,7 @@
 """The table of measures -> for the report: values and charts over alpha, and the table itself."""
 
 import importlib.resources
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,8 @@ import pandas as pd
 
 from cladec import charts
 from cladec.evaluate import METRICS, RESULT_TABLE, VARIANTS, wide_table
-from cladec.exhibits import Exhibition, Variant
+from cladec.exhibits import Exhibition, Group, Variant
+from cladec.tables import csv_text
 
 COLUMNS = ("dataset", "architecture", "layer", "model", "alpha", "repeat", "eval", "value")
 
@@ -27,18 +29,20 @@ TITLES = {
 def complete(measures: pd.DataFrame | None) -> pd.DataFrame:
     """The table with a value in every column that sets runs apart; empty where there is none."""
     if measures is None:
-        return pd.DataFrame(columns=[*COLUMNS, *VARIANTS])
+        return pd.DataFrame(columns=list(dict.fromkeys([*COLUMNS, *VARIANTS])))
     missing = {name: usual for name, usual in VARIANTS.items() if name not in measures}
     return measures.assign(**missing).fillna(VARIANTS)
 
 
+def is_of(measures: pd.DataFrame, group: Group) -> pd.Series:
+    """Which rows are those of a classifier and what decodes it."""
+    is_own = measures["dataset"] == group.dataset
+    return is_own & (measures["architecture"] == group.architecture)
+
+
 def of_variant(measures: pd.DataFrame, exhibition: Exhibition, variant: Variant) -> pd.DataFrame:
     """The rows of a variant, and those of the classifier and the RefAE that it is held against."""
-    group = exhibition.group
-    is_own = (measures["dataset"] == group.dataset) & (
-        measures["architecture"] == group.architecture
-    )
-    own = measures[is_own]
+    own = measures[is_of(measures, exhibition.group)]
     matches = own["layer"] == variant.layer
     for name, value in variant.settings.items():
         if name != "decoder":
@@ -71,8 +75,9 @@ def over_alpha(
     exhibition: Exhibition, tables: Sequence[pd.DataFrame]
 ) -> dict[str, list[charts.Chart]]:
     """The measures of each variant over alpha, beside what was published of it."""
-    theirs = published()
-    theirs = theirs[theirs["dataset"] == exhibition.group.dataset]
+    theirs, dataset = published(), exhibition.group.runs[0].dataset
+    # A folder of pictures may have the name of a published dataset.
+    theirs = theirs[(theirs["dataset"] == dataset) & (not os.path.isdir(dataset))]
     drawn = {}
     for decoded, ours in zip(exhibition.decoded, tables, strict=True):
         variant = decoded.variant
@@ -109,5 +114,5 @@ def wide(measures: pd.DataFrame) -> dict[str, Any]:
         "name": RESULT_TABLE,
         "columns": [str(column) for column in table.columns],
         "rows": [[None if pd.isna(cell) else cell for cell in row] for row in table.to_numpy()],
-        "text": table.to_csv(index=False, float_format="%.6f"),
+        "text": csv_text(table),
     }

@@ -5,6 +5,7 @@ measures what is new.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,8 @@ class Bench:
 
         self.models = models
         self.material = Material(run, models)
-        record = artifacts.verify(self.material.classifier_path)
-        self.classifier_checksum: str = record["sha256"]
-        self.recipe = Run.from_record(record).recipe
+        self.record = artifacts.verify(self.material.classifier_path)
+        self.recipe = Run.from_record(self.record).recipe
         self.logits_model = submodel.logits(self.material.classifier)
         self.test_logits = batches.predict(self.logits_model, self.data.test.images)
 
@@ -59,29 +59,15 @@ class Bench:
 
     def measure(self, run: Run, report: Report) -> dict[str, float]:
         """The measures of one run, from the file beside its model where they still hold."""
-        path = run.path(self.models)
-        record = artifacts.verify(path)
-        if (
-            run.depends_on_classifier
-            and record.get("classifier_sha256") != self.classifier_checksum
-        ):
-            raise InputError(
-                f"{path} decodes another classifier than the one there: run create_models.py again "
-                "to train it anew"
-            )
-        basis = {
-            "sha256": record["sha256"],
-            "classifier_sha256": self.classifier_checksum,
-            "recipe": asdict(self.recipe),
-        }
-        kept = run.evaluation_path(self.models)
-        measures = _kept_measures(kept, basis)
+        measures = kept_measures(run, self.models, self.record)
         if measures is None:
             if run.model == "classifier":
                 measures = self._measure_classifier()
             else:
-                measures = self._measure_decoder(run, artifacts.load(path), report)
-            artifacts.write_json(kept, basis | {"measures": measures})
+                model = artifacts.load(run.path(self.models))
+                measures = self._measure_decoder(run, model, report)
+            with suppress(InputError):  # a folder that cannot be written can be measured
+                keep_measures(run, self.models, self.record, measures, self.models)
         return measures
 
     def _measure_classifier(self) -> dict[str, float]:
@@ -155,14 +141,49 @@ def decode(run: Run, model: "keras.Model", inputs: Any) -> np.ndarray:
     return batches.predict(model, inputs)
 
 
-def _kept_measures(path: Path, basis: dict[str, Any]) -> dict[str, float] | None:
-    """What was measured on this very model and classifier before, if anything."""
-    try:
-        content = artifacts.read_json(path)
-    except InputError:
-        return None
-    measures = content.pop("measures", None)
-    return measures if content == basis else None
+def keep_measures(
+    run: Run, models: Path, classifier: dict[str, Any], measures: dict[str, float], folder: Path
+) -> None:
+    """Write what was measured of a run below `folder`; the rest as in `kept_measures`."""
+    content = _basis(run, models, classifier) | {"measures": measures}
+    artifacts.write_json(run.evaluation_path(folder), content)
+
+
+def kept_measures(
+    run: Run, models: Path, classifier: dict[str, Any], *others: Path
+) -> dict[str, float] | None:
+    """What was measured on this very model and classifier before, if anything.
+
+    Args:
+        run: whose model was measured.
+        models: folder of the trained models.
+        classifier: the record of the classifier there.
+        *others: folders where it may have been kept if not beside the model.
+
+    Raises:
+        InputError: the model is missing or damaged, or decodes another classifier.
+    """
+    basis = _basis(run, models, classifier)
+    for folder in (models, *others):
+        with suppress(InputError):
+            content = artifacts.read_json(run.evaluation_path(folder))
+            measures = content.pop("measures", None)
+            if content == basis:
+                return measures
+    return None
+
+
+def _basis(run: Run, models: Path, classifier: dict[str, Any]) -> dict[str, Any]:
+    """What the measures of a run depend on."""
+    path = run.path(models)
+    record, checksum = artifacts.verify(path), classifier["sha256"]
+    if run.depends_on_classifier and record.get("classifier_sha256") != checksum:
+        raise InputError(
+            f"{path} decodes another classifier than the one there: run create_models.py again "
+            "to train it anew"
+        )
+    recipe = asdict(Run.from_record(classifier).recipe)
+    return {"sha256": record["sha256"], "classifier_sha256": checksum, "recipe": recipe}
 
 
 def _mean_over_batches(loss: Callable, expected: np.ndarray, answers: np.ndarray) -> float:

@@ -21,11 +21,15 @@ from cladec.evaluate import METRICS
 from cladec.exhibits import Decoded, Exhibition
 from cladec.recipes import alpha_text
 from cladec.runs import Run
+from cladec.text import printable
 
 if TYPE_CHECKING:
     from cladec.report import ReportFile
 
 RANKING_COLUMNS = ("measure", "method", "mean", "low", "high", "rank", "higher_is_better")
+
+CLASSIFIER = "classifier_sha256"
+"""The column of a ranking with the checksum of the classifier whose explanations were ranked."""
 
 MATRIX_CLASSES = 20
 """With more classes the largest confusions are listed instead of the matrix."""
@@ -53,8 +57,9 @@ def render(
     Args:
         settings: of the report.
         exhibitions: what is shown of each classifier.
-        measures: the tidy table of the evaluation; None where there is none.
-        rankings: the tables of comparisons by their path; None where there is none.
+        measures: the tidy table of what was measured of these models; None where nothing was.
+        rankings: the tables of comparisons of these classifiers by their path; None where there is
+            none, or one of another classifier.
     """
     script = _template_text("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -62,25 +67,31 @@ def render(
         loader=jinja2.FunctionLoader(_template_text),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    own = measure_tables.complete(measures)
+    views = [_view(exhibition, own, settings.models) for exhibition in exhibitions]
     return environment.get_template("report.html").render(
         style=Markup(_template_text("report.css")),
         script=Markup(script),
         script_digest=digest,
         made=datetime.now(UTC),
         version=version("cladec"),
-        views=[
-            _view(exhibition, measure_tables.complete(measures), settings.models)
-            for exhibition in exhibitions
-        ],
-        table=None if measures is None else measure_tables.wide(measure_tables.complete(measures)),
-        rankings={path: _ranking(table) for path, table in rankings.items() if table is not None},
-        missing=_missing(settings, exhibitions, measures, rankings),
+        views=views,
+        table=measure_tables.wide(own) if (own["model"] != "classifier").any() else None,
+        rankings=_rankings(rankings, views),
+        missing=_missing(settings, exhibitions, own, rankings),
         chart=charts,
     )
+
+
+def _shown(value: Any) -> Any:
+    """Text as the page shows it."""
+    is_text = isinstance(value, str | Path) and not isinstance(value, Markup)
+    return printable(str(value)) if is_text else value
 
 
 def _template_text(name: str) -> str:
@@ -92,6 +103,7 @@ def _view(exhibition: Exhibition, measures: pd.DataFrame, models: Path) -> dict[
     tables = [
         measure_tables.of_variant(measures, exhibition, each.variant) for each in exhibition.decoded
     ]
+    drawn = measure_tables.over_alpha(exhibition, tables)
     return {
         "exhibition": exhibition,
         "facts": _facts(exhibition, models),
@@ -102,7 +114,8 @@ def _view(exhibition: Exhibition, measures: pd.DataFrame, models: Path) -> dict[
         "confusions": _confusions(exhibition),
         "matrix": len(exhibition.class_names) <= MATRIX_CLASSES,
         "largest_confusion": int(_off_diagonal(exhibition.confusion).max()),
-        "charts": measure_tables.over_alpha(exhibition, tables),
+        "charts": drawn,
+        "kinds": {line.kind for each in drawn.values() for chart in each for line in chart.lines},
         "data": _data(exhibition, tables),
     }
 
@@ -148,13 +161,13 @@ def _confusions(exhibition: Exhibition) -> list[tuple[int, int, int, int]]:
 def _data(exhibition: Exhibition, tables: Sequence[pd.DataFrame]) -> dict[str, Any]:
     """What the script of the page needs; probabilities in thousandths."""
     return {
-        "classes": list(exhibition.class_names),
+        "classes": list(map(printable, exhibition.class_names)),
         "rows": exhibition.rows.tolist(),
         "labels": exhibition.labels.tolist(),
         "predicted": exhibition.predicted.tolist(),
         "probabilities": _thousandths(exhibition.probabilities),
         "decoded": [_decoded_data(*pair) for pair in zip(exhibition.decoded, tables, strict=True)],
-        "maps": [{"name": maps.name, "count": maps.count} for maps in exhibition.maps],
+        "maps": [{"name": printable(maps.name), "count": maps.count} for maps in exhibition.maps],
     }
 
 
@@ -162,7 +175,7 @@ def _decoded_data(decoded: Decoded, table: pd.DataFrame) -> dict[str, Any]:
     reference = decoded.reference_probabilities
     curves = {measure_tables.TITLES[name]: measure_tables.curve(table, name) for name in METRICS}
     return {
-        "layer": decoded.variant.label,
+        "layer": printable(decoded.variant.label),
         "alphas": [alpha_text(alpha) for alpha in decoded.alphas],
         "cladec": _thousandths(decoded.probabilities),
         "reference": None if reference is None else _thousandths(reference),
@@ -176,6 +189,20 @@ def _decoded_data(decoded: Decoded, table: pd.DataFrame) -> dict[str, Any]:
 
 def _thousandths(probabilities: np.ndarray) -> list:
     return np.round(probabilities * 1000).astype(int).tolist()
+
+
+def _rankings(
+    rankings: Mapping[Path, pd.DataFrame | None], views: Sequence[dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The rankings by classifier and file."""
+    models = [pair for view in views for pair in view["facts"]["models"]]
+    titles = {record.get("sha256"): run.title for run, record in models}
+    shown = {}
+    for path, table in rankings.items():
+        if table is not None:
+            title = titles.get(table[CLASSIFIER].iloc[0]) if CLASSIFIER in table else None
+            shown[f"{title}, {path}" if title else str(path)] = _ranking(table)
+    return shown
 
 
 def _ranking(table: pd.DataFrame) -> dict[str, Any]:
@@ -207,32 +234,42 @@ def _ranking(table: pd.DataFrame) -> dict[str, Any]:
 def _missing(
     settings: "ReportFile",
     exhibitions: Sequence[Exhibition],
-    measures: pd.DataFrame | None,
+    measures: pd.DataFrame,
     rankings: Mapping[Path, pd.DataFrame | None],
 ) -> list[Missing]:
     """What is not in this report, with the command that makes it."""
     models = shlex.quote(str(settings.models))
     missing = []
     for exhibition in exhibitions:
-        missing += [*_missing_decoders(exhibition, models)]
-    if measures is None:
-        folder = shlex.quote(str(settings.evaluation))
-        missing.append(
-            Missing(
-                "the losses and accuracies over alpha, and their table",
-                f"cladec evaluate --models {models} --out {folder}",
-            )
-        )
-    if all(table is None for table in rankings.values()):
+        missing += _missing_decoders(exhibition, models)
+        missing += _missing_measures(exhibition, measures, settings)
+    foreign = [str(path) for path, table in rankings.items() if table is None and path.exists()]
+    if foreign or all(table is None for table in rankings.values()):
         run = exhibitions[0].group.runs[0]
         path = shlex.quote(str(run.classifier_path(settings.models)))
+        why = f" ({', '.join(foreign)} is not of these classifiers)" if foreign else ""
         missing.append(
             Missing(
-                "the ranking of the explainers",
+                f"the ranking of the explainers{why}",
                 f"cladec compare --model {path} --dataset {shlex.quote(run.dataset)}",
             )
         )
     return missing
+
+
+def _missing_measures(
+    exhibition: Exhibition, measures: pd.DataFrame, settings: "ReportFile"
+) -> list[Missing]:
+    """What was not measured of these very models."""
+    group = exhibition.group
+    of_group = measures[measure_tables.is_of(measures, group)]
+    count, wanted = len(of_group[of_group["eval"] == "total_loss"]), len(group.measured)
+    if count == wanted and exhibition.decoded:
+        return []
+    what = f"the losses and accuracies of {group.title} over alpha"
+    part = f"{what} ({wanted - count} of {wanted} not measured)" if 0 < count < wanted else what
+    models, out = (shlex.quote(str(path)) for path in (settings.models, settings.results))
+    return [Missing(part, f"cladec evaluate --models {models} --out {out}")]
 
 
 def _missing_decoders(exhibition: Exhibition, models: str) -> list[Missing]:

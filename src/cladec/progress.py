@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from cladec.text import printable
+
 Report = Callable[[float, Mapping[str, float]], None]
 """Called with the share done, 0 to 1, and the values to show."""
 
@@ -22,7 +24,7 @@ class Step:
     """
 
     def __init__(self, progress: "Progress", title: str):
-        self.title, self.share = title, 0.0
+        self.title, self.share = printable(title), 0.0
         self._progress, self._start, self._shown = progress, time.monotonic(), ""
         progress.running.append(self)
         progress.show()
@@ -80,7 +82,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Write a line that stays."""
-        self.console.print(Text(line))
+        self.console.print(Text(printable(line)))
 
     @contextmanager
     def step(self, title: str) -> Iterator[Report]:

@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cladec import artifacts, pictures, subject
 from cladec.curator import BYTES, MAP_METHODS, Curator
 from cladec.errors import InputError, check_at_least_one
-from cladec.evaluate import RUNS_TABLE, saved_runs
+from cladec.evaluate import own_measures, saved_runs
 from cladec.exhibits import groups
 from cladec.progress import Progress
+from cladec.runs import Run
 from cladec.tables import read_table
 from cladec.workers import Workers, default_workers
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -18,14 +23,15 @@ class ReportFile:
     """Show saved models and their measures in one HTML file, to look at and to mail around."""
 
     models: Path = Path("saved-models")
-    """Folder of trained models, as create_models.py leaves it."""
+    """Folder of trained models, as create_models.py and eval.py leave it."""
     data: Path | None = None
     """Where folders of pictures are now that were moved since: such a folder itself, or the one
     that they lie in."""
-    evaluation: Path = Path("eval")
-    """Folder of evaluation_runs.csv, as eval.py leaves it; without it measures are left out."""
+    evaluation: Path | None = None
+    """Folder that eval.py wrote into, where measures lie that could not be kept beside the models;
+    without it eval, beside the folder of models."""
     ranking: tuple[Path, ...] = (Path("comparison/ranking.csv"),)
-    """Tables of cladec compare that rank explainers; what is not there is left out."""
+    """Tables of cladec compare that rank explainers of these classifiers; others are left out."""
     images: int | None = None
     """Test images of each classifier to show: wrong ones, the most lost, and some of each class.
     Without it as many as keep the file below 5 MB, 24 to 64."""
@@ -39,6 +45,11 @@ class ReportFile:
     cores."""
     out: Path = Path("report.html")
     """The file to write."""
+
+    @property
+    def results(self) -> Path:
+        """The folder that eval.py wrote into."""
+        return self.evaluation or self.models.parent / "eval"
 
     def check(self) -> None:
         """Find what is wrong with the settings, without TensorFlow.
@@ -72,12 +83,12 @@ def write_report(settings: ReportFile, progress: Progress) -> Path:
         InputError: the settings are wrong, there are no models, one is damaged, a table cannot be
             read, or a dataset cannot be loaded.
     """
-    from cladec import measure_tables, page
+    from cladec import page
 
     settings.check()
-    measures = read_table(settings.evaluation / RUNS_TABLE, measure_tables.COLUMNS)
-    rankings = {path: read_table(path, page.RANKING_COLUMNS) for path in settings.ranking}
     runs = pictures.located(saved_runs(settings.models), settings.models, settings.data)
+    measures = own_measures(runs, settings.models, settings.results)
+    rankings = {path: _ranking(path, runs, settings.models) for path in settings.ranking}
     work = groups(runs)
     methods = tuple(dict.fromkeys(settings.methods))
     space = BYTES / max(1, sum(bool(group.variants) for group in work))
@@ -85,6 +96,18 @@ def write_report(settings: ReportFile, progress: Progress) -> Path:
     progress.begin(len(work))
     with Workers(curator, min(settings.workers, len(work)), progress) as workers:
         exhibitions = dict(workers.run(work))
-    text = page.render(settings, [exhibitions[group] for group in work], measures, rankings)
+    shown = [exhibitions[group] for group in work]
+    text = page.render(settings, shown, measures if len(measures) else None, rankings)
     artifacts.write(settings.out, lambda file: file.write_text(text, "utf-8"))
     return settings.out
+
+
+def _ranking(path: Path, runs: list[Run], models: Path) -> "pd.DataFrame | None":
+    """The table of a comparison; None where there is none, or not one of these classifiers."""
+    from cladec import page
+
+    table = read_table(path, page.RANKING_COLUMNS)
+    if table is None or page.CLASSIFIER not in table:
+        return None
+    own = {artifacts.checksum(run.path(models)) for run in runs if run.model == "classifier"}
+    return table if len(table) and set(table[page.CLASSIFIER]) <= own else None

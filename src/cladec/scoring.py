@@ -13,6 +13,7 @@ from cladec.explaining import save_arrays
 from cladec.progress import Progress
 from cladec.subject import Complain, Subject
 from cladec.tables import write_table
+from cladec.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,8 +173,8 @@ def _explain_confusion(
     if not maps:
         return []
     titles = [f"{probabilities[row, predicted]:.0%}" for row in rows]
-    figure = plots.explanation_grid(images, maps, titles)
-    figure.suptitle(f"{names[true]} taken for {names[predicted]} (its probability at the left)")
+    title = f"{names[true]} taken for {names[predicted]} (its probability at the left)"
+    figure = plots.explanation_grid(images, maps, titles, title=title)
     path = settings.out / f"confusion-{true}-{predicted}.png"
     arrays = {"images": images, "rows": rows, **maps}
     return [figures.save(figure, path), save_arrays(path.with_suffix(".npz"), arrays)]
@@ -182,7 +183,7 @@ def _explain_confusion(
 def _classes(confusion: tuple[str, str], names: list[str]) -> tuple[int, int]:
     """The numbers of two classes given by name or number."""
     numbers = []
-    for given in confusion:
+    for given in map(printable, confusion):
         if given in names:
             numbers.append(names.index(given))
         elif given.isdecimal() and int(given) < len(names):

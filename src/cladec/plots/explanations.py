@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cladec.metrics import Calibration, Curve, Curves
-from cladec.plots.images import draw_image
+from cladec.plots.images import draw_image, plain
 
 CELL = 1.5
 """Side of one explained image, in inches."""
@@ -66,7 +66,7 @@ def side_by_side(image: np.ndarray, explanations: Mapping[str, np.ndarray], titl
     for axis in axes.flat[len(explanations) + 1 :]:
         axis.set_axis_off()
     draw_image(axes.flat[0], image)
-    axes.flat[0].set_title(title, fontsize=8)
+    axes.flat[0].set_title(plain(title), fontsize=8)
     for axis, (method, explanation) in zip(axes.flat[1:], explanations.items(), strict=False):
         _draw_explanation(axis, image, explanation)
         axis.set_title(_words(method), fontsize=8)
@@ -74,7 +74,11 @@ def side_by_side(image: np.ndarray, explanations: Mapping[str, np.ndarray], titl
 
 
 def explanation_grid(
-    images: np.ndarray, explanations: Mapping[str, np.ndarray], titles: Sequence[str]
+    images: np.ndarray,
+    explanations: Mapping[str, np.ndarray],
+    titles: Sequence[str],
+    *,
+    title: str = "",
 ) -> Figure:
     """Images in rows, methods in columns.
 
@@ -82,15 +86,18 @@ def explanation_grid(
         images: (N, H, W, C) in [0, 1].
         explanations: method -> attribution maps (N, H, W), or images (N, H, W, C) in [0, 1].
         titles: N, at the left of the images.
+        title: above the figure.
     """
     figure, axes = _image_axes(len(images), len(explanations) + 1, images.shape[1:])
     for i, (row, image) in enumerate(zip(axes, images, strict=True)):
         draw_image(row[0], image)
-        row[0].set_ylabel(titles[i], fontsize=9)
+        row[0].set_ylabel(plain(titles[i]), fontsize=9)
         for axis, maps in zip(row[1:], explanations.values(), strict=True):
             _draw_explanation(axis, image, maps[i])
     for axis, name in zip(axes[0], ["image", *explanations], strict=True):
         axis.set_title(_words(name), fontsize=8)
+    if title:
+        figure.suptitle(plain(title))
     return figure
 
 
@@ -108,9 +115,10 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str], *, title: str = ""
     axis = figure.subplots()
     axis.imshow(np.nan_to_num(matrix), cmap="Blues", vmin=0)
     step = max(1, count // 50)
-    axis.set_xticks(range(0, count, step), class_names[::step], rotation=90, fontsize=8)
-    axis.set_yticks(range(0, count, step), class_names[::step], fontsize=8)
-    axis.set(xlabel="predicted", ylabel="true", title=title)
+    names = [plain(name) for name in class_names[::step]]
+    axis.set_xticks(range(0, count, step), names, rotation=90, fontsize=8)
+    axis.set_yticks(range(0, count, step), names, fontsize=8)
+    axis.set(xlabel="predicted", ylabel="true", title=plain(title))
     if count <= NUMBERED_CLASSES:
         dark = np.nanmax(matrix) / 2
         for (row, column), value in np.ndenumerate(matrix):
@@ -129,7 +137,8 @@ def curves(roc: Curves, precision_recall: Curves, class_names: Sequence[str]) ->
     ):
         for number, (class_name, curve) in enumerate(zip(class_names, family.classes, strict=True)):
             if curve is not None and len(class_names) <= NAMED_CLASSES:
-                _draw_curve(axis, curve, f"{class_name} ({name} {curve.area:.3f})", f"C{number}")
+                label = plain(f"{class_name} ({name} {curve.area:.3f})")
+                _draw_curve(axis, curve, label, f"C{number}")
             elif curve is not None:
                 _draw_curve(axis, curve, None, "lightgrey")
         for average, curve, style in (("macro", family.macro, "--"), ("micro", family.micro, ":")):
@@ -178,7 +187,7 @@ def ranking(table: pd.DataFrame, *, floor: str, title: str = "") -> Figure:
     for axis, measure in zip(axes.flat, measures, strict=False):
         _draw_ranking(axis, table[table["measure"] == measure], floor)
         axis.set_title(_words(measure), fontsize=10)
-    figure.suptitle(title)
+    figure.suptitle(plain(title))
     return figure
 
 
@@ -224,4 +233,4 @@ def _share(value: float) -> str:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return plain(name.replace("_", " "))

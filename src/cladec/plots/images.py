@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
+from cladec.text import printable
+
 CELL = 0.85
 """How far the columns of a grid of images are apart, in inches."""
 
@@ -24,6 +26,15 @@ LABELS = {
     "evaluation_accuracy": "evaluation accuracy",
     "fidelity": "fidelity",
 }
+
+
+def plain(text: str) -> str:
+    """A text that somebody else chose, as matplotlib has to be given it to draw just that.
+
+    A dollar begins no formula, a line that is called _x is not left out of the legend.
+    """
+    lines = "\n".join(map(printable, text.split("\n"))).replace("$", r"\$")
+    return f"\N{ZERO WIDTH SPACE}{lines}" if lines.startswith("_") else lines
 
 
 def image_grid(
@@ -97,7 +108,7 @@ def draw_rows(axes: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
     for row, (name, images) in zip(axes, rows.items(), strict=True):
         for axis, image in zip(row, images, strict=True):
             draw_image(axis, image)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        row[0].set_ylabel(plain(name), rotation=0, ha="right", va="center", fontsize=9)
 
 
 def draw_titles(axes: np.ndarray, titles: Sequence[str], marked: Sequence[bool] = ()) -> None:
@@ -105,7 +116,7 @@ def draw_titles(axes: np.ndarray, titles: Sequence[str], marked: Sequence[bool] 
     for column, (axis, title) in enumerate(zip(axes, titles, strict=True)):
         wrong = column < len(marked) and marked[column]
         text = title.replace(" - ", " -\n") if _is_long(titles) else title
-        axis.set_title(text, fontsize=8, color="firebrick" if wrong else "black")
+        axis.set_title(plain(text), fontsize=8, color="firebrick" if wrong else "black")
 
 
 def _is_long(titles: Sequence[str]) -> bool:
@@ -138,7 +149,7 @@ def measures_over_alpha(runs: pd.DataFrame, *, title: str = "") -> Figure:
         axis.set_title(LABELS[metric], fontsize=10)
         scale_axis(axis, metric)
     draw_legend(figure, figure.axes, loc="outside lower center")
-    figure.suptitle(title)
+    figure.suptitle(plain(title))
     return figure
 
 
@@ -179,10 +190,10 @@ def _draw_measure(axis: Axes, table: pd.DataFrame) -> None:
     for number, layer in enumerate(sorted(table["layer"].dropna().unique())):
         of_layer, colour = table[table["layer"] == layer], f"C{number}"
         means = of_layer[of_layer["model"] == "cladec"].groupby("alpha")["value"].mean()
-        axis.plot(places, means.reindex(alphas), "o-", color=colour, label=f"ClaDec {layer}")
+        axis.plot(places, means.reindex(alphas), "o-", color=colour, label=plain(f"ClaDec {layer}"))
         reference = of_layer.loc[of_layer["model"] == "refae", "value"]
         if len(reference):
-            axis.axhline(reference.mean(), color=colour, ls="--", label=f"RefAE {layer}")
+            axis.axhline(reference.mean(), color=colour, ls="--", label=plain(f"RefAE {layer}"))
     draw_classifier(axis, table)
     label_places(axis, "alpha", alphas)
 

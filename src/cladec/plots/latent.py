@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from scipy import stats
 
 from cladec.latent import plane_points, quantiles, with_dimensions
+from cladec.plots.images import plain
 
 SIDE = 6.4
 """Side of the plane, in inches."""
@@ -120,7 +121,7 @@ def _plane(colours: np.ndarray, names: Sequence[str], heading: str) -> tuple[Fig
     # Not by an automatic layout: it does not know of axes that stay square.
     axis = figure.add_axes((left / width, bottom / height, SIDE / width, SIDE / height))
     handles = [
-        Line2D([], [], linestyle="", marker="o", color=colour, label=name)
+        Line2D([], [], linestyle="", marker="o", color=colour, label=plain(name))
         for colour, name in zip(colours, names, strict=True)
     ]
     anchor = (left + SIDE + 0.15) / width, (bottom + SIDE / 2) / height
@@ -141,4 +142,4 @@ def _plane(colours: np.ndarray, names: Sequence[str], heading: str) -> tuple[Fig
 
 def _name_axes(axis: Axes, title: str) -> None:
     axis.set(xlabel="$z_1$", ylabel="$z_2$")
-    axis.set_title(title, fontsize=10)
+    axis.set_title(plain(title), fontsize=10)

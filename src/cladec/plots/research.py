@@ -25,6 +25,7 @@ from cladec.plots.images import (
     draw_titles,
     image_axes,
     label_places,
+    plain,
     row_height,
     scale_axis,
     title_height,
@@ -103,7 +104,7 @@ def _draw_classes(axis: Axes, classes: pd.DataFrame) -> None:
     axis.axhline(overall["lost"], color="C3", linestyle="--")
     axis.axhspan(overall["low"], overall["high"], color="C3", alpha=0.2, linewidth=0)
     axis.axhline(0, color="black", linewidth=0.8)
-    axis.set_xticks(places, rows["class"], rotation=45, ha="right", fontsize=8)
+    axis.set_xticks(places, rows["class"].map(plain), rotation=45, ha="right", fontsize=8)
     axis.set_ylabel("lost per image\n(squared error)", fontsize=9)
     axis.set_title("means of every class and of all images (dashed), 95 % intervals", fontsize=9)
     axis.grid(axis="y", alpha=0.3)
@@ -131,10 +132,10 @@ def measures_over_fraction(runs: pd.DataFrame, *, title: str = "") -> Figure:
         of_choice = runs[runs["layer"].isna() | ((runs["layer"] == layer) & chosen)]
         for axis, metric in zip(row, LABELS, strict=True):
             _draw_fractions(axis, of_choice[of_choice["eval"] == metric], colours)
-            axis.set_title(f"{layer}, {units} units\n{LABELS[metric]}", fontsize=9)
+            axis.set_title(plain(f"{layer}, {units} units\n{LABELS[metric]}"), fontsize=9)
             scale_axis(axis, metric)
     draw_legend(figure, figure.axes, loc="outside lower center")
-    figure.suptitle(title)
+    figure.suptitle(plain(title))
     return figure
 
 
@@ -184,7 +185,7 @@ def layers_by_depth(
     axes = image_axes(figure, 2 * len(images), len(layers), shape, left=left, top=top)
     for column, (layer, of_layer) in zip(axes.T, decoded.items(), strict=True):
         _draw_layer(column, of_layer)
-        column[0].set_title(layer, fontsize=9, rotation=90)
+        column[0].set_title(plain(layer), fontsize=9, rotation=90)
     for number, axis in enumerate(axes[:, 0]):
         name = list(DECODERS.values())[number % 2][0]
         axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
@@ -194,7 +195,7 @@ def layers_by_depth(
         _draw_depth(axis, runs[runs["eval"] == metric], layers)
         axis.set_ylabel(metric.replace("_", "\n"), fontsize=9)
         scale_axis(axis, metric)
-    axis.set_xticks(range(len(layers)), layers, rotation=90, fontsize=9)
+    axis.set_xticks(range(len(layers)), map(plain, layers), rotation=90, fontsize=9)
     axis.legend(fontsize=8)
     _write_title(figure, title)
     return figure
@@ -290,4 +291,4 @@ def _draw_both(axis: Axes, table: pd.DataFrame, alphas: list[float]) -> None:
 
 def _write_title(figure: Figure, title: str) -> None:
     """Write the title at the upper edge, however high the figure is."""
-    figure.suptitle(title, fontsize=10, y=1 - 0.08 / figure.get_figheight(), va="top")
+    figure.suptitle(plain(title), fontsize=10, y=1 - 0.08 / figure.get_figheight(), va="top")
