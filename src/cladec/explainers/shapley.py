@@ -21,9 +21,11 @@ from cladec.explainers.base import (
     check_images,
     prepare,
 )
+from cladec.given import checked
 from cladec.progress import Report
 
 
+@checked
 def shap_deep(
     model: keras.Model,
     images: np.ndarray,
@@ -69,6 +71,7 @@ def shap_deep(
     return maps
 
 
+@checked
 def shap_gradient(
     model: keras.Model,
     images: np.ndarray,
