@@ -108,9 +108,11 @@ class Recipe:
         given["warm_up"] = checks.number(
             "warm_up", self.warm_up, "a share in [0, 1]", lambda share: 0.0 <= share <= 1.0
         )
-        if self.precision not in get_args(Precision):
-            known = " or ".join(get_args(Precision))
-            raise InputError(f"precision is {self.precision!r:.60}: expected {known}")
+        formats = get_args(Precision)
+        if not isinstance(self.precision, str) or self.precision not in formats:
+            raise InputError(
+                f"precision is {self.precision!r:.60}: expected {' or '.join(formats)}"
+            )
         vars(self).update(given)  # frozen only for others
 
     def epochs_for(self, rows: int) -> int:
