@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cladec import archives, remote
 from cladec.errors import InputError
+from cladec.precision import keras_defaults
 from cladec.text import LONGEST_NAME, shortened
 
 if TYPE_CHECKING:
@@ -199,7 +200,8 @@ def load_keras(path: Path) -> "keras.Model":
         )
     try:
         archives.check(path)
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with keras_defaults():
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file makes Keras raise nearly anything
         raise InputError(f"{path} cannot be loaded: {_refusal(error)}") from error
     if not isinstance(model, keras.Model):

@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import layers
 
-from cladec import batches, recipes
-from cladec.data import Data, Split, as_dataset
+from cladec import batches, checks, recipes
+from cladec.data import Data, Split
 from cladec.errors import InputError
+from cladec.given import checked
+from cladec.models import check_data
+from cladec.precision import keras_defaults
 from cladec.recipes import Recipe
 from cladec.training import fit, seeded
 
@@ -101,6 +104,8 @@ ARCHITECTURES: dict[str, Callable[[Shape, int], keras.Model]] = {
 """Every architecture by name: a function of (image_shape, num_classes)."""
 
 
+@keras_defaults()
+@checked
 def build_classifier(
     image_shape: Shape,
     num_classes: int,
@@ -113,20 +118,24 @@ def build_classifier(
     Raises:
         InputError: the architecture is unknown, or the images are too small for it.
     """
-    if architecture not in ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         raise InputError(
-            f"unknown architecture {architecture!r}: choose from {', '.join(ARCHITECTURES)}"
+            f"unknown architecture {architecture!r:.60}: choose from {', '.join(ARCHITECTURES)}"
         )
+    height, width, channels = checks.shape("images", image_shape, (3,), "(height, width, channels)")
+    if num_classes < 2:
+        raise InputError(f"num_classes is {num_classes}: expected two classes or more")
     try:
         with seeded(seed):
-            return ARCHITECTURES[architecture](image_shape, num_classes)
+            return ARCHITECTURES[architecture]((height, width, channels), num_classes)
     except ValueError as error:
         raise InputError(
-            f"architecture {architecture!r} cannot be built for images of shape {image_shape} and "
-            f"{num_classes} classes: expected larger images, and two classes or more"
+            f"architecture {architecture!r} cannot be built for images of shape {image_shape}: "
+            "expected larger images"
         ) from error
 
 
+@keras_defaults()
 def fit_classifier(
     classifier: keras.Model,
     data: Data,
@@ -139,7 +148,13 @@ def fit_classifier(
 
     The cross-entropy is computed from what the softmax is given, where it loses no precision.
     """
-    data = as_dataset(data, classifier.outputs[0].shape[-1])
+    names = [layer.name for layer in getattr(classifier, "layers", ())]
+    if PROBABILITIES not in names:
+        raise InputError(
+            f"fit_classifier trains what build_classifier gives, and {classifier!r:.60} is none: "
+            "train it by its own fit"
+        )
+    data = check_data(classifier, data)
     logits = keras.Model(classifier.inputs, classifier.get_layer(PROBABILITIES).input)
     return fit(
         logits,

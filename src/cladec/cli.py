@@ -1,5 +1,6 @@
 """The command line: `cladec train`, `evaluate` (the two scripts as well), `explain`, ..."""
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -160,8 +161,9 @@ def train(sweep: Sweep) -> None:
         start_keras()
         with Progress() as progress:
             cladec.sweep.train(sweep, progress)
+            folder = shlex.quote(str(sweep.out))
             progress.say(
-                f"the models are in {sweep.out}; measure them: python eval.py --models {sweep.out}"
+                f"the models are in {folder}; measure them: python eval.py --models {folder}"
             )
 
 

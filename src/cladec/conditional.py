@@ -15,11 +15,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from cladec import batches, losses, recipes, submodel
+from cladec import batches, checks, losses, recipes, submodel
 from cladec.data import Data
 from cladec.decoder import decoder_graph
 from cladec.errors import InputError
+from cladec.given import checked
 from cladec.models import LayerDecoder, check_data, targets, training_codes
+from cladec.precision import keras_defaults
 from cladec.recipes import Recipe
 from cladec.selection import Units
 from cladec.training import fit, seeded
@@ -95,6 +97,7 @@ class ScaledCopy(layers.Layer):
         return ops.concatenate([codes, codes * scales], axis=-1)
 
 
+@keras_defaults()
 def build_conditional_decoder(
     code_shape: tuple[int, ...], image_shape: tuple[int, int, int], *, mean_pixel: float = 0.5
 ) -> keras.Model:
@@ -187,7 +190,7 @@ def _alpha_of_each(alpha: Any, count: int) -> np.ndarray:
         raise InputError(
             "no alpha: this network decodes at every one, so say which: predict(images, alpha=0.97)"
         )
-    shape = np.shape(alpha)
+    shape = checks.array("alpha", alpha).shape
     if shape not in ((), (count,)):
         raise InputError(
             f"alpha of shape {shape}: expected a number, or one for each of the {count} images"
@@ -238,6 +241,7 @@ def alpha_at(quantiles: np.ndarray) -> np.ndarray:
     return alphas.astype(np.float32)
 
 
+@checked
 def fit_conditional(
     classifier: keras.Model,
     layer: str,

@@ -7,15 +7,18 @@ Neural Networks by Decoding Layer Activations", arXiv 2005.13630).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from cladec import batches, losses, recipes, submodel
+from cladec import batches, checks, losses, recipes, submodel
 from cladec.data import Data, Dataset, as_dataset
 from cladec.decoder import build_decoder
 from cladec.errors import InputError
+from cladec.given import checked
+from cladec.precision import keras_defaults
 from cladec.recipes import Recipe
 from cladec.selection import Units
 from cladec.training import fit, seeded
@@ -31,6 +34,9 @@ class LayerDecoder(keras.Model):
 
     def __init__(self, network: keras.Model, decoder: keras.Model, **kwargs):
         super().__init__(**kwargs)
+        check_parts(network=network, decoder=decoder)
+        if not isinstance(network.output, dict) or set(network.output) != {"codes", "logits"}:
+            raise InputError(f"network {network.name!r}: expected submodel.cut(classifier, layer)")
         self.network = network
         self.network.trainable = False
         self.encoder = submodel.part(network, "codes")
@@ -107,6 +113,7 @@ class RefAE(keras.Model):
 
     def __init__(self, encoder: keras.Model, decoder: keras.Model, **kwargs):
         super().__init__(**kwargs)
+        check_parts(encoder=encoder, decoder=decoder)
         self.encoder = encoder
         self.decoder = decoder
         self.built = True
@@ -129,6 +136,14 @@ class RefAE(keras.Model):
         return cls(**_deserialized(config, "encoder", "decoder"))
 
 
+def check_parts(**parts: Any) -> None:
+    """Raises InputError for what is no Keras model."""
+    for name, value in parts.items():
+        if not isinstance(value, keras.Model):
+            raise InputError(f"{name} is {value!r:.60}: expected a Keras model")
+
+
+@keras_defaults()
 def _deserialized(config: dict, *models: str) -> dict:
     config = dict(config)
     for name in models:
@@ -136,6 +151,7 @@ def _deserialized(config: dict, *models: str) -> dict:
     return config
 
 
+@checked
 def compute_codes(
     classifier: keras.Model, layer: str, images: np.ndarray, units: Units = None
 ) -> np.ndarray:
@@ -160,6 +176,7 @@ def encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
     return codes
 
 
+@checked
 def fit_cladec(
     classifier: keras.Model,
     layer: str,
@@ -175,8 +192,10 @@ def fit_cladec(
     """Train a decoder of `layer` on the training images of `data`.
 
     Args:
-        classifier: a trained image classifier, Sequential or functional; it is not changed.
-        layer: name of the layer to decode, "outer/inner" inside a nested model.
+        classifier: a trained image classifier, Sequential or functional, which is not changed; or
+            the path of its `.keras` file, of which nothing is executed.
+        layer: the layer to decode: its name, "outer/inner" inside a nested model, its place in
+            `classifier.layers`, or the layer itself.
         data: images of the classifier's size with labels: a Dataset, or arrays (images, labels).
         alpha: weight of the classification loss, in [0, 1]; near 1 the images show what the
             classifier needs, near 0 they resemble the originals.
@@ -214,6 +233,7 @@ def training_codes(model: LayerDecoder, data: Dataset, codes: np.ndarray | None)
     images = data.train.images
     if codes is None:
         return encode(model.encoder, images)
+    codes = checks.array("codes", codes)
     code_shape = model.encoder.output_shape[1:]
     if codes.shape != (len(images), *code_shape):
         raise InputError(
@@ -228,6 +248,7 @@ def targets(data: Dataset) -> dict[str, np.ndarray]:
     return {"images": data.train.images, "labels": data.train.labels}
 
 
+@checked
 def fit_refae(
     classifier: keras.Model,
     layer: str,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import keras
@@ -51,3 +51,29 @@ def computing_in(model: "keras.Model", precision: Precision) -> Iterator[None]:
     finally:
         for layer in changed:
             layer.dtype_policy = "float32"
+
+
+@contextmanager
+def keras_defaults() -> Iterator[None]:
+    """Keras's own defaults while a model is built, trained or loaded; a decorator as well.
+
+    A program, or `keras.json` in the user's home, may have set others for everything that says
+    nothing else: channels first, another number format. They hold again at the end.
+    """
+    from keras import config
+
+    before = config.floatx(), config.image_data_format(), config.epsilon(), config.dtype_policy()
+    _configure("float32", "channels_last", 1e-7, "float32")
+    try:
+        yield
+    finally:
+        _configure(*before)
+
+
+def _configure(floatx: str, data_format: str, epsilon: float, policy: Any) -> None:
+    from keras import config
+
+    config.set_floatx(floatx)
+    config.set_image_data_format(data_format)
+    config.set_epsilon(epsilon)
+    config.set_dtype_policy(policy)

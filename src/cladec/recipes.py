@@ -5,10 +5,10 @@ constant learning rate reaches in ten.
 """
 
 import math
-import operator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from cladec import checks
 from cladec.errors import InputError
 from cladec.precision import Precision
 
@@ -35,13 +35,8 @@ def check_alpha(alpha: float) -> float:
     Raises:
         InputError: `alpha` is not a fraction in [0, 1].
     """
-    try:
-        value = float(alpha)
-    except (TypeError, ValueError):
-        raise InputError(f"alpha is {alpha!r}: expected a number in [0, 1]") from None
-    if not 0.0 <= value <= 1.0:
-        raise InputError(f"alpha is {alpha}: expected a fraction in [0, 1], such as 0.99 for 99 %")
-    return value
+    expected = "a fraction in [0, 1], such as 0.99 for 99 %"
+    return checks.number("alpha", alpha, expected, lambda value: 0.0 <= value <= 1.0)
 
 
 def check_fraction(fraction: float) -> float:
@@ -50,13 +45,8 @@ def check_fraction(fraction: float) -> float:
     Raises:
         InputError: it is not in (0, 1].
     """
-    try:
-        value = float(fraction)
-    except (TypeError, ValueError):
-        raise InputError(f"fraction is {fraction!r}: expected a number in (0, 1]") from None
-    if not 0.0 < value <= 1.0:
-        raise InputError(f"fraction is {fraction}: expected above 0 and at most 1, 0.1 for 10 %")
-    return value
+    expected = "above 0 and at most 1, 0.1 for 10 %"
+    return checks.number("fraction", fraction, expected, lambda value: 0.0 < value <= 1.0)
 
 
 def check_beta(beta: float) -> float:
@@ -65,13 +55,8 @@ def check_beta(beta: float) -> float:
     Raises:
         InputError: `beta` is negative or not finite.
     """
-    try:
-        value = float(beta)
-    except (TypeError, ValueError):
-        raise InputError(f"beta is {beta!r}: expected a number of at least 0") from None
-    if not 0.0 <= value < math.inf:
-        raise InputError(f"beta is {beta}: expected a finite number of at least 0, such as 1")
-    return value
+    expected = "a finite number of at least 0, such as 1"
+    return checks.number("beta", beta, expected, lambda value: value >= 0.0)
 
 
 def check_latent_dim(latent_dim: int) -> int:
@@ -80,13 +65,7 @@ def check_latent_dim(latent_dim: int) -> int:
     Raises:
         InputError: `latent_dim` is no whole number of at least 1.
     """
-    try:
-        value = operator.index(latent_dim)
-    except TypeError:
-        value = 0
-    if value < 1:
-        raise InputError(f"latent_dim is {latent_dim!r}: expected a whole number of at least 1")
-    return value
+    return checks.whole("latent_dim", latent_dim, 1)
 
 
 def alpha_text(alpha: float) -> str:
@@ -106,6 +85,8 @@ class Recipe:
         least_steps: small sets are cut into smaller batches, for this many steps of a pass.
         warm_up: share of the steps in which the learning rate rises from zero.
         precision: number format that the layers compute in.
+
+    Raises InputError for a value that makes no sense.
     """
 
     epochs: int
@@ -115,6 +96,24 @@ class Recipe:
     least_steps: int = 40
     warm_up: float = 0.2
     precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 1, "batch_size": 1, "least_images": 0, "least_steps": 0}
+        given: dict[str, Any] = {
+            name: checks.whole(name, getattr(self, name), least[name]) for name in least
+        }
+        given["learning_rate"] = checks.number(
+            "learning_rate", self.learning_rate, "a number of at least 0", lambda rate: rate >= 0.0
+        )
+        given["warm_up"] = checks.number(
+            "warm_up", self.warm_up, "a share in [0, 1]", lambda share: 0.0 <= share <= 1.0
+        )
+        formats = get_args(Precision)
+        if not isinstance(self.precision, str) or self.precision not in formats:
+            raise InputError(
+                f"precision is {self.precision!r:.60}: expected {' or '.join(formats)}"
+            )
+        vars(self).update(given)  # frozen only for others
 
     def epochs_for(self, rows: int) -> int:
         """Passes over `rows` images: `epochs`, or as many as `least_images` asks for."""

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from cladec import checks
 from cladec.errors import InputError
 
 Units = Sequence[int] | np.ndarray | None
@@ -20,12 +21,13 @@ class Select(keras.layers.Layer):
         units: indices, in the order in which they are kept.
 
     Raises:
-        InputError: there is none, one comes twice, or (when built) one is out of range.
+        InputError: there is none, one is no whole number or comes twice, or (when built) one is out
+            of range.
     """
 
     def __init__(self, units: Sequence[int] | np.ndarray, **kwargs):
         super().__init__(**kwargs)
-        self.units = [int(unit) for unit in units]
+        self.units = list(checks.wholes("units", units))
         if not self.units or len(set(self.units)) < len(self.units):
             raise InputError(f"units {self.units}: expected one index or more, each once")
 

@@ -4,6 +4,45 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
+from importlib import import_module
+from types import ModuleType
+
+from cladec.errors import InputError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+"""What models can be trained on."""
+
+
+def with_keras(module: str) -> ModuleType:
+    """Import a module that may import Keras.
+
+    Raises:
+        InputError: Keras is set to run on what is not installed or trains nothing, or its
+            `keras.json` is wrong.
+    """
+    try:
+        found = import_module(module)
+    except Exception as error:
+        if "keras" in sys.modules or getattr(error, "name", None) == "keras":
+            raise
+        raise InputError(f"Keras does not start ({error}): {_remedy(error)}") from error
+    keras = found if module == "keras" else getattr(found, "keras", None)
+    if keras is not None and keras.backend.backend() not in BACKENDS:
+        raise InputError(
+            f"Keras is set to run on {keras.backend.backend()}, which trains nothing: set the "
+            f"environment variable KERAS_BACKEND to one of {', '.join(BACKENDS)}"
+        )
+    return found
+
+
+def _remedy(error: Exception) -> str:
+    """What to do where Keras cannot be imported."""
+    missing = getattr(error, "name", None)
+    if missing in BACKENDS:
+        return f"pip install {missing}, or set the environment variable KERAS_BACKEND=tensorflow"
+    settings = os.path.join(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json")
+    names = ", ".join(BACKENDS)
+    return f"set the environment variable KERAS_BACKEND to one of {names}, or mend {settings}"
 
 
 def start_keras(threads: int | None = None) -> None:
@@ -20,7 +59,7 @@ def start_keras(threads: int | None = None) -> None:
     with tempfile.TemporaryFile() as greeting:
         os.dup2(greeting.fileno(), 2)
         try:
-            import keras  # noqa: F401
+            with_keras("keras")
 
             # Keras imports it later with any other backend too, if it is there.
             with suppress(ImportError):

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from cladec import checks
 from cladec.batches import Batches, count_rows, for_fit
 from cladec.errors import InputError
-from cladec.precision import computing_in
+from cladec.precision import computing_in, keras_defaults
 from cladec.progress import Report
 from cladec.recipes import Recipe
 
@@ -94,6 +95,7 @@ class ReportProgress(keras.callbacks.Callback):
         self.report(share, {name: float(value) for name, value in (logs or {}).items()})
 
 
+@keras_defaults()
 def fit(
     model: keras.Model,
     inputs: Any,
@@ -117,18 +119,20 @@ def fit(
         callbacks: for `fit`, a progress bar for instance.
 
     Raises:
-        InputError: the loss became NaN or infinite.
+        InputError: the loss became NaN or infinite, or an argument is not what is expected.
     """
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"recipe is {recipe!r:.60}: expected Recipe(epochs, batch_size, ...)")
     rows = count_rows(inputs)
     epochs, batch_size = recipe.epochs_for(rows), recipe.batch_size_for(rows)
-    batches = Batches((inputs, targets), batch_size, shuffle_seed=seed)
+    batches = Batches((inputs, targets), batch_size, shuffle_seed=checks.whole("seed", seed, 0))
     schedule = WarmUpCosine(recipe.learning_rate, len(batches) * epochs, recipe.warm_up)
     # In a few passes a memory of 1,000 steps (0.999) lags behind: decoders end 7 % worse with it.
     optimizer = keras.optimizers.Adam(schedule, beta_2=0.95, epsilon=1e-4)
     # XLA makes TensorFlow slower on a processor, and JAX is nothing without it.
     compiled = keras.backend.backend() == "jax"
     model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=compiled)
-    everything = [StopAtNaN(), *callbacks]
+    everything = [StopAtNaN(), *_callbacks(callbacks)]
     try:
         with computing_in(model, recipe.precision):
             history = model.fit(
@@ -139,16 +143,25 @@ def fit(
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
+def _callbacks(callbacks: Any) -> Sequence[keras.callbacks.Callback]:
+    given = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks
+    listed = isinstance(given, Sequence) and not isinstance(given, str)
+    if not listed or not all(isinstance(each, keras.callbacks.Callback) for each in given):
+        raise InputError(f"callbacks is {callbacks!r:.60}: expected a list of Keras callbacks")
+    return given
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Makes what Keras draws while models are built reproducible, and leaves no trace.
+    """Makes what Keras builds reproducible: what it draws, and its defaults; leaves no trace.
 
     Keras takes the seed of every initializer and of every Dropout that was given none from Python's
     `random`; the caller's state of it is put back.
     """
     state = random.getstate()
-    random.seed(seed)
+    random.seed(checks.whole("seed", seed, 0))
     try:
-        yield
+        with keras_defaults():
+            yield
     finally:
         random.setstate(state)

@@ -16,6 +16,7 @@ from cladec.explainers.base import (
     logits_model,
     traced,
 )
+from cladec.given import checked
 from cladec.recipes import UnitChoice
 from cladec.selection import Select
 from cladec.submodel import Flat
@@ -23,6 +24,7 @@ from cladec.submodel import Flat
 __all__ = ["Select", "choose_units"]
 
 
+@checked
 def choose_units(
     classifier: keras.Model,
     layer: str,
@@ -48,7 +50,7 @@ def choose_units(
 
     Args:
         classifier: an image classifier that can be cut.
-        layer: path of the layer, as for `fit_cladec`.
+        layer: as for `fit_cladec`.
         fraction: share of its units, above 0 and at most 1; at least one unit is chosen.
         how: "first", "random" (drawn with `seed`) or "important" (on `images`).
         seed: of the random choice.
@@ -62,8 +64,8 @@ def choose_units(
             layer that is not there or has no fixed number of units.
     """
     recipes.check_fraction(fraction)
-    if how not in recipes.UNIT_CHOICES:
-        raise InputError(f"units {how!r}: expected one of {', '.join(recipes.UNIT_CHOICES)}")
+    if not isinstance(how, str) or how not in recipes.UNIT_CHOICES:
+        raise InputError(f"units {how!r:.60}: expected one of {', '.join(recipes.UNIT_CHOICES)}")
     if how == "important" and images is None:
         raise InputError("the important units are asked for without images: pass training images")
     units = _units(logits_model(classifier).flat, layer)

@@ -11,16 +11,19 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from cladec import batches, losses, recipes, submodel
+from cladec import batches, checks, losses, recipes, submodel
 from cladec.data import Data
 from cladec.decoder import build_decoder
 from cladec.errors import InputError
-from cladec.models import ClaDec, RefAE, check_data, targets, training_codes
+from cladec.given import checked
+from cladec.models import ClaDec, RefAE, check_data, check_parts, targets, training_codes
+from cladec.precision import keras_defaults
 from cladec.recipes import Recipe
 from cladec.selection import Units
 from cladec.training import fit, seeded
 
 
+@keras_defaults()
 def build_posterior(code_shape: tuple[int, ...], latent_dim: int = 2) -> keras.Model:
     """A model from codes (N, *code_shape) to the normal distribution that each code stands for.
 
@@ -28,10 +31,11 @@ def build_posterior(code_shape: tuple[int, ...], latent_dim: int = 2) -> keras.M
         A functional model with the outputs {"z_mean": (N, latent_dim), "z_log_var": likewise}.
 
     Raises:
-        InputError: `latent_dim` is no whole number of at least 1.
+        InputError: a size is missing, or `latent_dim` is no whole number of at least 1.
     """
     latent_dim = recipes.check_latent_dim(latent_dim)
-    codes = keras.Input(code_shape, name="codes")
+    shape = checks.shape("codes", code_shape, range(1, 10), "one to nine axes")
+    codes = keras.Input(shape, name="codes")
     flat = layers.Flatten(name="flat")(codes)
     z_mean = layers.Dense(latent_dim, name="z_mean")(flat)
     # All variances begin at 1: large codes would make exp(z_log_var) overflow.
@@ -44,10 +48,11 @@ class _Variational(keras.Model):
 
     def __init__(self, *parts, posterior: keras.Model, beta: float, seed: int, **kwargs):
         super().__init__(*parts, **kwargs)
+        check_parts(posterior=posterior)
         self.posterior = posterior
         self.beta = recipes.check_beta(beta)
-        self.seed = seed
-        self.noise = keras.random.SeedGenerator(seed)
+        self.seed = checks.whole("seed", seed, 0)
+        self.noise = keras.random.SeedGenerator(self.seed)
         self.kl_tracker = keras.metrics.Mean(name="kl_loss")
 
     @property
@@ -96,6 +101,7 @@ class _Variational(keras.Model):
         Raises:
             InputError: the points have another number of dimensions.
         """
+        latents = checks.array("latents", latents, np.float32)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise InputError(
                 f"latents of shape {latents.shape}: expected (points, {self.latent_dim}), the "
@@ -193,6 +199,7 @@ class VariationalRefAE(_Variational, RefAE):
         return self._with_kl(reconstruction, y_pred)
 
 
+@checked
 def fit_variational_cladec(
     classifier: keras.Model,
     layer: str,
@@ -238,6 +245,7 @@ def fit_variational_cladec(
     return cladec
 
 
+@checked
 def fit_variational_refae(
     classifier: keras.Model,
     layer: str,

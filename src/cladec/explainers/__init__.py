@@ -5,13 +5,14 @@ TensorFlow is imported when an explainer is first used, not with this module.
 
 import difflib
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cladec.errors import InputError
+from cladec.startup import with_keras
 
 if TYPE_CHECKING:
     import keras
@@ -37,7 +38,7 @@ class Explainer:
     @cached_property
     def function(self) -> Callable[..., "np.ndarray"]:
         """The function itself: (model, images, targets, *, options) -> array."""
-        return getattr(import_module(f"cladec.explainers.{self.module}"), self.name)
+        return getattr(with_keras(f"cladec.explainers.{self.module}"), self.name)
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -77,25 +78,27 @@ EXPLAINERS: dict[str, Explainer] = {
 
 
 def explain(
-    model: "keras.Model",
+    model: "keras.Model | str | os.PathLike[str]",
     images: "np.ndarray",
     *,
     method: str,
     targets: "int | Sequence[int] | np.ndarray | None" = None,
-    layer: str | None = None,
+    layer: "str | int | keras.Layer | None" = None,
     seed: int = 0,
     **options: Any,
 ) -> "np.ndarray":
     """Explain what a classifier answers to each image.
 
     Args:
-        model: a built Keras classifier, images (N, H, W, C) -> probabilities or logits (N, K).
+        model: a built Keras classifier, images (N, H, W, C) -> probabilities or logits (N, K); or
+            the path of its `.keras` file, of which nothing is executed.
         images: (N, H, W, C) float32 in [0, 1].
         method: a name in `EXPLAINERS`.
         targets: the class to explain, for all images or one for each; None for the predicted ones.
-        layer: the layer to look at, for methods that look at one.
+        layer: the layer to look at, for methods that look at one: its name, "outer/inner" inside a
+            nested model, its place in `model.layers`, or the layer itself.
         seed: of whatever the method draws.
-        **options: of the method; see the function of its name.
+        **options: of the method; see the function of its name. None stands for the default.
 
     Returns:
         Maps (N, H, W) float32, or images (N, H, W, C) of the methods that make images.
@@ -121,11 +124,11 @@ def find_explainer(method: str) -> Explainer:
     Raises:
         InputError: there is none; the message names the nearest.
     """
-    if method in EXPLAINERS:
+    if isinstance(method, str) and method in EXPLAINERS:
         return EXPLAINERS[method]
-    near = difflib.get_close_matches(method, EXPLAINERS, n=1)
+    near = difflib.get_close_matches(str(method), EXPLAINERS, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise InputError(f"unknown method {method!r}{hint}: choose from {', '.join(EXPLAINERS)}")
+    raise InputError(f"unknown method {method!r:.60}{hint}: choose from {', '.join(EXPLAINERS)}")
 
 
 def _check_options(explainer: Explainer, options: Mapping[str, Any]) -> None:

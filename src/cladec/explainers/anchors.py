@@ -10,6 +10,7 @@ from cladec.errors import InputError
 from cladec.explainers.bandits import Arm, best_arms, bounds
 from cladec.explainers.base import Fill, LogitsModel, Targets, at_least, check_images, prepare
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
+from cladec.given import checked
 from cladec.progress import Report
 
 
@@ -37,6 +38,7 @@ class Anchor:
         return np.isin(self.segments, self.chosen).astype(np.float32)
 
 
+@checked
 def anchors(
     model: keras.Model,
     images: np.ndarray,
@@ -76,6 +78,7 @@ def anchors(
     return np.stack([anchor.map for anchor in found])
 
 
+@checked
 def find_anchors(
     model: keras.Model,
     images: np.ndarray,

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cladec import submodel
+from cladec import checks, submodel
 from cladec.errors import InputError
 from cladec.progress import Report
 from cladec.submodel import Flat
@@ -152,7 +152,7 @@ def check_images(model: keras.Model, images: Any) -> np.ndarray:
     expected = submodel.image_shape(model)
     try:
         images = np.asarray(images, np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"the images are no array of numbers of shape (N, H, W, C): {error}"
         ) from error
@@ -198,10 +198,10 @@ def for_each_image(name: str, numbers: Any, images: int, count: int) -> np.ndarr
     Raises:
         InputError: the numbers are no integers, not as many as the images, or out of range.
     """
-    array = np.asarray(numbers)
+    array = checks.array(name, numbers)
     if array.dtype.kind not in "iu" or array.shape not in ((), (images,)):
         raise InputError(
-            f"{numbers!r} is no {name}: expected the number of one, or of one for each of the "
+            f"{numbers!r:.60} is no {name}: expected the number of one, or of one for each of the "
             f"{images} images"
         )
     wrong = array[(array < 0) | (array >= count)]
@@ -249,7 +249,7 @@ def background_image(name: str, value: Any, image_shape: tuple[int, ...]) -> np.
     Raises:
         InputError: it has another shape, or values outside [0, 1].
     """
-    array = np.asarray(value, np.float32)
+    array = checks.array(name, value, np.float32)
     if array.shape not in ((), image_shape[-1:], image_shape):
         raise InputError(
             f"{name} of shape {array.shape}: expected a number, a colour {image_shape[-1:]} or an "

@@ -16,8 +16,10 @@ from cladec.explainers.base import (
     prepare,
     traced,
 )
+from cladec.given import checked
 
 
+@checked
 def grad_cam(
     model: keras.Model,
     images: np.ndarray,
@@ -54,6 +56,7 @@ def grad_cam(
     return _activation_maps(weighted, model, images, targets, layer, batch_size)
 
 
+@checked
 def hires_cam(
     model: keras.Model,
     images: np.ndarray,

@@ -5,8 +5,11 @@ import numpy as np
 
 from cladec.errors import InputError
 from cladec.explainers.base import BATCH_SIZE, Targets, batches, check_images, logits_model
+from cladec.given import checked
+from cladec.models import ClaDec, RefAE
 
 
+@checked
 def cladec(
     model: keras.Model,
     images: np.ndarray,
@@ -37,11 +40,16 @@ def cladec(
     Raises:
         InputError: the images are not what is expected, or `decoder` is of another classifier.
     """
+    if not isinstance(reference, RefAE):
+        raise InputError(
+            f"reference is a {type(reference).__name__}: expected a RefAE, as fit_refae gives it"
+        )
     images = _checked(model, images, decoder, batch_size)
     own = _answers(decoder, images, batch_size)
     return np.abs(own - _answers(reference, images, batch_size)).mean(axis=-1)
 
 
+@checked
 def decoded_images(
     model: keras.Model,
     images: np.ndarray,
@@ -59,6 +67,10 @@ def decoded_images(
 def _checked(
     model: keras.Model, images: np.ndarray, decoder: keras.Model, batch_size: int
 ) -> np.ndarray:
+    if not isinstance(decoder, ClaDec):
+        raise InputError(
+            f"decoder is a {type(decoder).__name__}: expected a ClaDec, as fit_cladec gives it"
+        )
     logits = logits_model(model)
     images = check_images(logits.model, images)
     theirs = _answers(decoder.classifier, images, batch_size)

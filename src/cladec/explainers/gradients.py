@@ -14,12 +14,14 @@ from cladec.explainers.base import (
     batches,
     prepare,
 )
+from cladec.given import checked
 from cladec.progress import Report
 
 Gradients = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """A function of images (N, H, W, C) and classes (N,) that gives d logit / d image, (N, H, W, C)."""
 
 
+@checked
 def saliency(
     model: keras.Model,
     images: np.ndarray,
@@ -70,6 +72,7 @@ def saliency(
     return strongest_channel(gradients * images if times_input else gradients)
 
 
+@checked
 def integrated_gradients(
     model: keras.Model,
     images: np.ndarray,

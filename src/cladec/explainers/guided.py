@@ -9,8 +9,10 @@ import tensorflow as tf
 from cladec.errors import InputError
 from cladec.explainers.base import BATCH_SIZE, LogitsModel, Targets, batches, prepare
 from cladec.explainers.gradients import strongest_channel
+from cladec.given import checked
 
 
+@checked
 def guided_backpropagation(
     model: keras.Model,
     images: np.ndarray,

@@ -8,6 +8,7 @@ import numpy as np
 from cladec.errors import InputError
 from cladec.explainers.base import Fill, Targets, at_least, batches, part_of, prepare
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
+from cladec.given import checked
 from cladec.progress import Report
 
 
@@ -30,6 +31,7 @@ class LimeExplanation:
     score: float
 
 
+@checked
 def lime(
     model: keras.Model,
     images: np.ndarray,
@@ -61,6 +63,7 @@ def lime(
     return np.stack([explanation.map for explanation in explanations])
 
 
+@checked
 def explain_lime(
     model: keras.Model,
     images: np.ndarray,
@@ -106,7 +109,7 @@ def explain_lime(
     logits, images, targets = prepare(model, images, targets)
     at_least(2, samples=samples)
     at_least(0, ridge=ridge)
-    if not kernel_width > 0:
+    if not (kernel_width > 0 and kernel_width**2 > 0):
         raise InputError(f"kernel_width is {kernel_width}: expected a value above 0")
     explanations: list[LimeExplanation] = []
     labels = segmentations(images, segments)
@@ -138,7 +141,8 @@ def _fit(
 
     # The cosine of z and all ones: the dot product is the number kept, so is the squared norm of z.
     distances = 1 - np.sqrt(kept.mean(axis=1))
-    nearness = np.exp(-(distances**2) / (2 * width**2))
+    with np.errstate(over="ignore"):
+        nearness = np.exp(-(distances**2) / (2 * width**2))
     line = Ridge(alpha=ridge).fit(kept, answers, nearness)
     return LimeExplanation(
         map=line.coef_[segments].astype(np.float32),

@@ -1,10 +1,12 @@
 """Explainers that hide parts of an image and watch the probability of a class: occlusion, RISE."""
 
+from collections.abc import Sequence
 from itertools import product
 
 import keras
 import numpy as np
 
+from cladec import checks
 from cladec.errors import InputError
 from cladec.explainers.base import (
     BATCH_SIZE,
@@ -19,12 +21,17 @@ from cladec.explainers.base import (
     part_of,
     prepare,
 )
+from cladec.given import checked
 from cladec.progress import Report
 
-Size = int | tuple[int, int] | None
+Size = int | Sequence[int] | np.ndarray | None
 """(height, width), or one number for both; None for a size that suits the image."""
 
+LARGEST_GRID = 1000
+"""Cells along each side of a mask of RISE; of more not one mask fits the memory."""
 
+
+@checked
 def occlusion(
     model: keras.Model,
     images: np.ndarray,
@@ -70,6 +77,7 @@ def occlusion(
     return maps
 
 
+@checked
 def occlusion_classes(
     model: keras.Model,
     images: np.ndarray,
@@ -104,8 +112,8 @@ class _Windows:
 
     def __init__(self, image_size: tuple[int, int], patch: Size, stride: Size):
         self.image_size = image_size
-        height, width = _pair(patch, max(1, round(min(image_size) / 8)))
-        strides = _pair(stride, (max(1, height // 2), max(1, width // 2)))
+        height, width = _pair("patch", patch, max(1, round(min(image_size) / 8)))
+        strides = _pair("stride", stride, (max(1, height // 2), max(1, width // 2)))
         at_least(1, patch=min(height, width), stride=min(strides))
         if height > image_size[0] or width > image_size[1]:
             raise InputError(
@@ -162,9 +170,11 @@ class _Windows:
         return values.reshape(len(self.tops), len(self.lefts))[np.ix_(rows, columns)]
 
 
-def _pair(size: Size, default: int | tuple[int, int]) -> tuple[int, int]:
-    size = default if size is None else size
-    return size if isinstance(size, tuple) else (size, size)
+def _pair(name: str, size: Size, default: int | tuple[int, int]) -> tuple[int, int]:
+    sides = checks.wholes(name, default if size is None else size)
+    if len(sides) not in (1, 2):
+        raise InputError(f"{name} is {size!r:.60}: expected pixels, or (height, width) in pixels")
+    return sides[0], sides[-1]
 
 
 def _starts(size: int, patch: int, stride: int) -> np.ndarray:
@@ -172,6 +182,7 @@ def _starts(size: int, patch: int, stride: int) -> np.ndarray:
     return np.unique([*range(0, size - patch, stride), size - patch])
 
 
+@checked
 def rise(
     model: keras.Model,
     images: np.ndarray,
@@ -209,6 +220,8 @@ def rise(
     """
     logits, images, targets = prepare(model, images, targets)
     at_least(1, masks=masks, grid=grid)
+    if grid > LARGEST_GRID:
+        raise InputError(f"grid is {grid}: expected at most {LARGEST_GRID} cells a side")
     if not 0 < probability < 1:
         raise InputError(f"probability is {probability}: expected a value between 0 and 1")
     generator = np.random.default_rng(seed)

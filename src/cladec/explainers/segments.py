@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from cladec import checks
 from cladec.errors import InputError
 from cladec.explainers.base import Fill, background_image
 
@@ -50,12 +51,13 @@ def segmentations(images: np.ndarray, segments: Segments) -> Iterator[np.ndarray
     Raises:
         InputError: the count is below 2, or the labels are no whole numbers of the images' shape.
     """
-    if isinstance(segments, int | np.integer):
-        if segments < 2:
+    labels = checks.array("segments", segments)
+    if labels.ndim == 0:
+        count = checks.whole("segments", segments)
+        if count < 2:
             raise InputError(f"segments is {segments}: expected at least 2 to compare")
-        yield from (segment(image, int(segments)) for image in images)
+        yield from (segment(image, count) for image in images)
         return
-    labels = np.asarray(segments)
     shape = images.shape[:3]
     if labels.shape not in (shape, shape[1:]) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(

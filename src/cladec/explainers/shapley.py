@@ -22,9 +22,11 @@ from cladec.explainers.base import (
     logits_model,
     prepare,
 )
+from cladec.given import checked
 from cladec.progress import Report
 
 
+@checked
 def shap_deep(
     model: keras.Model,
     images: np.ndarray,
@@ -70,6 +72,7 @@ def shap_deep(
     return maps
 
 
+@checked
 def shap_gradient(
     model: keras.Model,
     images: np.ndarray,

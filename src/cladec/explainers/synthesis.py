@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
+from cladec import checks
 from cladec.errors import InputError
 from cladec.explainers.base import (
     LogitsModel,
@@ -22,6 +24,7 @@ from cladec.explainers.base import (
     resolve_targets,
     traced,
 )
+from cladec.given import checked
 from cladec.progress import Report
 
 SYNTHESIS_BATCH = 16
@@ -31,6 +34,7 @@ START_NOISE = 0.05
 """Standard deviation around grey of the pixels that activation maximization starts from."""
 
 
+@checked
 def activation_maximization(
     model: keras.Model,
     images: np.ndarray | None = None,
@@ -83,8 +87,10 @@ def activation_maximization(
     at_least(0, steps=steps, step_size=step_size, jitter=jitter, blur=blur)
     at_least(0, total_variation=total_variation)
     logits = logits_model(model)
+    if layer is None and units is not None:
+        raise InputError("units are those of a layer: name it, or give the classes as targets")
     output = logits.flat.logits if layer is None else logits.flat.find(layer)
-    _check_position(position, output.shape[1:-1])
+    place = None if position is None else _place(position, output.shape[1:-1])
     if images is not None:
         images = check_images(logits.model, images)
     if layer is None:
@@ -96,8 +102,8 @@ def activation_maximization(
 
     def score(images: tf.Tensor, units: tf.Tensor) -> tf.Tensor:
         answers = tf.cast(network(images, training=False), tf.float32)
-        if position is not None:
-            answers = answers[:, *position]
+        if place is not None:
+            answers = answers[:, *place]
         answers = tf.reduce_mean(answers, axis=range(1, len(answers.shape) - 1))
         roughness = tf.image.total_variation(images) / np.prod(logits.image_shape)
         return tf.gather(answers, units, batch_dims=1) - total_variation * roughness
@@ -105,6 +111,7 @@ def activation_maximization(
     spec = images_spec(logits.image_shape), tf.TensorSpec((None,), tf.int64)
     gradients = _gradients(score, *spec)
     shifts = np.random.default_rng(seed).integers(-jitter, jitter, (steps, 2), endpoint=True)
+    blur = min(blur, max(logits.image_shape))  # a wider one is no smoother, and takes for ever
     smooth = partial(gaussian_filter, sigma=(0.0, blur, blur, 0.0))
     result = np.empty_like(start)
     for rows in batches(len(start), batch_size, report):
@@ -117,6 +124,7 @@ def activation_maximization(
     return result
 
 
+@checked
 def deep_dream(
     model: keras.Model,
     images: np.ndarray,
@@ -161,7 +169,7 @@ def deep_dream(
     at_least(0, steps=steps, step_size=step_size)
     logits = logits_model(model)
     images = check_images(logits.model, images)
-    layer = layer or last_spatial_layer(logits.flat)
+    layer = last_spatial_layer(logits.flat) if layer is None else layer
     network = keras.Model(logits.flat.inputs, logits.flat.find(layer))
     if channel is not None:
         for_each_image("channel", channel, 1, network.output.shape[-1])
@@ -198,18 +206,19 @@ def _chosen(
     raise InputError(f"units must say which of the {count} units of the layer each image is for")
 
 
-def _check_position(position: Sequence[int] | None, positions: tuple[int, ...]) -> None:
-    if position is None:
-        return
-    inside = len(position) == len(positions) and all(
-        0 <= index < size for index, size in zip(position, positions, strict=True)
+def _place(position: Any, positions: tuple[int, ...]) -> tuple[int, ...]:
+    """A position in a grid, one index for each of its axes."""
+    place = checks.wholes("position", position)
+    inside = len(place) == len(positions) and all(
+        0 <= index < size for index, size in zip(place, positions, strict=True)
     )
     if not inside:
         raise InputError(
-            f"position {tuple(position)}: expected one in a grid of {positions} (rows, columns)"
+            f"position {place}: expected one in a grid of {positions} (rows, columns)"
             if positions
-            else f"position {tuple(position)}: the layer has no positions, leave it out"
+            else f"position {place}: the layer has no positions, leave it out"
         )
+    return place
 
 
 def _grey(image_shape: tuple[int, ...], count: int, seed: int) -> np.ndarray:

@@ -1,0 +1,41 @@
+"""How much memory this process can still take."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+GIB = 2**30
+
+MACHINE = Path("/proc/meminfo")
+PROCESS = Path("/proc/self/status")
+CONTAINER = Path("/sys/fs/cgroup")
+
+
+def free() -> int | None:
+    """Bytes that the machine, the limits of the process and its container leave; None if unknown.
+
+    What other programs may give back to the system, such as cached files, counts as free.
+    """
+    return min(_left(), default=None)
+
+
+def _left() -> Iterator[int]:
+    with suppress(OSError, KeyError):
+        yield 1024 * _fields(MACHINE)["MemAvailable"]
+    with suppress(OSError, KeyError, ImportError):
+        import resource
+
+        used = _fields(PROCESS)
+        for limit, field in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
+            most = resource.getrlimit(limit)[0]
+            if most != resource.RLIM_INFINITY:
+                yield max(0, most - 1024 * used[field])
+    with suppress(OSError, KeyError, ValueError):
+        most = int((CONTAINER / "memory.max").read_text())
+        yield max(0, most - _fields(CONTAINER / "memory.stat")["anon"])
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """The numbers of a file of lines "name: number"."""
+    return {name: int(value) for name, value in re.findall(r"(\w+):?\s+(\d+)", path.read_text())}
