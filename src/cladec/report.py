@@ -10,7 +10,7 @@ from cladec.evaluate import RUNS_TABLE, saved_runs
 from cladec.exhibits import groups
 from cladec.progress import Progress
 from cladec.tables import read_table
-from cladec.workers import Workers, default_workers
+from cladec.workers import Workers, check_workers, default_workers
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class ReportFile:
     seed: int = 0
     """Of all random numbers."""
     workers: int = field(default_factory=default_workers)
-    """How many classifiers are shown at once, each in its own process with its share of the
-    cores."""
+    """How many classifiers are shown at once, each in its own process with its share of the cores;
+    one alone is shown by the process of the command itself."""
     out: Path = Path("report.html")
     """The file to write."""
 
@@ -46,7 +46,7 @@ class ReportFile:
         if self.methods:
             subject.check_methods(self.methods, maps_only=True)
         check_at_least_one("images", self.images)
-        check_at_least_one("workers", self.workers)
+        check_workers(self.workers)
         if self.out.is_dir():
             raise InputError(
                 f"--out {self.out} is a folder: name a file in it, such as report.html"
@@ -78,7 +78,9 @@ def write_report(settings: ReportFile, progress: Progress) -> Path:
     space = BYTES / max(1, sum(bool(group.variants) for group in work))
     curator = Curator(settings.models, settings.images, space, methods, settings.seed)
     progress.begin(len(work))
-    with Workers(curator, min(settings.workers, len(work)), progress) as workers:
+    count = min(settings.workers, len(work))
+    # One alone is made here: nothing is left to go on with, if it dies.
+    with Workers(curator, count if count > 1 else 0, progress) as workers:
         exhibitions = dict(workers.run(work))
     text = page.render(settings, [exhibitions[group] for group in work], measures, rankings)
     artifacts.write(settings.out, lambda file: file.write_text(text, "utf-8"))
