@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "remote": {"errors"},
     "cluster": {"errors", "progress", "remote", "startup", "workers"},
     "recipes": {"errors", "precision"},
-    "data": {"errors", "image_folder", "tfds"},
+    "data": {"errors", "image_folder", "pixels", "tfds"},
+    "pixels": {"errors", "submodel"},
     "image_folder": {"errors"},
     "tfds": {"errors"},
     "decoder": {"errors"},
@@ -51,8 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"batches", "errors", "precision", "progress", "recipes"},
     "classifier": {"batches", "data", "errors", "recipes", "training"},
     "models": {
-        *("batches", "data", "decoder", "errors", "losses", "recipes", "selection", "submodel"),
-        "training",
+        *("batches", "data", "decoder", "errors", "losses", "pixels", "recipes", "selection"),
+        *("submodel", "training"),
     },
     "latent": {"batches", "submodel", "variational"},
     "runs": {"data", "errors", "recipes"},
@@ -93,7 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "metrics": {"errors"},
     "explainers": {"errors"},
-    "explainers.base": {"errors", "progress", "submodel"},
+    "explainers.base": {"errors", "pixels", "progress", "submodel"},
     **{
         f"explainers.{name}": {"errors", "explainers.base", "progress"}
         for name in ("cams", "decoded", "gradients", "perturbation", "segments", "shapley")
@@ -114,7 +115,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plots.research": {"plots.images"},
     "subject": {
         *("artifacts", "batches", "data", "errors", "evaluate", "explainers", "explainers.base"),
-        *("models", "progress", "recipes", "runs", "submodel"),
+        *("models", "pixels", "progress", "recipes", "runs"),
     },
     "explaining": {
         *("artifacts", "data", "errors", "explainers.base", "plots", "figures"),

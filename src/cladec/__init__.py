@@ -6,7 +6,7 @@ Names are imported when they are first used, so that `import cladec` does not wa
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cladec.errors import InputError
+from cladec.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from cladec.classifier import build_classifier, fit_classifier
@@ -28,6 +28,7 @@ __all__ = [
     "ConditionalClaDec",
     "Dataset",
     "InputError",
+    "InputWarning",
     "RefAE",
     "Split",
     "VariationalClaDec",

@@ -78,6 +78,7 @@ def explain_files(explanation: Explanation, progress: Progress, complain: Compla
         data=dataset,
         models=explanation.models,
         alpha=explanation.alpha,
+        progress=progress,
     )
     shape = explained.model.inputs[0].shape[1:]
     images = {}

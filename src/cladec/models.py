@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from cladec import batches, losses, recipes, submodel
+from cladec import batches, losses, pixels, recipes, submodel
 from cladec.data import Dataset
 from cladec.decoder import build_decoder
 from cladec.errors import InputError
@@ -255,7 +255,12 @@ def fit_refae(
 
 
 def check_data(classifier: keras.Model, data: Dataset) -> None:
-    """Raises InputError for images of another size or more classes than the classifier has."""
+    """Raises InputError for images of another size or more classes than the classifier has.
+
+    Warns, once for each classifier, where it seems to want pixels of another range than [0, 1].
+    """
+    with seeded(0):
+        pixels.examine(classifier)
     expected, classes = classifier.inputs[0].shape[1:], classifier.outputs[0].shape[-1]
     if data.image_shape != expected:
         raise InputError(

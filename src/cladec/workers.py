@@ -223,7 +223,9 @@ def _advice(reasons: Collection[str], count: int) -> str:
     memory = "killed by SIGKILL"
     advice = []
     if memory in reasons:
-        smaller = "--workers 1" if count > 1 else "more memory or a smaller --batch-size"
+        smaller = (
+            "--workers 1" if count > 1 else "more memory (or, in training, a smaller --batch-size)"
+        )
         advice.append(f"with {smaller}, since SIGKILL mostly means that memory was short")
     if set(reasons) - {memory}:
         advice.append(
