@@ -153,7 +153,8 @@ def _checked(result: "np.ndarray", explainer: Explainer) -> "np.ndarray":
         )
     empty = len(result) - np.count_nonzero(result.any(axis=(1, 2)))
     if empty and not explainer.makes_images:
-        other = "another layer, or " if "layer" in explainer.options else ""
+        offers = {"layer": "another layer, ", "backgrounds": "other backgrounds, "}
+        other = "".join(offers[name] for name in offers if name in explainer.options)
         others = [method for method in ("hires_cam", "integrated_gradients") if method != name]
         warnings.warn(
             f"{name} gave a map of zeros alone for {empty} of {len(result)} images, which says "
