@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SMALL = ["--layers", "dense", "--epochs", "2", "--batch-size", "48", "--alphas", "0", "0.99"]
 TINY = ["--datasets", "digits", *SMALL]
-HERE = ["--workers", "1"]
+HERE = ["--workers", "0"]
 
 
 def start(script: str, *arguments: str) -> subprocess.Popen:

@@ -202,6 +202,33 @@ def test_a_killed_worker_is_tried_again(nodes: Nodes, tmp_path: Path) -> None:
     assert "loss 3" in shown
 
 
+def die_always(piece: Piece) -> int:
+    if piece.value < 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return piece.value**2
+
+
+@needs_extra
+def test_what_dies_too_often_is_named_and_the_others_done(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "LOSSES", 0)
+    pieces = [Piece(f"piece {value}", tmp_path, value) for value in (-1, 2, 3, 4)]
+    results: dict[Piece, int] = {}
+
+    def do() -> None:
+        progress = Progress(Console(file=io.StringIO()))
+        job = Attempt(die_always)
+        with RayWorkers(job, nodes.cluster, tmp_path, progress) as workers:
+            results.update(workers.run(pieces, {pieces[3]: pieces[0]}))
+
+    with pytest.raises(InputError, match=r"did piece -1 \(.*1 that need .*ONEDNN"):
+        do()
+    assert results == {pieces[1]: 4, pieces[2]: 9}
+    assert attempts(pieces[0]) == 1
+    assert attempts(pieces[3]) == 0
+
+
 @needs_extra
 def test_bad_input_is_told_once_and_ends_the_rest(nodes: Nodes, tmp_path: Path) -> None:
     pieces = [Piece(f"piece {number}", tmp_path, number) for number in (0, 1, 2)]

@@ -89,6 +89,9 @@ def check_contract(method, model, images):
     np.testing.assert_array_equal(model.predict_on_batch(images), answers)
 
 
+untrained_says_nothing = pytest.mark.filterwarnings("ignore:.* gave a map of zeros alone")
+
+
 def training_state(model):
     """What a later `fit` of the model depends on beside its weights."""
     layers = [layer for _, layer in zoo.operations(model) if isinstance(layer, keras.Layer)]
@@ -96,6 +99,7 @@ def training_state(model):
     return frozen, model.compiled, getattr(model, "optimizer", None)
 
 
+@untrained_says_nothing
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("method", EXPLAINERS)
 def test_every_explainer_keeps_the_contract(method, form):
@@ -141,6 +145,7 @@ def test_another_seed_gives_another_result(method, options):
     assert not np.array_equal(first, second)
 
 
+@untrained_says_nothing
 @pytest.mark.parametrize("method", EXPLAINERS)
 def test_a_reloaded_sequential_with_a_model_in_it_is_explained_alike(method, tmp_path):
     model, images = zoo.build("functional_in_sequential"), zoo.images(2)
@@ -152,6 +157,7 @@ def test_a_reloaded_sequential_with_a_model_in_it_is_explained_alike(method, tmp
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+@untrained_says_nothing
 @pytest.mark.parametrize("method", ["saliency", "guided_backpropagation", "grad_cam", "occlusion"])
 @pytest.mark.parametrize(
     "architecture",

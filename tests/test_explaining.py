@@ -395,7 +395,11 @@ def test_metrics_writes_tables_and_figures(model_file, classifier, folder, tiny,
     given = ["metrics", "--model", model_file, "--dataset", folder, "--out", tmp_path]
     output, errors = run(capsys, *given)
     assert errors == []
-    assert "precision" in output[0]
+    assert (
+        output[0]
+        == f"accuracy on 40 test images of tiny: {(predicted == tiny.test.labels).mean():.2f}"
+    )
+    assert "precision" in output[1]
     counts = pd.read_csv(tmp_path / "confusion.csv", index_col="true")
     assert counts.to_numpy().sum() == len(tiny.test.labels)
     assert np.trace(counts.to_numpy()) == (predicted == tiny.test.labels).sum()

@@ -26,7 +26,7 @@ from cladec.progress import Progress
 from cladec.tables import write_table
 
 OPTIONS = ["--datasets", "digits", "--layers", "dense", "--alphas", "0", "0.99", "--epochs", "1"]
-HERE = ["--workers", "1"]
+HERE = ["--workers", "0"]
 MODELS = ["classifier", "dense/refae", "dense/cladec-alpha-0", "dense/cladec-alpha-0.99"]
 TABLES = ("evaluation_result.csv", "evaluation_runs.csv")
 
@@ -326,7 +326,7 @@ def test_permission_lost_midway(own_folder):
         alphas=(0.5,),
         epochs=1,
         batch_size=256,
-        workers=1,
+        workers=0,
         out=own_folder,
     )
     with pytest.raises(InputError, match=r"cannot be written: Permission denied"):
@@ -386,7 +386,7 @@ def test_a_damaged_model_is_named_and_never_used(done, number, suffix, damage):
         evaluate.saved_runs(models)
     assert str(path.with_suffix("")) in str(caught.value)
     settings = sweep.Sweep(
-        datasets=("digits",), layers=("dense",), alphas=(0.0, 0.99), epochs=1, workers=1, out=models
+        datasets=("digits",), layers=("dense",), alphas=(0.0, 0.99), epochs=1, workers=0, out=models
     )
     todo = sweep.pending(settings.runs(), models)
     damaged = next(run for run in settings.runs() if run.path(models) == path.with_suffix(".keras"))

@@ -76,7 +76,7 @@ def texts(notebook: nbformat.NotebookNode) -> str:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with saved-models and eval: all that the notebooks look at, of the digits."""
     folder = tmp_path_factory.mktemp("notebooks")
-    tiny: dict[str, Any] = {"datasets": ("digits",), "epochs": 1, "workers": 1}
+    tiny: dict[str, Any] = {"datasets": ("digits",), "epochs": 1, "workers": 0}
     tiny["out"] = folder / "saved-models"
     sweeps = (
         Sweep(**tiny, layers=LAYERS, alphas=ALPHAS, fractions=FRACTIONS),
@@ -87,7 +87,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for sweep in sweeps:
         train(sweep, Progress())
-    evaluate(Evaluation(tiny["out"], folder / "eval", workers=1), Progress())
+    evaluate(Evaluation(tiny["out"], folder / "eval", workers=0), Progress())
     return folder
 
 

@@ -238,7 +238,7 @@ def failure(script, arguments: list[str], capsys: pytest.CaptureFixture[str]) ->
         (["--datasets", "digits", "--epochs", "0"], ["--epochs", "0", "at least 1"]),
         (["--datasets", "digits", "--batch-size", "-3"], ["--batch-size", "-3"]),
         (["--datasets", "digits", "--repeats", "0"], ["--repeats", "at least 1"]),
-        (["--datasets", "digits", "--workers", "0"], ["--workers", "at least 1"]),
+        (["--datasets", "digits", "--workers", "-1"], ["--workers", "at least 1"]),
         (["--datasets", "--layers", "dense"], ["--datasets", "empty"]),
     ],
 )

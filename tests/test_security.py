@@ -35,16 +35,16 @@ sys.addaudithook(forbid)
 ALL_SIX = """
 folder, image = sys.argv[1:]
 models, model = f"{folder}/saved-models", f"{folder}/saved-models/digits/vgg/classifier.keras"
-quick = ["--epochs", 1, "--batch-size", 256, "--workers", 1]
+quick = ["--epochs", 1, "--batch-size", 256, "--workers", 0]
 run("train", "--datasets", "digits", "--layers", "dense", "--alphas", 0.5, "--out", models, *quick)
-run("evaluate", "--models", models, "--out", f"{folder}/eval", "--workers", 1)
+run("evaluate", "--models", models, "--out", f"{folder}/eval", "--workers", 0)
 of_model = ["--model", model, "--methods", "saliency"]
 run("explain", *of_model, "--images", image, "--out", f"{folder}/explained")
 of_digits = [*of_model, "--dataset", "digits", "--images", 2]
 run("compare", *of_digits, "--measures", "deletion", "--out", f"{folder}/compared")
 run("metrics", *of_digits, "--out", f"{folder}/measured")
 reported = ["--evaluation", f"{folder}/eval", "--images", 4, "--methods", "saliency"]
-out = ["--workers", 1, "--out", f"{folder}/report.html"]
+out = ["--workers", 0, "--out", f"{folder}/report.html"]
 run("report", "--models", models, *reported, *out)
 """
 

@@ -10,7 +10,7 @@ from cladec.sweep import Sweep, train, train_missing
 
 def test_what_is_missing_is_trained_and_what_is_there_kept(tmp_path: Path) -> None:
     sweep = Sweep(
-        ("digits",), layers=("dense",), alphas=(), epochs=1, batch_size=240, workers=1, out=tmp_path
+        ("digits",), layers=("dense",), alphas=(), epochs=1, batch_size=240, workers=0, out=tmp_path
     )
     train(sweep, Progress())
     classifier, refae = (run.path(tmp_path) for run in sweep.runs())

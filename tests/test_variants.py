@@ -13,7 +13,7 @@ from cladec.evaluate import METRICS
 from cladec.recipes import ALPHAS, alpha_text
 
 SETTINGS = ["--datasets", "digits", "--layers", "dense", "--epochs", "2", "--batch-size", "64"]
-HERE = ["--workers", "1"]
+HERE = ["--workers", "0"]
 KINDS = {
     "plain": ["--alphas", "0"],
     "important": ["--alphas", "0", "--fractions", "0.25", "--units", "important"],

@@ -3,6 +3,7 @@
 import io
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,8 +37,11 @@ def fail(piece: Piece, report) -> None:
         raise InputError("number one cannot be done")
 
 
-def die(piece: Piece, report) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def square_or_die(piece: Piece, report) -> int:
+    report(0.5, {})
+    if piece.value < 0:
+        os.kill(os.getpid(), -piece.value)
+    return piece.value**2
 
 
 def silent() -> Progress:
@@ -52,11 +56,16 @@ def work(job, pieces: list[Piece], count: int) -> tuple[dict, str]:
     return results, progress.console.file.getvalue()
 
 
+def lines(shown: str) -> list[str]:
+    """What was shown, without how long each took."""
+    return [re.sub(r": \d+\.\d s.*", "", line) for line in shown.splitlines()]
+
+
 PIECES = [Piece(f"square {number}", number) for number in range(6)]
 
 
-def test_one_worker_is_this_process() -> None:
-    results, shown = work(square, PIECES, 1)
+def test_no_worker_is_this_process() -> None:
+    results, shown = work(square, PIECES, 0)
     assert results == {piece: (piece.value**2, os.getpid()) for piece in PIECES}
     assert shown.splitlines()[0].startswith("[1/6] square 0: ")
 
@@ -82,10 +91,58 @@ def test_an_error_of_a_worker_is_raised_here_and_ends_the_others() -> None:
     assert not multiprocessing.active_children()
 
 
-def test_a_killed_worker_is_told() -> None:
-    with pytest.raises(InputError, match=r"killed.*--workers 1"):
-        work(die, PIECES, 2)
+def work_to_the_end(count: int, pieces: list[Piece], needs=None) -> tuple[dict, str, Progress]:
+    """What is done beside what dies, and what is said of that."""
+    progress, results = silent(), {}
+    progress.begin(len(pieces))
+
+    def do() -> None:
+        with Workers(square_or_die, count, progress) as workers:
+            for piece, result in workers.run(pieces, needs):
+                results[piece.title] = result
+
+    with pytest.raises(InputError) as caught:
+        do()
+    return results, str(caught.value), progress
+
+
+def test_the_pieces_whose_processes_died_are_named_and_the_others_done() -> None:
+    crash, kill = Piece("crash", -signal.SIGSEGV), Piece("kill", -signal.SIGKILL)
+    pieces = [crash, Piece("first", 1), kill, Piece("needs crash", 2), Piece("needs first", 3)]
+    needs = {pieces[3]: crash, pieces[4]: pieces[1]}
+    results, told, progress = work_to_the_end(2, pieces, needs)
+    assert results == {"first": 1, "needs first": 9}
+    assert "died that did " in told
+    assert "crash (killed by SIGSEGV)" in told
+    assert "kill (killed by SIGKILL)" in told
+    assert "1 that need what is missing were not begun" in told
+    assert re.search(r"with --workers 1, .*memory.*; or with TF_ENABLE_ONEDNN_OPTS=0", told)
+    assert sorted(lines(progress.console.file.getvalue())) == [
+        "[1/5] first",
+        "[2/5] needs first",
+        "crash: its process died (killed by SIGSEGV); the others go on",
+        "kill: its process died (killed by SIGKILL); the others go on",
+    ]
+    assert progress.running == []
     assert not multiprocessing.active_children()
+
+
+def test_one_worker_survives_what_kills_its_process() -> None:
+    results, told, _ = work_to_the_end(1, [Piece("abort", -signal.SIGABRT), Piece("two", 2)])
+    assert results == {"two": 4}
+    assert "abort (killed by SIGABRT)" in told
+    assert "memory" not in told
+    assert "--workers" not in told
+
+
+def fail_oddly(piece: Piece, report) -> None:
+    raise KeyError(piece.title)
+
+
+def test_an_unexpected_error_says_where_it_came_from() -> None:
+    with pytest.raises(KeyError) as caught:
+        work(fail_oddly, PIECES[:1], 1)
+    assert "in fail_oddly" in "".join(caught.value.__notes__)
 
 
 def test_the_default_is_two_at_most(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ Names are imported when they are first used, so that `import cladec` does not wa
 
 from typing import TYPE_CHECKING, Any
 
-from cladec.errors import InputError
+from cladec.errors import InputError, InputWarning
 from cladec.startup import with_keras
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "ConditionalClaDec",
     "Dataset",
     "InputError",
+    "InputWarning",
     "RefAE",
     "Split",
     "VariationalClaDec",

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -12,7 +13,7 @@ import tyro
 
 from cladec import artifacts, pictures
 from cladec.comparing import Comparison
-from cladec.errors import InputError
+from cladec.errors import InputError, InputWarning
 from cladec.evaluate import Evaluation
 from cladec.explaining import Explanation
 from cladec.listing import Listing
@@ -96,7 +97,8 @@ def guarded(action: Callable[[Any], None], command: Any) -> None:
     if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        action(command)
+        with warnings_told():
+            action(command)
     except KeyboardInterrupt:
         resumes = isinstance(command, Sweep | Evaluation)
         hint = "; the same command goes on from here" if resumes else ""
@@ -136,6 +138,24 @@ def less_memory(command: Any) -> str:
 def tell(error: InputError) -> None:
     """Write what the user can put right, in one line."""
     print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Write what may be wrong in one line, and leave other warnings as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", InputWarning)
+        show = warnings.showwarning
+
+        def tell_ours(message, category, *details, **more) -> None:
+            if issubclass(category, InputWarning):
+                text = " ".join(str(message).split())
+                print(f"warning: {printable(text)}", file=sys.stderr)
+            else:
+                show(message, category, *details, **more)
+
+        warnings.showwarning = tell_ours
+        yield
 
 
 @contextmanager
@@ -241,9 +261,11 @@ def report(settings: ReportFile) -> None:
 def list_layers(listing: Listing) -> None:
     """Print a table of the layers of a classifier."""
     import cladec.listing
+    from cladec import pixels
 
     start_keras()
     classifier = artifacts.load_keras(listing.model)
+    pixels.examine(classifier)
     show(cladec.listing.table(cladec.listing.decodable_layers(classifier)))
 
 

@@ -20,7 +20,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from cladec.errors import InputError, check_at_least_one
 from cladec.progress import Progress, Step
 from cladec.remote import is_remote
-from cladec.workers import SECONDS, SECONDS_TO_CLEAN_UP, Job, Piece, Workers
+from cladec.workers import SECONDS_TO_CLEAN_UP, Job, Piece, Workers, lost
 
 if TYPE_CHECKING:
     import ray
@@ -28,11 +28,20 @@ if TYPE_CHECKING:
 LOCAL = "local"
 """The address that stands for a cluster of this machine alone, started for the work."""
 
+SECONDS = 0.25
+"""How often what the tasks told is shown."""
+
 LOSSES = 3
 """How often a piece may lose its process or its machine until the work is given up."""
 
 SECONDS_TO_ANSWER = 10
 """What a cluster has to accept a connection."""
+
+ADVICE = (
+    "with a higher --cpus-per-run where memory is short, so that fewer models share it, or with "
+    "TF_ENABLE_ONEDNN_OPTS=0 in the environment of the machines where TensorFlow crashes"
+)
+"""How to run again what Ray gave up."""
 
 OBJECT_STORE = 100 * 2**20
 """Bytes that tasks may hand each other on a cluster started here: models travel as files."""
@@ -153,13 +162,16 @@ class RayWorkers:
             needs: the earlier piece that must be done before a piece.
 
         Raises:
-            InputError: what a piece raised first, or its process was lost too often.
+            InputError: what a piece raised first; or, once the others are done, the names of the
+                pieces whose processes died too often.
         """
         import ray
 
+        needs = needs or {}
+        died: dict[Piece, str] = {}
         # It is started anew, empty, when its machine is lost.
         board = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Board).remote()
-        tasks = self._submit(pieces, needs or {}, board)
+        tasks = self._submit(pieces, needs, board)
         self._unfinished = {task: number for number, task in enumerate(tasks)}
         steps: dict[int, Step] = {}
         while self._unfinished:
@@ -167,11 +179,21 @@ class RayWorkers:
             self._hear(board, pieces, steps)
             for task in finished:
                 number = self._unfinished.pop(task)
-                result, told = _result(task, pieces[number].title)
-                step = steps.pop(number, None) or Step(self.progress, pieces[number].title)
+                piece = pieces[number]
+                if needs.get(piece) in died:  # Ray has not begun it
+                    continue
+                step = steps.pop(number, None) or Step(self.progress, piece.title)
+                result, told, reason = _result(task)
+                if reason:
+                    died[piece] = reason
+                    self.progress.running.remove(step)
+                    self.progress.say(f"{piece.title} is given up: {reason}")
+                    continue
                 step.report(1.0, told)
                 step.finish()
-                yield pieces[number], result
+                yield piece, result
+        if died:
+            raise lost(died, pieces, needs, ADVICE)
 
     def _submit(
         self, pieces: Sequence[Piece], needs: Mapping[Piece, Piece], board: Any
@@ -241,22 +263,19 @@ def _check_answers(address: str) -> None:
     socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
 
 
-def _result(task: "ray.ObjectRef", title: str) -> tuple[Any, dict[str, float]]:
+def _result(task: "ray.ObjectRef") -> tuple[Any, dict[str, float], str]:
+    """What a task answered and told, and why Ray gave it up; nothing of what there is not."""
     import ray
     from ray.exceptions import RayError, RayTaskError
 
     try:
-        return ray.get(task)
+        return *ray.get(task), ""
     except RayTaskError as error:
         if isinstance(error.cause, InputError):
             raise error.cause from None
         raise
     except RayError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{title}: Ray gave it up ({reason}): run the same command again, it goes on from "
-            "here; where memory is short, a higher --cpus-per-run runs fewer models at once"
-        ) from None
+        return None, {}, str(error).strip().splitlines()[0]
 
 
 class Board:

@@ -1,5 +1,6 @@
 """`cladec compare`: which explanation to trust, in a table and a figure that rank the methods."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from cladec import artifacts, data, subject
-from cladec.errors import InputError, check_at_least_one
+from cladec.errors import InputError, InputWarning, check_at_least_one
 from cladec.progress import Progress, Report
 from cladec.subject import Complain, Subject
 from cladec.tables import write_table
@@ -103,6 +104,7 @@ def compare(
         data=dataset,
         models=comparison.models,
         alpha=comparison.alpha,
+        progress=progress,
     )
     images = subject.choose(dataset.test.images, comparison.images, comparison.seed)
     targets = compared.probabilities(images).argmax(axis=1)
@@ -148,7 +150,9 @@ class _Bench:
                 make = self.map_maker(method)
                 try:
                     of_method = make(self.compared.model, self.images, self.targets)
-                    values[method] = self.measure(method, make, of_method, report)
+                    with warnings.catch_warnings():  # of these maps it is told already
+                        warnings.simplefilter("ignore", InputWarning)
+                        values[method] = self.measure(method, make, of_method, report)
                     maps[method] = of_method
                 except InputError as error:
                     complain(error)
@@ -164,9 +168,8 @@ class _Bench:
         def make(model, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
             if model is self.compared.model:
                 return self.compared.explain(method, images, targets)
-            # A randomised copy is flat: a layer inside a nested model has another name there.
-            layer = self.compared.layer and self.compared.layer.replace("/", ".")
-            return replace(self.compared, model=model, layer=layer).explain(method, images, targets)
+            copied = replace(self.compared, model=model, layer=self.compared.layer_in_copy)
+            return copied.explain(method, images, targets)
 
         return make
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from cladec import arrays, image_folder, tfds
 from cladec.errors import InputError
+from cladec.pixels import way_out
 from cladec.text import printable
 
 PathLike = str | os.PathLike[str]
@@ -45,8 +46,8 @@ class Split:
         low, high = self.images.min(), self.images.max()
         if not (low >= 0 and high <= 1):  # NaN fails both comparisons
             raise InputError(
-                f"images hold values from {low:g} to {high:g}, expected 0 to 1: "
-                "divide bytes by 255 and replace what is not finite"
+                f"images hold values from {low:g} to {high:g}, expected finite ones from 0 to 1: "
+                f"{way_out(self.images.shape[1:])}"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""The one exception of the package that a user is meant to read."""
+"""The one exception and the one warning of the package that a user is meant to read."""
 
 import types
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -13,6 +13,13 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(line.strip() for line in message.splitlines()))
+
+
+class InputWarning(UserWarning):
+    """Something that may well be wrong with what the user gave, and that is done all the same.
+
+    The message is one sentence as that of an `InputError`: the command line prints it as a line.
+    """
 
 
 def check_at_least_one(name: str, value: int | None) -> None:

@@ -9,14 +9,14 @@ import tyro
 from cladec import artifacts, pictures
 from cladec.cluster import Cluster
 from cladec.data import USUAL_NAMES
-from cladec.errors import InputError, check_at_least_one
+from cladec.errors import InputError
 from cladec.measuring import Measurer, keep_measures, kept_measures
 from cladec.progress import Progress
 from cladec.recipes import BETA, LATENT_DIM, alpha_text
 from cladec.remote import Location
 from cladec.runs import Run
 from cladec.tables import write_table
-from cladec.workers import default_workers
+from cladec.workers import check_workers, default_workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,8 @@ class Evaluation:
     """Where folders of pictures are now that were moved since: such a folder itself, or the one
     that they lie in."""
     workers: int = field(default_factory=default_workers)
-    """How many models are measured at once, each in its own process with its share of the cores."""
+    """How many models are measured at once, each in its own process with its share of the cores; 0
+    measures in the process of the command itself, which starts sooner and dies with its work."""
     cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
 
     def check(self) -> None:
@@ -63,7 +64,7 @@ class Evaluation:
         Raises:
             InputError: a number out of range, no models, a folder that cannot be written.
         """
-        check_at_least_one("workers", self.workers)
+        check_workers(self.workers)
         if not self.models.is_dir():
             raise InputError(f"no trained models in {self.models}: run create_models.py first")
         pictures.check_within(self.data)

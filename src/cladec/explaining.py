@@ -79,8 +79,9 @@ def explain_files(explanation: Explanation, progress: Progress, complain: Compla
         data=dataset,
         models=explanation.models,
         alpha=explanation.alpha,
+        progress=progress,
     )
-    shape = explained.model.inputs[0].shape[1:]
+    shape = explained.image_shape
     images = {}
     for path, name in zip(explanation.images, _names(explanation.images), strict=True):
         try:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from cladec import batches, checks, losses, recipes, submodel
+from cladec import batches, checks, losses, pixels, recipes, submodel
 from cladec.data import Data, Dataset, as_dataset
 from cladec.decoder import build_decoder
 from cladec.errors import InputError
@@ -278,8 +278,12 @@ def fit_refae(
 def check_data(classifier: keras.Model, data: Data) -> Dataset:
     """The data as a Dataset that fits the classifier.
 
+    Warns, once for each classifier, where it seems to want pixels of another range than [0, 1].
+
     Raises InputError for what is no data, images of another size, or more classes than it has.
     """
+    with seeded(0):
+        pixels.examine(classifier)
     expected, classes = submodel.image_shape(classifier), classifier.outputs[0].shape[-1]
     data = as_dataset(data, classes)
     if data.image_shape != expected:

@@ -12,7 +12,7 @@ from cladec.exhibits import groups
 from cladec.progress import Progress
 from cladec.runs import Run
 from cladec.tables import read_table
-from cladec.workers import Workers, default_workers
+from cladec.workers import Workers, check_workers, default_workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +41,8 @@ class ReportFile:
     seed: int = 0
     """Of all random numbers."""
     workers: int = field(default_factory=default_workers)
-    """How many classifiers are shown at once, each in its own process with its share of the
-    cores."""
+    """How many classifiers are shown at once, each in its own process with its share of the cores;
+    one alone is shown by the process of the command itself."""
     out: Path = Path("report.html")
     """The file to write."""
 
@@ -61,7 +61,7 @@ class ReportFile:
             subject.check_methods(self.methods, maps_only=True)
         pictures.check_within(self.data)
         check_at_least_one("images", self.images)
-        check_at_least_one("workers", self.workers)
+        check_workers(self.workers)
         if self.out.is_dir():
             raise InputError(
                 f"--out {self.out} is a folder: name a file in it, such as report.html"
@@ -94,7 +94,9 @@ def write_report(settings: ReportFile, progress: Progress) -> Path:
     space = BYTES / max(1, sum(bool(group.variants) for group in work))
     curator = Curator(settings.models, settings.images, space, methods, settings.seed)
     progress.begin(len(work))
-    with Workers(curator, min(settings.workers, len(work)), progress) as workers:
+    count = min(settings.workers, len(work))
+    # One alone is made here: nothing is left to go on with, if it dies.
+    with Workers(curator, count if count > 1 else 0, progress) as workers:
         exhibitions = dict(workers.run(work))
     shown = [exhibitions[group] for group in work]
     text = page.render(settings, shown, measures if len(measures) else None, rankings)

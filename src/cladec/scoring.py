@@ -88,6 +88,7 @@ def measure(
         data=dataset,
         models=settings.models,
         alpha=settings.alpha,
+        progress=progress,
     )
     names = subject.class_names(measured.model, dataset)
     pair = _classes(settings.confusion, names) if settings.confusion else None

@@ -3,6 +3,7 @@
 TensorFlow is imported when a model is loaded, so that `--help` and bad input answer at once.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cladec import artifacts
+from cladec import artifacts, pixels
 from cladec.data import Dataset
-from cladec.errors import InputError
+from cladec.errors import InputError, InputWarning
 from cladec.explainers import explain, find_explainer
 from cladec.progress import Progress, Report
 from cladec.recipes import alpha_text
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 METHODS = ("saliency", "integrated_gradients", "grad_cam", "occlusion", "lime")
 """What the commands explain with where no other methods are named."""
+
+TEST_IMAGES = 500
+"""At most how many a classifier is tried on before it is explained."""
 
 BACKGROUNDS = 50
 """Training images that SHAP and Anchors compare with."""
@@ -110,6 +114,20 @@ class Subject:
                     complain(error)
         return explanations
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the images that the classifier is given."""
+        from cladec import submodel
+
+        return submodel.image_shape(self.model)
+
+    @property
+    def layer_in_copy(self) -> str | None:
+        """What `layer` is called in a flat copy of the classifier."""
+        from cladec import submodel
+
+        return self.layer and submodel.path_in_copy(self.model, self.layer)
+
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Of every class, (N, K) float32."""
         from cladec.batches import PREDICTION_BATCH
@@ -142,8 +160,11 @@ def load_subject(
     data: Dataset | None,
     models: Path,
     alpha: float | None,
+    progress: Progress,
 ) -> Subject:
     """Load a classifier, and of the rest what `methods` need.
+
+    Warns where the classifier seems to want pixels of another range than [0, 1].
 
     Args:
         path: of the `.keras` file.
@@ -153,19 +174,21 @@ def load_subject(
         data: where background images come from; None if there is none.
         models: folder with the ClaDec and RefAE of this classifier, for `cladec`.
         alpha: of the ClaDec; None for the smallest there is.
+        progress: told how often the classifier is right on test images.
 
     Raises:
         InputError: a file is missing, damaged or holds code, the model is no image classifier, or
             the data do not fit it.
     """
     from cladec import models as cladec_models
-    from cladec import submodel
+    from cladec.explainers.base import logits_model
 
     model = artifacts.load_keras(path)
-    submodel.flatten(model)
+    logits_model(model)
     subject = Subject(model, layer, seed)
     if data is not None:
         cladec_models.check_data(model, data)
+        _tell_accuracy(subject, data, progress)
         subject = replace(subject, backgrounds=choose(data.train.images, BACKGROUNDS, seed))
     if "cladec" in methods:
         run = _choose_decoder(decoders(path, models), path, models, layer, alpha)
@@ -176,6 +199,27 @@ def load_subject(
             reference=artifacts.load(reference.path(models)),
         )
     return subject
+
+
+def _tell_accuracy(subject: Subject, data: Dataset, progress: Progress) -> None:
+    """Say how often the classifier is right on test images; warn where that looks wrong."""
+    from cladec.explainers.base import logits_model
+
+    logits = logits_model(subject.model)
+    rows = choose_rows(len(data.test.labels), TEST_IMAGES, subject.seed)
+    images, labels = data.test.images[rows], data.test.labels[rows]
+    predicted = logits.predict(images).argmax(axis=1)
+    share = (predicted == labels).mean()
+    progress.say(f"accuracy on {len(rows)} test images of {data.name}: {share:.2f}")
+    told = pixels.doubt(
+        lambda images: logits.predict(images).argmax(axis=1),
+        images,
+        labels,
+        predicted,
+        data.num_classes,
+    )
+    if told is not None:
+        warnings.warn(told, InputWarning, stacklevel=3)
 
 
 def decoders(classifier: Path, models: Path) -> list[Run]:

@@ -34,7 +34,7 @@ from cladec.runs import (
     Run,
 )
 from cladec.trainer import Trainer
-from cladec.workers import default_workers
+from cladec.workers import check_workers, default_workers
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class Sweep:
     """What the layers compute in while they are trained; auto is mixed_bfloat16 where the
     processor has instructions for it."""
     workers: int = field(default_factory=default_workers)
-    """How many models are trained at once, each in its own process with its share of the cores."""
+    """How many models are trained at once, each in its own process with its share of the cores; 0
+    trains in the process of the command itself, which starts sooner and dies with its work."""
     out: Location = Path("saved-models")
     """Folder for the trained models, or a URL such as s3://bucket/models."""
     cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
@@ -123,8 +124,9 @@ class Sweep:
         """
         for alpha in self.alphas:
             check_alpha(alpha)
-        for name in ("epochs", "batch_size", "repeats", "workers", "latent_dim"):
+        for name in ("epochs", "batch_size", "repeats", "latent_dim"):
             check_at_least_one(name, getattr(self, name))
+        check_workers(self.workers)
         for name in ("datasets", "layers", "fractions"):
             if not getattr(self, name):
                 raise InputError(f"--{name} is empty: name at least one")

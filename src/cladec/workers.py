@@ -1,26 +1,26 @@
 """Several pieces of work at once, each in a process of its own.
 
 A model of this size does not keep two cores busy: two trainings of one thread each take less time
-than the same two, one after the other, with two threads.
+than the same two, one after the other, with two threads. And what kills a process, as a fault of
+native code does, takes no other piece of work with it.
 """
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import partial
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from cladec.errors import InputError
 from cladec.progress import Progress, Report, Step
-
-SECONDS = 0.25
-"""How often what the processes told is shown."""
 
 SECONDS_TO_CLEAN_UP = 5
 """What a process that is stopped has to remove its temporary files."""
@@ -45,24 +45,37 @@ def default_workers() -> int:
     return min(2, os.cpu_count() or 1)
 
 
+def check_workers(count: int) -> None:
+    """Raises InputError for a number of processes below 0."""
+    if count < 0:
+        raise InputError(
+            f"--workers is {count}: expected at least 1, or 0 for no process but the program's own"
+        )
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, this end of the line to it, and the piece that it does."""
+
+    process: BaseProcess
+    line: Connection
+    piece: Any = None
+    step: Step | None = None
+
+
 class Workers:
-    """Processes that do the pieces of work they are given; one alone is this very process.
+    """Processes that do the pieces of work they are given.
 
     Args:
-        job: does a piece of work; it must survive pickling where `count` is more than one.
-        count: of the processes.
+        job: does a piece of work; it must survive pickling where `count` is above 0.
+        count: of the processes; 0 for this very process, which ends if a piece of work kills it.
         progress: is told what runs and how far it is.
     """
 
     def __init__(self, job: Job, count: int, progress: Progress):
-        self.job, self.progress = job, progress
-        self._pool: ProcessPoolExecutor | None = None
-        if count > 1:
-            context = multiprocessing.get_context("spawn")
-            self._messages = context.SimpleQueue()
-            self._others = multiprocessing.active_children()
-            threads = max(1, (os.cpu_count() or 1) // count)
-            self._pool = ProcessPoolExecutor(count, context, _start, (job, self._messages, threads))
+        self.job, self.count, self.progress = job, count, progress
+        self._idle: list[_Worker] = []
+        self._busy: list[_Worker] = []
 
     def __enter__(self) -> "Workers":
         return self
@@ -73,20 +86,15 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._pool is None:
-            return
-        if kind is not None:
-            self._stop()
-        self._pool.shutdown(cancel_futures=True)
-
-    def _stop(self) -> None:
-        """End the processes in the middle of their work."""
-        mine = [child for child in multiprocessing.active_children() if child not in self._others]
-        for process in mine:
-            process.terminate()
-        for process in mine:
-            process.join(SECONDS_TO_CLEAN_UP)
-            process.kill()
+        for worker in self._busy:  # in the middle of their work
+            worker.process.terminate()
+        for worker in self._idle:
+            worker.line.close()
+        for worker in self._busy:
+            worker.process.join(SECONDS_TO_CLEAN_UP)
+            worker.process.kill()
+        for worker in (*self._busy, *self._idle):
+            worker.process.join()
 
     def run(
         self, pieces: Sequence[Piece], needs: Mapping[Piece, Piece] | None = None
@@ -98,72 +106,161 @@ class Workers:
             needs: the piece that must be done before a piece; itself it needs none.
 
         Raises:
-            InputError: what a piece raised first, or a process was killed.
+            InputError: what a piece raised first; or, once the others are done, the names of the
+                pieces whose processes died.
         """
         needs = needs or {}
-        yield from self._run_all([piece for piece in pieces if piece not in needs])
-        yield from self._run_all([piece for piece in pieces if piece in needs])
+        died: dict[Piece, str] = {}
+        yield from self._run_all([piece for piece in pieces if piece not in needs], died)
+        second = [piece for piece in pieces if piece in needs and needs[piece] not in died]
+        yield from self._run_all(second, died)
+        if died:
+            raise lost(died, pieces, needs, _advice(set(died.values()), self.count))
 
-    def _run_all(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Any]]:
-        if self._pool is not None:
-            yield from self._run_in(self._pool, pieces)
-            return
-        for piece in pieces:
-            with self.progress.step(piece.title) as report:
-                result = self.job(piece, report)
-            yield piece, result
-
-    def _run_in(
-        self, pool: ProcessPoolExecutor, pieces: Sequence[Piece]
+    def _run_all(
+        self, pieces: Sequence[Piece], died: dict[Piece, str]
     ) -> Iterator[tuple[Piece, Any]]:
-        with _interrupts_held_back():
-            futures = {
-                pool.submit(_work, number, piece): number for number, piece in enumerate(pieces)
-            }
-        steps: dict[int, Step] = {}
-        unfinished: set[Future] = set(futures)
-        while unfinished:
-            finished, unfinished = wait(unfinished, SECONDS, "FIRST_COMPLETED")
-            self._hear(pieces, steps)
-            for future in finished:
-                number = futures[future]
-                result = _result(future)
-                steps.pop(number).finish()
-                yield pieces[number], result
+        """Do pieces that need no other; into `died` goes what ended the process of a piece."""
+        if not self.count:
+            for piece in pieces:
+                with self.progress.step(piece.title) as report:
+                    result = self.job(piece, report)
+                yield piece, result
+            return
+        waiting = list(reversed(pieces))
+        while waiting or self._busy:
+            while waiting and len(self._busy) < self.count:
+                self._begin(waiting.pop())
+            lines = {worker.line: worker for worker in self._busy}
+            for line in wait(list(lines)):
+                worker = lines[line]  # type: ignore[index]
+                try:
+                    kind, content = worker.line.recv()
+                except (EOFError, OSError):
+                    died[worker.piece] = self._bury(worker)
+                    continue
+                if kind == "failed":
+                    raise content
+                if kind == "done":
+                    yield self._free(worker), content
+                else:
+                    self._show(worker, *content)
 
-    def _hear(self, pieces: Sequence[Titled], steps: dict[int, Step]) -> None:
-        """Show what the processes have told since."""
-        while not self._messages.empty():
-            number, share, values = self._messages.get()
-            if number not in steps:
-                steps[number] = Step(self.progress, pieces[number].title)
-            steps[number].report(share, values)
+    def _begin(self, piece: Any) -> None:
+        """Give a piece to an idle process, or to a new one."""
+        if not self._idle:
+            with _interrupts_held_back():
+                self._idle.append(self._start())
+        worker = self._idle.pop()
+        worker.piece = piece
+        self._busy.append(worker)
+        with suppress(OSError):  # it died meanwhile, as its end of the line will tell
+            worker.line.send(piece)
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        line, other_end = context.Pipe()
+        threads = max(1, (os.cpu_count() or 1) // self.count)
+        process = context.Process(target=_serve, args=(self.job, other_end, threads))
+        process.start()
+        other_end.close()  # else its end would never be told
+        return _Worker(process, line)
+
+    def _show(self, worker: _Worker, share: float, values: Mapping[str, float]) -> None:
+        worker.step = worker.step or Step(self.progress, worker.piece.title)
+        worker.step.report(share, values)
+
+    def _free(self, worker: _Worker) -> Any:
+        """The piece that the process has done."""
+        self._busy.remove(worker)
+        self._idle.append(worker)
+        if worker.step:
+            worker.step.finish()
+        worker.step = None
+        return worker.piece
+
+    def _bury(self, worker: _Worker) -> str:
+        """What ended a process that died."""
+        self._busy.remove(worker)
+        worker.process.join()
+        reason = _reason(worker.process.exitcode or 0)
+        if worker.step:
+            self.progress.running.remove(worker.step)
+        self.progress.say(f"{worker.piece.title}: its process died ({reason}); the others go on")
+        return reason
 
 
-def _result(future: Future) -> Any:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        raise InputError(
-            "a process was killed, perhaps for want of memory: run the same command again, with "
-            "--workers 1"
-        ) from None
+def lost(
+    died: Mapping[Piece, str],
+    pieces: Collection[Piece],
+    needs: Mapping[Piece, Piece],
+    advice: str,
+) -> InputError:
+    """What to say of pieces whose processes died while all others were done.
+
+    Args:
+        died: what ended the process of each.
+        pieces: all pieces of the work.
+        needs: the piece that must be done before a piece.
+        advice: how to run the same command again.
+    """
+    names = ", ".join(f"{piece.title} ({reason})" for piece, reason in died.items())
+    left_out = sum(needs.get(piece) in died for piece in pieces)
+    hint = f", and {left_out} that need what is missing were not begun" if left_out else ""
+    return InputError(
+        f"the process died that did {names}{hint}; what else there is to do is done: run the same "
+        f"command again {advice}"
+    )
 
 
-_job: Job
-_messages: Any
+def _reason(code: int) -> str:
+    names = {-number.value: f"killed by {number.name}" for number in signal.Signals}
+    return names.get(code, f"exit code {code}")
 
 
-def _start(job: Job, messages: Any, threads: int) -> None:
-    """Make a new process ready: it gets its share of the cores, and ends when its parent does."""
-    global _job, _messages
-    _job, _messages = job, messages
+def _advice(reasons: Collection[str], count: int) -> str:
+    """How to run again what died, to judge by what ended the processes."""
+    memory = "killed by SIGKILL"
+    advice = []
+    if memory in reasons:
+        smaller = (
+            "--workers 1" if count > 1 else "more memory (or, in training, a smaller --batch-size)"
+        )
+        advice.append(f"with {smaller}, since SIGKILL mostly means that memory was short")
+    if set(reasons) - {memory}:
+        advice.append(
+            "with TF_ENABLE_ONEDNN_OPTS=0 in the environment, since a part of TensorFlow that "
+            "crashes on some layers is then left out"
+        )
+    return "; or ".join(advice)
+
+
+def _serve(job: Job, line: Connection, threads: int) -> None:
+    """A new process: it takes its share of the cores, does pieces, and ends with its parent."""
     signal.signal(signal.SIGTERM, _clean_up_and_end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     from cladec.startup import start_keras
 
-    start_keras(threads)
+    try:
+        start_keras(threads)
+        with suppress(EOFError):  # there is no more to do
+            while True:
+                line.send(_work(job, line.recv(), line))
+    except SystemExit:
+        os._exit(1)  # without waiting for threads of TensorFlow
+
+
+def _work(job: Job, piece: Any, line: Connection) -> tuple[str, Any]:
+    def report(share: float, values: Mapping[str, float]) -> None:
+        line.send(("told", (share, dict(values))))
+
+    report(0.0, {})
+    try:
+        return "done", job(piece, report)
+    except Exception as error:
+        error.add_note(traceback.format_exc())  # what happened here cannot be seen from there
+        return "failed", error
 
 
 def _clean_up_and_end(*_: Any) -> None:
@@ -177,26 +274,13 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(number: int, piece: Any) -> Any:
-    """Do a piece of work in a process of `Workers`."""
-    report = partial(_tell, number)
-    report(0.0, {})
-    try:
-        return _job(piece, report)
-    except SystemExit:
-        os._exit(1)  # The executor would take it for the result of this piece and go on.
-
-
-def _tell(number: int, share: float, values: Any) -> None:
-    _messages.put((number, share, dict(values)))
-
-
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
     """Processes started here never see Ctrl-C, which is for the one that started them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    resource_tracker.ensure_running()  # its start, else at that of the first process, lets them in
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

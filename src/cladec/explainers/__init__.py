@@ -6,12 +6,13 @@ TensorFlow is imported when an explainer is first used, not with this module.
 import difflib
 import inspect
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cladec.errors import InputError
+from cladec.errors import InputError, InputWarning
 from cladec.startup import with_keras
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ def explain(
     Raises:
         InputError: no such method, class or layer, an option that the method does not take, or a
             model or images that cannot be used; the message says what to do.
+
+    Warns:
+        InputWarning: a map is zero everywhere, or the model seems to want other pixels than [0, 1].
     """
     explainer = find_explainer(method)
     if layer is not None:
@@ -115,7 +119,7 @@ def explain(
         options["seed"] = seed
     if "targets" in explainer.parameters:
         options["targets"] = targets
-    return _finite(explainer(model, images, **options), method)
+    return _checked(explainer(model, images, **options), explainer)
 
 
 def find_explainer(method: str) -> Explainer:
@@ -142,11 +146,23 @@ def _check_options(explainer: Explainer, options: Mapping[str, Any]) -> None:
             raise InputError(f"method {explainer.name!r} needs the option {name!r}")
 
 
-def _finite(result: "np.ndarray", method: str) -> "np.ndarray":
+def _checked(result: "np.ndarray", explainer: Explainer) -> "np.ndarray":
     import numpy as np
 
+    name = explainer.name
     if not np.isfinite(result).all():
         raise InputError(
-            f"{method} gave values that are NaN or infinite: look at the weights of the model"
+            f"{name} gave values that are NaN or infinite: look at the weights of the model"
+        )
+    empty = len(result) - np.count_nonzero(result.any(axis=(1, 2)))
+    if empty and not explainer.makes_images:
+        offers = {"layer": "another layer, ", "backgrounds": "other backgrounds, "}
+        other = "".join(offers[name] for name in offers if name in explainer.options)
+        others = [method for method in ("hires_cam", "integrated_gradients") if method != name]
+        warnings.warn(
+            f"{name} gave a map of zeros alone for {empty} of {len(result)} images, which says "
+            f"nothing of them: try {other}another method such as {' or '.join(others)}",
+            InputWarning,
+            stacklevel=3,
         )
     return result

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cladec import checks, submodel
+from cladec import checks, pixels, submodel
 from cladec.errors import InputError
 from cladec.progress import Report
 from cladec.submodel import Flat
@@ -107,7 +107,7 @@ def logits_model(classifier: keras.Model) -> LogitsModel:
     """The scores of a classifier, made once and made anew when its weights have changed.
 
     Copying and tracing take longer than most explanations. What is given is shared: whoever
-    changes it makes a `LogitsModel` instead.
+    changes it makes a `LogitsModel` instead. Warns of a classifier of other pixels than [0, 1].
 
     Raises:
         InputError: the model is no image classifier that can be cut.
@@ -118,6 +118,7 @@ def logits_model(classifier: keras.Model) -> LogitsModel:
     kept = _KEPT.get(classifier)
     if kept is None or kept[0] != checksum:
         kept = _KEPT[classifier] = (checksum, LogitsModel(classifier))
+        pixels.examine(classifier, kept[1].flat)
     return kept[1]
 
 
@@ -170,7 +171,8 @@ def check_images(model: keras.Model, images: Any) -> np.ndarray:
     low, high = images.min(), images.max()
     if low < 0.0 or high > 1.0:
         raise InputError(
-            f"pixels from {low:.4g} to {high:.4g}: expected values in [0, 1]; divide bytes by 255"
+            f"pixels from {low:.4g} to {high:.4g}: expected values in [0, 1]; "
+            f"{pixels.way_out(expected)}"
         )
     return images
 
