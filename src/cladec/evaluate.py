@@ -87,6 +87,8 @@ def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
     models, count = evaluation.models.absolute(), evaluation.workers
     with evaluation.cluster.workers(Measurer(models), count, models, progress) as workers:
         measures = dict(workers.run(runs))
+    if not all(run.evaluation_path(models).exists() for run in runs):
+        progress.say(f"{models} cannot be written: the next evaluation measures again")
     runs_table = pd.DataFrame([row for run in runs for row in tidy_rows(run, measures[run])])
     result = wide_table(runs_table)
     write_table(runs_table, evaluation.out / RUNS_TABLE)
@@ -106,6 +108,8 @@ def saved_runs(models: Path) -> list[Run]:
             path = record.with_suffix(".keras")
             try:
                 runs.append(_saved_run(path, models))
+            except artifacts.Unreadable:
+                raise
             except InputError as error:
                 raise InputError(
                     f"{error}: run create_models.py again to train it anew, or delete {record}"

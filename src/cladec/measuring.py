@@ -5,6 +5,7 @@ measures what is new.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,8 @@ class Bench:
                 measures = self._measure_classifier()
             else:
                 measures = self._measure_decoder(run, artifacts.load(path), report)
-            artifacts.write_json(kept, basis | {"measures": measures})
+            with suppress(InputError):  # a folder that cannot be written is measured all the same
+                artifacts.write_json(kept, basis | {"measures": measures})
         return measures
 
     def _measure_classifier(self) -> dict[str, float]:
