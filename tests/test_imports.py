@@ -287,6 +287,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "progress",
         "recipes",
         "runs",
+        "submodel",
     },
     "submodel": {"answers", "errors", "replay", "selection"},
     "sweep": {

@@ -5,30 +5,55 @@ Keras has rules of its own in its safe mode; these do not depend on its version.
 
 import io
 import json
+import math
 import posixpath
+import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from cladec.errors import InputError
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 EXPANSION, ALWAYS = 10, 16 * 2**20
 """A file may inflate to 10 times its size, or to 16 MiB. Keras does not compress: its files do not
 grow at all; trained weights, compressed afterwards, shrink by less than a half."""
 
-MODULES = (
-    *("keras", "keras.layers", "keras.models", "keras.activations", "keras.constraints"),
-    *("keras.dtype_policies", "keras.initializers", "keras.losses", "keras.metrics"),
-    *("keras.ops", "keras.optimizers", "keras.optimizers.schedules", "keras.quantizers"),
-    *("keras.random", "keras.regularizers", "builtins"),
-)
-"""Where the parts of a model may come from; classes below keras.src.layers, models and ops too."""
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""The others inflate more than a member declares before anybody can stop them."""
 
-CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__")
-"""Layers that hold code, or the name of a file of code."""
+VALUE = 64
+"""Bytes that Python takes for each value of a text, JSON or a vocabulary."""
+
+DEPTH = 100
+"""How deep weights may be nested, two levels for each model in a model."""
+
+LISTS = (
+    *("activations", "constraints", "initializers", "losses", "metrics", "ops", "optimizers"),
+    *("quantizers", "random", "regularizers"),
+)
+"""Parts of Keras whose functions a model may use, and where it looks for a name without module."""
+
+NEVER_RUN = (
+    "whose code could do anything and is never run; put a layer of Keras or a function of "
+    "keras.ops in its place and save it again"
+)
+CODE = {
+    **{
+        name: f"a {name} layer, {NEVER_RUN}"
+        for name in ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+    },
+    "__lambda__": f"a lambda function, {NEVER_RUN}",
+    "TFSMLayer": (
+        "a TFSMLayer, which runs a SavedModel of another folder and is never run; take the Keras "
+        "model from which that was exported, saved with model.save('name.keras')"
+    ),
+}
+"""What holds code, or the name of a file of code, and what to say of it."""
 
 
 def check(path: Path) -> None:
@@ -36,7 +61,7 @@ def check(path: Path) -> None:
 
     Raises:
         InputError: a path that leads out of the archive, far more than the file could hold, code or
-            parts that are not of Keras, weights that lie in another file.
+            parts that are not of Keras, weights that lie in another file or nowhere.
         Exception: the file is damaged.
     """
     with zipfile.ZipFile(path) as archive:
@@ -45,18 +70,27 @@ def check(path: Path) -> None:
         config = json.loads(archive.read(CONFIG))
         config.pop("compile_config", None)  # not looked at: models are loaded without compiling
         for part in _parts(config):
-            _check_part(part)
-        if WEIGHTS in archive.namelist():
-            _check_weights(archive.read(WEIGHTS), limit)
+            _check_part(part, archive)
+        if WEIGHTS not in archive.namelist():
+            raise InputError(f"it holds no {WEIGHTS}, where Keras keeps the weights of a model")
+        _check_weights(archive.read(WEIGHTS), limit)
 
 
 def _check_members(archive: zipfile.ZipFile, limit: int) -> None:
-    for name in archive.namelist():
+    for member in archive.infolist():
+        name = member.filename
         plain = name.replace("\\", "/")
         if plain.startswith("/") or ":" in plain or ".." in posixpath.normpath(plain).split("/"):
             raise InputError(f"its member {name!r} leads out of the archive")
+        if member.compress_type not in COMPRESSIONS:
+            raise InputError(f"its member {name!r} is compressed in a way that Keras never uses")
     # What is read of a member never exceeds what it declares.
-    _check_size(sum(member.file_size for member in archive.infolist()), limit)
+    size = sum(member.file_size for member in archive.infolist())
+    _check_size(size, limit)
+    for name in {*archive.namelist()} - {WEIGHTS}:
+        text = archive.read(name)
+        size += VALUE * sum(text.count(mark) for mark in (b",", b":", b"[", b"{", b"\n"))
+    _check_size(size, limit)
 
 
 def _check_size(size: int, limit: int) -> None:
@@ -79,29 +113,74 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
             todo.extend(value)
 
 
-def _check_part(part: dict[str, Any]) -> None:
-    name, module = str(part["class_name"]), part.get("module")
-    if name in CODE:
-        raise InputError(
-            f"it holds a {name.strip('_')} layer, whose code could do anything and is never run; "
-            "put a layer of Keras or a function of keras.ops in its place and save it again"
-        )
-    if module is None or is_registered(part):
-        return  # Keras looks among what is registered and nowhere else.
-    allowed = module in MODULES or str(module).startswith(
-        ("keras.src.layers.", "keras.src.models.", "keras.src.ops.")
-    )
-    if not allowed:
-        kind = "function" if name == "function" else "class"
-        raise InputError(custom(kind, str(part.get("config") if name == "function" else name)))
+def _check_part(part: dict[str, Any], archive: zipfile.ZipFile) -> None:
+    """Judge what Keras will find for a serialized object, by the very names that it looks up."""
+    form, module = str(part["class_name"]), part.get("module")
+    kind = "function" if form == "function" else "class"
+    key = {"function": "config", "__typespec__": "spec_name"}.get(form, "class_name")
+    name, registered = str(part.get(key)), str(part.get("registered_name", form))
+    for code in CODE.keys() & {form, name, registered}:
+        raise InputError(f"it holds {CODE[code]}")
+    if module and _is_registered(name if kind == "function" else registered):
+        return
+    found = list(_found(module, name))
+    for base in (base for thing in found for base in getattr(thing, "__mro__", ())):
+        if base.__name__ in CODE:
+            raise InputError(f"it holds {CODE[base.__name__]}")
+    # Without a module Keras looks into its own lists and among what is registered, nowhere else.
+    listed = not module or module == "builtins"
+    if not (found or listed) or not all(_is_part_of_a_model(kind, thing) for thing in found):
+        raise InputError(_unknown(kind, name, str(module), archive))
 
 
-def is_registered(part: dict[str, Any]) -> bool:
-    """Whether a serialized object is a class that Python code here has made known to Keras."""
+def _is_registered(name: str) -> bool:
+    """Whether Python code here has made a class or function of this name known to Keras."""
     import keras
 
-    name = part.get("registered_name")
-    return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
+    return keras.saving.get_registered_object(name) is not None
+
+
+def _found(module: Any, name: str) -> Iterator[Any]:
+    """The classes and functions of Keras that it may find by this name; nothing is imported."""
+    import keras  # noqa: F401  (with all its classes: what is not there now is none of them)
+
+    places = [*(f"keras.{part}" for part in LISTS), "keras.src.layers"]
+    if module and module != "builtins":
+        places = [str(module)] if f"{module}.".startswith("keras.") else []
+    for place in places:
+        thing = getattr(sys.modules.get(place), "__dict__", {}).get(name)
+        if isinstance(thing, type | FunctionType):
+            yield thing
+
+
+def _is_part_of_a_model(kind: str, thing: Any) -> bool:
+    """Whether Keras itself saves such a thing: its classes that have a configuration, its maths."""
+    if kind == "function":
+        maths = tuple(f"keras.src.{part}." for part in LISTS)
+        return isinstance(thing, FunctionType) and thing.__module__.startswith(maths)
+    of_keras = isinstance(thing, type) and thing.__module__.startswith("keras.src.")
+    return of_keras and hasattr(thing, "from_config")
+
+
+def _unknown(kind: str, name: str, module: str, archive: zipfile.ZipFile) -> str:
+    """What to say of a class or function that is not of this Keras."""
+    import keras
+
+    saved = keras.__version__
+    with suppress(Exception):  # nobody but us reads it
+        saved = str(json.loads(archive.read(METADATA))["keras_version"])
+    if saved == keras.__version__ or not module.startswith(("keras.", "tf_keras.")):
+        return custom(kind, name)
+    way = f"save it anew with Keras {keras.__version__}"
+    if saved.startswith("2."):
+        way = (
+            "save it there as name.h5, and here keras.models.load_model('name.h5').save("
+            "'name.keras')"
+        )
+    return (
+        f"it holds the {kind} {name!r} of Keras {saved:.20}, which Keras {keras.__version__} does "
+        f"not have; {way}"
+    )
 
 
 def custom(kind: str, name: str) -> str:
@@ -115,20 +194,44 @@ def custom(kind: str, name: str) -> str:
 def _check_weights(content: bytes, limit: int) -> None:
     import h5py
 
-    sizes: list[int] = []
-
-    def problem_of(name: str, link: Any) -> str | None:  # h5py goes on until there is one
-        if not isinstance(link, h5py.HardLink):
-            return f"its weights {name!r} are a link, perhaps to another file"
-        thing = weights[name]
-        if isinstance(thing, h5py.Dataset):
-            if thing.is_virtual or thing.external:
-                return f"its weights {name!r} lie in another file"
-            sizes.append(thing.nbytes)
-        return None
-
+    size = 0
     with h5py.File(io.BytesIO(content), "r") as weights:
-        problem = weights.visititems_links(problem_of)
-    if problem:
-        raise InputError(problem)
-    _check_size(sum(sizes), limit)
+        for name, thing in _things(weights):
+            for key in thing.attrs:
+                attribute = thing.attrs.get_id(key)
+                text = h5py.check_string_dtype(attribute.dtype)
+                if attribute.shape != () or (attribute.dtype.hasobject and not text):
+                    raise InputError(
+                        f"its weights {name!r} have an attribute that is no short text"
+                    )
+            if isinstance(thing, h5py.Dataset):
+                if thing.is_virtual or thing.external:
+                    raise InputError(f"its weights {name!r} lie in another file")
+                if thing.dtype.hasobject or thing.chunks:
+                    raise InputError(
+                        f"its weights {name!r} are compressed, in chunks or of no fixed size: save "
+                        "the model again, as Keras writes none of these"
+                    )
+                size += math.prod(thing.shape or ()) * thing.dtype.itemsize
+    _check_size(size, limit)
+
+
+def _things(weights: Any) -> Iterator[tuple[str, Any]]:
+    """Everything in a file of weights, each once, with its path."""
+    import h5py
+
+    seen, todo = set(), [("", weights)]
+    while todo:
+        path, thing = todo.pop()
+        address = h5py.h5o.get_info(thing.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        yield path, thing
+        for name in thing if isinstance(thing, h5py.Group) else ():
+            below = f"{path}/{name}".strip("/")
+            if not isinstance(thing.get(name, getlink=True), h5py.HardLink):
+                raise InputError(f"its weights {below!r} are a link, perhaps to another file")
+            if below.count("/") == DEPTH:
+                raise InputError(f"its weights are nested more than {DEPTH} levels deep")
+            todo.append((below, thing[name]))

@@ -12,8 +12,9 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cladec import archives, remote
 from cladec.errors import InputError
@@ -23,6 +24,8 @@ from cladec.text import LONGEST_NAME, shortened
 if TYPE_CHECKING:
     import keras
 
+T = TypeVar("T")
+
 LIBRARIES = ("cladec", "keras", "tensorflow", "numpy")
 
 SEAL = "checksum"
@@ -30,6 +33,28 @@ SEAL = "checksum"
 
 DEPTH = 4
 """Folders below which files are written: saved-models/dataset/architecture/layer."""
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""What a file of that format begins with."""
+
+LONGEST = 300
+"""Characters of what Keras says that are told."""
+
+
+class Unreadable(InputError):
+    """A file is there, whole or damaged: nobody can tell, since it cannot be read."""
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything of this name, be it a link that leads nowhere.
+
+    Raises:
+        Unreadable: its folder may not be searched.
+    """
+    try:
+        return path.exists() or path.is_symlink()
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def record_path(path: Path) -> Path:
@@ -41,13 +66,25 @@ def checksum(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it is missing; `Unreadable` where it cannot be read.
     """
+    return _read(path, lambda file: hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _read(path: Path, reader: Callable[[BufferedReader], T]) -> T:
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no file")  # a pipe would keep us waiting for ever
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+            return reader(file)
+    except FileNotFoundError:
+        if not path.is_symlink():
+            raise InputError(f"{path} is missing") from None
+        raise Unreadable(f"{path} cannot be read: the file it links to is missing") from None
+    # Every kind of store has exceptions of its own.
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Unreadable(f"{path} cannot be read: {reason}") from None
 
 
 def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
@@ -138,13 +175,13 @@ def read_json(path: Path) -> dict[str, Any]:
     """The content of a file that `write_json` wrote.
 
     Raises:
-        InputError: it is missing, damaged, or not as it was written.
+        InputError: it is missing, damaged, or not as it was written; `Unreadable` where it cannot
+            be read.
     """
+    text = _read(path, lambda file: file.read())
     try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing") from None
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged: it holds no JSON object")
@@ -157,11 +194,10 @@ def verify(path: Path) -> dict[str, Any]:
     """The record of a model file that is there and whole.
 
     Raises:
-        InputError: the file or its record is missing, truncated or changed.
+        InputError: the file or its record is missing, truncated or changed; `Unreadable` where one
+            cannot be read.
     """
     record = read_json(record_path(path))
-    if not path.is_file():
-        raise InputError(f"{path} is missing")
     if checksum(path) != record.get("sha256"):
         raise InputError(f"{path} is truncated or was changed: its checksum is not its record's")
     return record
@@ -191,13 +227,7 @@ def load_keras(path: Path) -> "keras.Model":
 
     from cladec import conditional, models, variational  # noqa: F401  (registers their classes)
 
-    if not path.is_file():
-        raise InputError(f"{path} is missing: save a model with model.save('name.keras')")
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise InputError(
-            f"{path} cannot be loaded: it is no whole .keras file; save one with "
-            "model.save('name.keras')"
-        )
+    _check_kind(path)
     try:
         archives.check(path)
         with keras_defaults():
@@ -209,10 +239,34 @@ def load_keras(path: Path) -> "keras.Model":
     return model
 
 
+def _check_kind(path: Path) -> None:
+    """Find what is no `.keras` file at all, and say what it is."""
+    if path.is_dir():
+        kind = "a SavedModel folder" if (path / "saved_model.pb").exists() else "a folder"
+        raise InputError(
+            f"{path} is {kind}: cladec needs the Keras model itself in a file, saved with "
+            "model.save('name.keras')"
+        )
+    if _read(path, lambda file: file.read(len(HDF5))) == HDF5:
+        way = "call keras.models.load_model('name.h5').save('name.keras')"
+        if path.name.endswith(".weights.h5"):
+            way = "build the model, call model.load_weights and model.save('name.keras')"
+        raise InputError(f"{path} is an HDF5 file, not yet opened here: in Python, {way}")
+    if path.suffix != ".keras" or not _read(path, zipfile.is_zipfile):
+        raise InputError(
+            f"{path} cannot be loaded: it is no whole .keras file; save one with "
+            "model.save('name.keras')"
+        )
+
+
 def _refusal(error: Exception) -> str:
-    """Why a model is not loaded."""
-    text = str(error).strip()
-    missing = re.search(r"Could not locate (class|function) '(\w+)'", text)
+    """Why a model is not loaded: of what Keras says, its reason."""
+    text = str(error)
+    missing = re.search(r"Could not locate (class|function) '([^']+)'", text)
     if missing:
         return archives.custom(missing[1], missing[2])
-    return text.splitlines()[0] if text else type(error).__name__
+    text = text.rpartition("Exception encountered: ")[2]  # the innermost
+    text = text.partition("Example error message for ")[2] or text
+    text = re.split(r"List of objects that could not|Full object config|\bconfig=\{", text)[0]
+    text = " ".join(text.split()) or type(error).__name__
+    return text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."

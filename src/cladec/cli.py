@@ -192,7 +192,7 @@ def evaluate(evaluation: Evaluation) -> None:
     import cladec.evaluate
 
     evaluation.check()
-    with locked(evaluation.models, evaluation.out):
+    with locked(evaluation.out, reading=[evaluation.models]):
         start_keras()
         with Progress() as progress:
             table = cladec.evaluate.evaluate(evaluation, progress)

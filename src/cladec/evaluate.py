@@ -125,6 +125,8 @@ def _saved_run(path: Path, models: Path) -> Run:
         record = artifacts.verify(path)
         run = Run.from_record(record)
         pictures.Origin.from_record(record)
+    except artifacts.Unreadable:
+        raise
     except InputError as error:
         raise InputError(
             f"{error}: run create_models.py again to train it anew, or delete "

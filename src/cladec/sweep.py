@@ -198,7 +198,7 @@ def train_missing(sweep: Sweep, progress: Progress) -> list[Run]:
     """
     sweep.check()
     runs = sweep.with_layers().runs()
-    _train([run for run in runs if not run.path(sweep.out).exists()], sweep, progress)
+    _train([run for run in runs if not artifacts.is_there(run.path(sweep.out))], sweep, progress)
     return runs
 
 
@@ -224,7 +224,7 @@ def pending(runs: list[Run], models: Path) -> dict[Run, str]:
     """The runs that are to be trained, each with the reason why a present file does not serve.
 
     Raises:
-        InputError: a file is in the way that has no record of ours.
+        InputError: a file is in the way that has no record of ours, or that cannot be read.
     """
     todo: dict[Run, str] = {}
     classifiers: dict[str, str | None] = {}
@@ -241,9 +241,9 @@ def pending(runs: list[Run], models: Path) -> dict[Run, str]:
 def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | None:
     """None where the saved model serves, "" where there is none, else what is wrong with it."""
     path = run.path(models)
-    if not path.exists():
+    if not artifacts.is_there(path):
         return ""
-    if not artifacts.record_path(path).exists():
+    if not artifacts.is_there(artifacts.record_path(path)):
         raise InputError(
             f"{path} has no record {artifacts.record_path(path).name} beside it, so it is not ours "
             "to replace: move it away, or choose another --out"
@@ -251,6 +251,11 @@ def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | No
     try:
         record = artifacts.verify(path)
         saved = pictures.recognised(Run.from_record(record), record, run.dataset)
+    except artifacts.Unreadable as error:
+        raise InputError(
+            f"{error}; a model is not replaced for that: see that it can be read, or choose "
+            "another --out"
+        ) from None
     except InputError as error:
         return str(error)
     if saved != run:
