@@ -5,6 +5,7 @@ Each test of execution has a canary: code that would leave a file behind, if it 
 
 import io
 import json
+import os
 import sys
 import time
 import warnings
@@ -279,3 +280,122 @@ def test_a_loss_of_ones_own_is_not_needed(tmp_path, whole):
     path = packed(tmp_path / "model.keras", whole | {"config.json": json.dumps(config).encode()})
     assert artifacts.load_keras(path).count_params() == 4 * 65 + 3 * 5
     archives.check(path)
+
+
+def test_layers_that_only_an_application_has_are_of_keras(tmp_path):
+    """Keras's own class below keras.src.applications, as ConvNeXt has it."""
+    from keras.src.applications.convnext import LayerScale
+
+    inputs = keras.Input((8, 8, 3))
+    hidden = LayerScale(1e-6, 3, name="scale")(layers.Conv2D(3, 3)(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(hidden)))
+    model.save(tmp_path / "model.keras")
+    loaded = artifacts.load_keras(tmp_path / "model.keras")
+    images = zoo.images(2, (8, 8, 3))
+    np.testing.assert_array_equal(loaded(images), model(images))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        # What is registered must not vouch for what Keras will import and look up.
+        function("keras_hub.evil", "act") | {"registered_name": "cladec>ClaDec"},
+        function("keras_cv.evil", "act") | {"registered_name": "cladec>Select"},
+        function("keras_nlp", "evil.act") | {"registered_name": "cladec>RefAE"},
+        function("keras", "utils.get_file"),
+        function("keras", "config.enable_unsafe_deserialization"),
+        function("keras.layers", "Lambda"),
+        {"module": "keras", "class_name": "layers.TFSMLayer", "config": {}},
+        {
+            "module": "keras.layers",
+            "class_name": "Dense",
+            "config": {},
+            "registered_name": "Lambda",
+        },
+        {"module": "keras", "class_name": "__typespec__", "config": [], "registered_name": None}
+        | {"spec_name": "Lambda"},
+    ],
+    ids=lambda part: f"{part['module']}.{part['class_name']}.{part['config']}",
+)
+def test_what_keras_will_look_up_is_what_is_checked(tmp_path, whole, canary, activation):
+    package = tmp_path / "keras_hub"
+    package.mkdir()
+    (package / "__init__.py").write_text("import evil\n")
+    (package / "evil.py").write_text("from evil import act\n")
+
+    def change(layer: dict[str, Any]) -> None:
+        layer["config"]["activation"] = activation
+
+    refused(packed(tmp_path / "model.keras", changed(whole, change)))
+    assert not canary.exists()
+    assert "keras_hub" not in sys.modules
+
+
+def test_weights_in_numpys_format_are_not_read(tmp_path, whole):
+    content = io.BytesIO()
+    np.savez_compressed(content, a=np.zeros(10, np.float32))
+    members = {name: data for name, data in whole.items() if name != "model.weights.h5"}
+    path = packed(tmp_path / "model.keras", members | {"model.weights.npz": content.getvalue()})
+    assert "no model.weights.h5" in refused(path)
+
+
+def references_to_one_object(file: h5py.File) -> None:
+    del file["layers/dense/vars/0"]
+    texts = file["layers/dense/vars"].create_dataset("0", (400,), h5py.string_dtype())
+    texts[:] = "x" * 4096
+
+
+def attribute_of_texts(file: h5py.File) -> None:
+    file["layers/dense/vars/0"].attrs["dtype"] = ["x" * 1000] * 50
+
+
+def compressed(file: h5py.File) -> None:
+    del file["layers/dense/vars/0"]
+    file["layers/dense/vars"].create_dataset(
+        "0", data=np.zeros((64, 4), np.float32), chunks=(64, 4), compression="gzip"
+    )
+
+
+@pytest.mark.parametrize("trick", [references_to_one_object, attribute_of_texts, compressed])
+def test_weights_that_grow_in_memory_are_refused(tmp_path, whole, trick):
+    content = weights(trick, whole["model.weights.h5"])
+    path = packed(tmp_path / "model.keras", whole | {"model.weights.h5": content})
+    assert "its weights 'layers/dense/vars/0'" in refused(path)
+
+
+def test_weights_in_half_precision_and_quantised_are_loaded(tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    hidden = layers.Dense(4, dtype="bfloat16", name="half")(layers.Flatten()(inputs))
+    model = keras.Model(inputs, layers.Dense(3, name="logits")(hidden))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of layers that are not quantised
+        model.quantize("int8")
+    model.save(tmp_path / "model.keras")
+    loaded = artifacts.load_keras(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(zoo.images()), model(zoo.images()))
+
+
+def test_a_folder_and_an_older_file_are_told_apart(tmp_path, whole):
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").touch()
+    with h5py.File(tmp_path / "old.h5", "w"):
+        pass
+    (tmp_path / "old.keras").write_bytes((tmp_path / "old.h5").read_bytes())
+    os.mkfifo(tmp_path / "pipe.keras")
+    told = {"saved": "SavedModel folder", "old.h5": "HDF5", "old.keras": "HDF5", "pipe.keras": "no"}
+    for name, words in told.items():
+        with pytest.raises(InputError) as caught:
+            artifacts.load_keras(tmp_path / name)
+        assert words in str(caught.value)
+        assert name in str(caught.value)
+
+
+def test_why_weights_do_not_fit_is_told(tmp_path, whole):
+    def change(file: h5py.File) -> None:
+        del file["layers/dense/vars/0"]
+
+    content = weights(change, whole["model.weights.h5"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras's own, of a container that it passes over
+        message = refused(packed(tmp_path / "m.keras", whole | {"model.weights.h5": content}))
+    assert "expected 2 variables, but received 1" in message

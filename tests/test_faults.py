@@ -253,6 +253,47 @@ def test_a_sweep_on_a_full_and_on_a_read_only_disk(small_disk, undisturbed, caps
     assert artifacts.verify(lost)
 
 
+def test_a_read_only_folder_of_models_is_evaluated(small_disk, undisturbed, tmp_path):
+    models = small_disk / "saved-models"
+    shutil.copytree(undisturbed / "saved-models", models)
+    (models / "digits/vgg/classifier.evaluation.json").unlink()  # so something is measured
+    remount(small_disk, "ro")
+    out = tmp_path / "eval"
+    cli.evaluate_models(None, ["--models", str(models), "--out", str(out), *HERE])
+    for table in TABLES:
+        assert (out / table).read_bytes() == (undisturbed / "eval" / table).read_bytes()
+    remount(small_disk, "rw")
+    # One that can be written is still had by one command alone.
+    with holder(models), pytest.raises(SystemExit):
+        cli.evaluate_models(None, ["--models", str(models), "--out", str(out), *HERE])
+
+
+def unreadable(path: Path, how: str) -> None:
+    path.unlink()
+    if how == "link to nowhere":
+        path.symlink_to(path.parent / "moved" / path.name)
+    elif how == "link to itself":
+        path.symlink_to(path.name)
+    elif how == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+
+
+@pytest.mark.parametrize("how", ["link to nowhere", "link to itself", "folder", "pipe"])
+@pytest.mark.parametrize("suffix", [".keras", ".json"])
+def test_what_cannot_be_read_is_not_trained_anew(how, suffix, done, capsys):
+    path = done / f"saved-models/digits/vgg/dense/cladec-alpha-0{suffix}"
+    unreadable(path, how)
+    before = files_of(done)
+    for script in ("create_models", "evaluate_models"):
+        message = failure(command, script, done, capsys=capsys)
+        assert f"{path} cannot be read" in message
+        assert "train it anew" not in message
+    assert files_of(done) == before
+    assert not path.is_file()
+
+
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """Files may grow to `size` bytes, as by a quota."""
