@@ -254,7 +254,7 @@ def test_a_map_of_zeros_is_told(tmp_path, tiny, digits_folder, capsys):
         assert not explain(model, images, method="grad_cam", layer="conv").any()
     assert str(told[0].message) == (
         "grad_cam gave a map of zeros alone for 3 of 3 images, which says nothing of them: try "
-        "another layer, another method such as hires_cam or integrated_gradients"
+        "another layer, or another method such as hires_cam or integrated_gradients"
     )
     assert explain(model, images, method="integrated_gradients").any()
     model.save(tmp_path / "m.keras")

@@ -156,12 +156,13 @@ def _checked(result: "np.ndarray", explainer: Explainer) -> "np.ndarray":
         )
     empty = len(result) - np.count_nonzero(result.any(axis=(1, 2)))
     if empty and not explainer.makes_images:
-        offers = {"layer": "another layer, ", "backgrounds": "other backgrounds, "}
-        other = "".join(offers[name] for name in offers if name in explainer.options)
-        others = [method for method in ("hires_cam", "integrated_gradients") if method != name]
+        ways = {"layer": "another layer", "backgrounds": "other backgrounds"}
+        methods = [method for method in ("hires_cam", "integrated_gradients") if method != name]
+        tries = [way for option, way in ways.items() if option in explainer.options]
+        tries.append(f"another method such as {' or '.join(methods)}")
         warnings.warn(
             f"{name} gave a map of zeros alone for {empty} of {len(result)} images, which says "
-            f"nothing of them: try {other}another method such as {' or '.join(others)}",
+            f"nothing of them: try {', or '.join(tries)}",
             InputWarning,
             stacklevel=3,
         )
