@@ -8,7 +8,7 @@ What is trained already with the same settings is skipped, so the same command g
 Then measure the models with eval.py.
 """
 
-from cladec.cli import create_models
+from cladec.commands.main import create_models
 
 if __name__ == "__main__":
     create_models(__doc__)

@@ -4,7 +4,7 @@ python eval.py                                  saved-models -> eval
 python eval.py --models my-models --out my-eval
 """
 
-from cladec.cli import evaluate_models
+from cladec.commands.main import evaluate_models
 
 if __name__ == "__main__":
     evaluate_models(__doc__)

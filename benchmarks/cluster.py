@@ -23,10 +23,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from cladec import artifacts
-from cladec.evaluate import saved_runs
-from cladec.runs import Run
-from cladec.sweep import needs
+from cladec.experiments.evaluation import saved_runs
+from cladec.experiments.runs import Run
+from cladec.experiments.sweep import needs
+from cladec.storage import model_files
 
 ROOT = Path(__file__).parent.parent
 COMPUTED = (1, 2, 4, 8, 16, 32)
@@ -64,7 +64,7 @@ def measured(workers: int, out: Path) -> float:
 
 def recorded(models: Path) -> dict[Run, float]:
     """The runs below a folder and how long each took, a classifier before what decodes it."""
-    return {run: artifacts.verify(run.path(models))["seconds"] for run in saved_runs(models)}
+    return {run: model_files.verify(run.path(models))["seconds"] for run in saved_runs(models)}
 
 
 def computed(seconds: dict[Run, float], workers: int) -> float:

@@ -20,10 +20,11 @@ import quality
 import sweep
 import tyro
 
-from cladec import classifier, models, recipes
-from cladec.conditional import fit_conditional
+from cladec import models
+from cladec.models import classifiers, recipes
+from cladec.models.conditional import fit_conditional
+from cladec.parallel.processes import Workers, default_workers
 from cladec.progress import Progress, Report
-from cladec.workers import Workers, default_workers
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def time_of(timed: Timed, report: Report) -> float:
     kind = "conditional" if timed.alpha is None else "cladec"
     recipe = quality.our_recipe(kind).with_changes(1, recipes.RECIPES[kind].batch_size)
     options = {"recipe": recipe, "callbacks": [timer]}
-    own = classifier.build_classifier((28, 28, 1), 10)
+    own = classifiers.build_classifier((28, 28, 1), 10)
     if timed.alpha is None:
         fit_conditional(own, timed.layer, data, **options)
     else:

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import tyro
 
-from cladec import artifacts
 from cladec.errors import InputError
+from cladec.storage import model_files
 
 ROOT = Path(__file__).resolve().parent.parent
 SWEEP = ["--datasets", "digits", "--layers", "dense", "conv", "--alphas", "0", "0.99"]
@@ -156,7 +156,7 @@ def finished(models: Path) -> dict[Path, int]:
     for path in files(models):
         if path.suffix == ".keras" and path.name[0] != ".":
             try:
-                artifacts.verify(path)
+                model_files.verify(path)
             except InputError:
                 continue
             whole[path] = path.stat().st_mtime_ns

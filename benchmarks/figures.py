@@ -15,8 +15,6 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from cladec import cli
-
 ROOT = Path(__file__).parent.parent
 LARGEST = 300_000
 """Bytes that a picture may have."""
@@ -31,14 +29,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "eval")
     options = parser.parse_args()
     pictures = options.out / "img"
-    cli.main(["evaluate", "--models", str(options.models), "--out", str(options.out)])
+    main.main(["evaluate", "--models", str(options.models), "--out", str(options.out)])
     comparison = Path("comparison")
-    cli.main([*compare_command(options.models), "--out", str(comparison)])
+    main.main([*compare_command(options.models), "--out", str(comparison)])
     for name in ("explanations", "ranking"):
         shutil.copy(comparison / f"{name}.png", pictures / f"fashion_mnist-{name}.png")
     report = Path("report.html")
     given = ["--models", str(options.models), "--evaluation", str(options.out)]
-    cli.main(["report", *given, "--ranking", str(comparison / "ranking.csv"), "--out", str(report)])
+    main.main(
+        ["report", *given, "--ranking", str(comparison / "ranking.csv"), "--out", str(report)]
+    )
     screenshot(report, pictures / "report.png")
     for picture in sorted(pictures.glob("*.png")):
         make_small(picture)

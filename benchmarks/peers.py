@@ -33,9 +33,9 @@ from rich.console import Console
 from rich.table import Table
 
 import cladec
-from cladec import recipes
-from cladec.classifier import build_classifier, fit_classifier
 from cladec.explainers.segments import segment
+from cladec.models import recipes
+from cladec.models.classifiers import build_classifier, fit_classifier
 
 LIBRARIES = {"xplique": "xplique", "tf-keras-vis": "tf_keras_vis", "lime": "lime"}
 """The name to install each peer by, and the name to import it by."""

@@ -20,13 +20,14 @@ import pandas as pd
 import reference
 import tyro
 
-from cladec import artifacts, batches, classifier, losses, models, recipes, submodel
-from cladec.conditional import ConditionalClaDec, fit_conditional
-from cladec.data import Dataset, Split, load
-from cladec.precision import fastest
+from cladec import models
+from cladec.data.dataset import Dataset, Split, load
+from cladec.models import batches, classifiers, cutting, loading, losses, recipes
+from cladec.models.conditional import ConditionalClaDec, fit_conditional
+from cladec.models.precision import fastest
+from cladec.models.training import ReportProgress
+from cladec.parallel.processes import Workers, default_workers
 from cladec.progress import Progress, Report
-from cladec.training import ReportProgress
-from cladec.workers import Workers, default_workers
 
 MEASURES = ("total_loss", "reconstruction_loss", "classification_loss")
 ACCURACY = "evaluation_accuracy"
@@ -119,15 +120,15 @@ def accuracy_of_reference(data: Dataset, seed: int, callback: Callback) -> float
     keras.utils.set_random_seed(seed)
     model = reference.compiled_classifier()
     fit_by_reference(model, data, seed, callback)
-    return classifier.accuracy(model, data.test)
+    return classifiers.accuracy(model, data.test)
 
 
 def accuracy_of_ours(data: Dataset, seed: int, callback: Callback) -> float:
     """Test accuracy of an evaluation classifier of our recipe."""
-    model = classifier.build_classifier(data.image_shape, data.num_classes, seed=seed)
+    model = classifiers.build_classifier(data.image_shape, data.num_classes, seed=seed)
     options = {"recipe": our_recipe("classifier"), "seed": seed, "callbacks": [callback]}
-    classifier.fit_classifier(model, data, **options)
-    return classifier.accuracy(model, data.test)
+    classifiers.fit_classifier(model, data, **options)
+    return classifiers.accuracy(model, data.test)
 
 
 RECIPES: dict[str, tuple[Callable, Callable]] = {
@@ -148,7 +149,7 @@ class Comparer:
         """The rows of one cell, one for each alpha."""
         if self.material is None:
             path = self.quality.models / cell.dataset / "vgg" / "classifier.keras"
-            self.material = load(self.quality.dataset), artifacts.load(path)
+            self.material = load(self.quality.dataset), loading.load_saved(path)
         data, frozen = self.material
         train, accuracy = RECIPES[cell.recipe]
         model = train(frozen, cell, data, ReportProgress(report))
@@ -173,7 +174,7 @@ def decoded_images(model: keras.Model, images: np.ndarray, alpha: float) -> np.n
 def losses_on_test_images(model, frozen: keras.Model, data: Dataset, alpha: float) -> dict:
     """Total, reconstruction and classification loss."""
     decoded = decoded_images(model, data.test.images, alpha)
-    logits = batches.predict(submodel.logits(frozen), decoded)
+    logits = batches.predict(cutting.logits(frozen), decoded)
     reconstruction = float(losses.reconstruction(data.test.images, decoded))
     classification = float(losses.classification(data.test.labels, logits))
     total = losses.mix(alpha, reconstruction, classification)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from cladec.errors import InputError
-from cladec.evaluate import VARIANTS
-from cladec.measure_tables import published
-from cladec.recipes import ALPHAS, alpha_text
-from cladec.tables import read_table
+from cladec.experiments.evaluation import VARIANTS
+from cladec.models.recipes import ALPHAS, alpha_text
+from cladec.report.measure_tables import published
+from cladec.storage.tables import read_table
 
 ROOT = Path(__file__).parent.parent
 README, RUNS = ROOT / "README.md", ROOT / "eval" / "evaluation_runs.csv"

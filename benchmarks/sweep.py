@@ -25,11 +25,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from cladec import classifier, models, recipes
-from cladec.data import Dataset, Split
-from cladec.precision import Precision, fastest
+from cladec import models
+from cladec.data.dataset import Dataset, Split
+from cladec.models import classifiers, recipes
+from cladec.models.precision import Precision, fastest
+from cladec.parallel.processes import Workers, default_workers
 from cladec.progress import Progress, Report
-from cladec.workers import Workers, default_workers
 
 DATASETS = 2
 TRAINING_IMAGES = 60_000
@@ -143,9 +144,9 @@ class TimeOurs:
             "recipe": replace(recipe, precision=self.bench.precision),
             "callbacks": [timer],
         }
-        own = classifier.build_classifier((28, 28, 1), 10)
+        own = classifiers.build_classifier((28, 28, 1), 10)
         if kind.model == "classifier":
-            classifier.fit_classifier(own, data, **options)
+            classifiers.fit_classifier(own, data, **options)
         elif kind.model == "refae":
             models.fit_refae(own, kind.layer, data, **options)
         else:

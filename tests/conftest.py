@@ -4,6 +4,9 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # each has its share of the cores
+    for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
 
 from pathlib import Path
 
@@ -17,7 +20,7 @@ def tiny():
     """The digits of scikit-learn at their own 8x8 pixels: 96 to train on, 40 to test on."""
     from sklearn.datasets import load_digits
 
-    from cladec.data import Dataset, Split
+    from cladec.data.dataset import Dataset, Split
 
     digits = load_digits()
     images = (digits.images[:136, :, :, None] / 16).astype(np.float32)
@@ -35,9 +38,9 @@ def classifier(tiny):
     import keras
     from keras import layers
 
-    from cladec.classifier import fit_classifier
-    from cladec.recipes import Recipe
-    from cladec.training import seeded
+    from cladec.models.classifiers import fit_classifier
+    from cladec.models.recipes import Recipe
+    from cladec.models.training import seeded
 
     with seeded(0):
         images = keras.Input((8, 8, 1))
@@ -82,15 +85,16 @@ def evaluated(trained: Path) -> Path:
 @pytest.fixture(scope="session")
 def report_file(trained: Path, evaluated: Path) -> Path:
     """The report of `trained`, with everything in it."""
-    from cladec import artifacts, cli
+    from cladec.commands import main
+    from cladec.storage import model_files
 
     folder = trained.parent
     ranking = folder / "ranking.csv"
-    checksum = artifacts.checksum(trained / "digits/vgg/classifier.keras")
+    checksum = model_files.checksum(trained / "digits/vgg/classifier.keras")
     ranking.write_text(RANKING.format(checksum))
     given = ["--models", str(trained), "--evaluation", str(evaluated), "--ranking", str(ranking)]
     chosen = ["--images", "60", "--methods", "saliency", "occlusion", "cladec", *HERE]
-    cli.main(["report", *given, *chosen, "--out", str(folder / "report.html")])
+    main.main(["report", *given, *chosen, "--out", str(folder / "report.html")])
     return folder / "report.html"
 
 

@@ -19,11 +19,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cladec import artifacts, cli, evaluate, sweep
+from cladec.commands import main
 from cladec.errors import InputError
-from cladec.locks import locked
+from cladec.experiments import evaluation, sweep
 from cladec.progress import Progress
-from cladec.tables import write_table
+from cladec.storage import model_files
+from cladec.storage.locks import locked
+from cladec.storage.tables import write_table
 
 OPTIONS = ["--datasets", "digits", "--layers", "dense", "--alphas", "0", "0.99", "--epochs", "1"]
 HERE = ["--workers", "0"]
@@ -41,7 +43,7 @@ def arguments_of(script: str, folder: Path) -> list[str]:
 
 def command(script: str, folder: Path) -> None:
     """Run a script in this process."""
-    getattr(cli, script)(None, arguments_of(script, folder))
+    getattr(main, script)(None, arguments_of(script, folder))
 
 
 def failure(call: Callable, *arguments, capsys) -> str:
@@ -50,7 +52,7 @@ def failure(call: Callable, *arguments, capsys) -> str:
     with pytest.raises(SystemExit) as ended:
         call(*arguments)
     errors = capsys.readouterr().err
-    assert ended.value.code == cli.BAD_INPUT
+    assert ended.value.code == main.BAD_INPUT
     assert errors.startswith("error: ")
     assert errors.count("\n") == 1
     return errors
@@ -80,7 +82,7 @@ def done(undisturbed, tmp_path) -> Path:
 
 KILLED = """
 import os, signal, sys
-from cladec import cli
+from cladec.commands import main as cli
 
 replace = os.replace
 
@@ -116,7 +118,7 @@ def test_killed_and_started_again(script, target, after, undisturbed, tmp_path, 
     whole = {
         path: path.stat().st_mtime_ns
         for path in (tmp_path / "saved-models").rglob("[a-z]*.keras")
-        if artifacts.verify(path)
+        if model_files.verify(path)
     }
     for again in ("create_models", "evaluate_models"):
         command(again, tmp_path)
@@ -134,7 +136,7 @@ def test_killed_and_started_again(script, target, after, undisturbed, tmp_path, 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from cladec.locks import locked
+from cladec.storage.locks import locked
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(600)
@@ -213,7 +215,7 @@ def remount(folder: Path, options: str) -> None:
 
 def test_a_disk_that_is_full_at_any_write(small_disk, tiny, classifier):
     path = small_disk / "model.keras"
-    artifacts.save(classifier, path, {"number": 1})
+    model_files.save(classifier, path, {"number": 1})
     before = files_of(small_disk)
     messages = []
     for free in range(0, 2**20, 4096):
@@ -222,7 +224,7 @@ def test_a_disk_that_is_full_at_any_write(small_disk, tiny, classifier):
         room = shutil.disk_usage(small_disk).free
         fill.write_bytes(b"x" * max(0, room - free))
         try:
-            artifacts.save(classifier, path, {"number": 2})
+            model_files.save(classifier, path, {"number": 2})
         except InputError as error:
             messages.append(str(error))
         else:
@@ -231,7 +233,7 @@ def test_a_disk_that_is_full_at_any_write(small_disk, tiny, classifier):
         assert files_of(small_disk) == before
     assert len(messages) > 5  # the first pages are not enough, whichever write it is
     assert {message.split(": ")[1] for message in messages} == {"No space left on device"}
-    assert artifacts.verify(path)["number"] == 2
+    assert model_files.verify(path)["number"] == 2
 
 
 def test_a_sweep_on_a_full_and_on_a_read_only_disk(small_disk, undisturbed, capsys):
@@ -250,7 +252,7 @@ def test_a_sweep_on_a_full_and_on_a_read_only_disk(small_disk, undisturbed, caps
     remount(small_disk, "rw,size=64m")
     command("create_models", folder)
     assert "3 of 4 models are trained already" in capsys.readouterr().out
-    assert artifacts.verify(lost)
+    assert model_files.verify(lost)
 
 
 def test_a_read_only_folder_of_models_is_evaluated(small_disk, undisturbed, tmp_path):
@@ -259,13 +261,13 @@ def test_a_read_only_folder_of_models_is_evaluated(small_disk, undisturbed, tmp_
     (models / "digits/vgg/classifier.evaluation.json").unlink()  # so something is measured
     remount(small_disk, "ro")
     out = tmp_path / "eval"
-    cli.evaluate_models(None, ["--models", str(models), "--out", str(out), *HERE])
+    main.evaluate_models(None, ["--models", str(models), "--out", str(out), *HERE])
     for table in TABLES:
         assert (out / table).read_bytes() == (undisturbed / "eval" / table).read_bytes()
     remount(small_disk, "rw")
     # One that can be written is still had by one command alone.
     with holder(models), pytest.raises(SystemExit):
-        cli.evaluate_models(None, ["--models", str(models), "--out", str(out), *HERE])
+        main.evaluate_models(None, ["--models", str(models), "--out", str(out), *HERE])
 
 
 def unreadable(path: Path, how: str) -> None:
@@ -310,8 +312,8 @@ def test_a_quota_leaves_what_was_there(size, done, classifier):
     before = files_of(done)
     table = pd.read_csv(done / "eval" / TABLES[0])
     writes = (
-        lambda: artifacts.save(classifier, done / "a.keras", {}),
-        lambda: artifacts.write_json(done / "b.json", {"x": "y" * 3_000}),
+        lambda: model_files.save(classifier, done / "a.keras", {}),
+        lambda: model_files.write_json(done / "b.json", {"x": "y" * 3_000}),
         lambda: write_table(table, done / "eval" / TABLES[0]),
     )
     for write in writes:
@@ -373,11 +375,11 @@ def test_permission_lost_midway(own_folder):
     with pytest.raises(InputError, match=r"cannot be written: Permission denied"):
         sweep.train(settings, Spoilsport(own_folder))
     assert set(files_of(own_folder)) == {f"digits/vgg/classifier{s}" for s in (".json", ".keras")}
-    artifacts.verify(own_folder / "digits/vgg/classifier.keras")
+    model_files.verify(own_folder / "digits/vgg/classifier.keras")
 
 
 def test_a_name_that_is_no_text_is_printed(tmp_path):
-    code = "import sys; from cladec import cli; cli.guarded(print, sys.argv[1])"
+    code = "import sys; from cladec.commands import main; main.guarded(print, sys.argv[1])"
     name = os.fsencode(tmp_path) + b"/\xff"
     done = subprocess.run([sys.executable, "-c", code, name], capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -388,7 +390,7 @@ def test_what_the_system_refuses_is_one_line(tmp_path, capsys):
     def action(_):
         (tmp_path / "none" / "file").read_bytes()
 
-    message = failure(cli.guarded, action, None, capsys=capsys)
+    message = failure(main.guarded, action, None, capsys=capsys)
     assert message == f"error: {tmp_path / 'none' / 'file'}: No such file or directory\n"
 
 
@@ -424,7 +426,7 @@ def test_a_damaged_model_is_named_and_never_used(done, number, suffix, damage):
     path = models / "digits/vgg" / (MODELS[number] + suffix)
     damage(path, models / "digits/vgg" / (MODELS[number - 1] + suffix))
     with pytest.raises(InputError) as caught:
-        evaluate.saved_runs(models)
+        evaluation.saved_runs(models)
     assert str(path.with_suffix("")) in str(caught.value)
     settings = sweep.Sweep(
         datasets=("digits",), layers=("dense",), alphas=(0.0, 0.99), epochs=1, workers=0, out=models
@@ -443,7 +445,7 @@ def test_a_model_in_the_place_of_another_is_named_and_never_used(done):
         shutil.copy(folder / f"cladec-alpha-0{suffix}", folder / f"cladec-alpha-0.99{suffix}")
     place = folder / "cladec-alpha-0.99.keras"
     with pytest.raises(InputError, match=r"alpha-0\.99\.keras holds digits dense cladec alpha 0, "):
-        evaluate.saved_runs(done / "saved-models")
+        evaluation.saved_runs(done / "saved-models")
     settings = sweep.Sweep(
         datasets=("digits",), layers=("dense",), alphas=(0.99,), epochs=1, out=done / "saved-models"
     )
@@ -476,7 +478,7 @@ def test_damaged_measures_and_tables_are_made_anew(done, damage, capsys):
     [
         (sweep.Sweep(workers=2), "with --workers 1 or a smaller --batch-size"),
         (sweep.Sweep(workers=1), "with a smaller --batch-size"),
-        (evaluate.Evaluation(workers=1), "on a machine with more of it"),
+        (evaluation.Evaluation(workers=1), "on a machine with more of it"),
     ],
 )
 def test_out_of_memory_names_the_setting(library, settings, words, capsys):
@@ -485,7 +487,7 @@ def test_out_of_memory_names_the_setting(library, settings, words, capsys):
     def action(_):
         np.zeros(2**50) if library == "numpy" else tf.zeros([2**43, 2]) + 1.0
 
-    message = failure(cli.guarded, action, settings, capsys=capsys)
+    message = failure(main.guarded, action, settings, capsys=capsys)
     assert message == f"error: out of memory: run the same command again {words}\n"
 
 
@@ -524,7 +526,7 @@ def test_results_are_defined(name, tmp_path, capsys):
     folder = make_images(tmp_path, name)
     options = ["--layers", "dense", "--alphas", "0.5", "--epochs", "1", *HERE]
     models = ["--datasets", str(folder), "--out", str(tmp_path / "saved-models")]
-    cli.create_models(None, [*options, *models])
+    main.create_models(None, [*options, *models])
     command("evaluate_models", tmp_path)
     table = pd.read_csv(tmp_path / "eval" / TABLES[1])
     assert np.isfinite(table["value"]).all()
@@ -535,8 +537,8 @@ def test_results_are_defined(name, tmp_path, capsys):
 @pytest.mark.parametrize("label", [0, 1])
 def test_labels_that_are_all_the_same(label, tiny, classifier, tmp_path, monkeypatch, capsys):
     """A class that is missing from the training images, and with it constant labels."""
-    import cladec.trainer
-    from cladec.data import Dataset, Split
+    import cladec.experiments.trainer
+    from cladec.data.dataset import Dataset, Split
 
     constant = Dataset(
         "constant",
@@ -544,9 +546,9 @@ def test_labels_that_are_all_the_same(label, tiny, classifier, tmp_path, monkeyp
         tiny.test,
         tiny.class_names,
     )
-    monkeypatch.setattr(cladec.trainer, "load", lambda name: constant)
+    monkeypatch.setattr(cladec.experiments.trainer, "load", lambda name: constant)
     options = ["--datasets", "digits", "--layers", "dense", "--alphas", "0.5", "--epochs", "1"]
-    cli.create_models(None, [*options, *HERE, "--out", str(tmp_path / "saved-models")])
+    main.create_models(None, [*options, *HERE, "--out", str(tmp_path / "saved-models")])
     command("evaluate_models", tmp_path)
     table = pd.read_csv(tmp_path / "eval" / TABLES[1])
     assert np.isfinite(table["value"]).all()
@@ -557,5 +559,5 @@ def test_images_that_are_not_finite(tmp_path, capsys):
     with np.errstate(all="ignore"):
         Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(folder / "train/a/0.png", "TIFF")
     arguments = ["--datasets", str(folder), "--out", str(tmp_path / "saved-models"), *HERE]
-    assert "nan" in failure(cli.create_models, None, arguments, capsys=capsys)
+    assert "nan" in failure(main.create_models, None, arguments, capsys=capsys)
     assert not files_of(tmp_path / "saved-models")

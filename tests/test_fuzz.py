@@ -25,10 +25,14 @@ from hypothesis import strategies as st
 from keras import layers
 from PIL import Image
 
-from cladec import artifacts, cli, evaluate, explaining, image_folder
+from cladec.commands import explain, main
+from cladec.data import image_folder
 from cladec.errors import InputError
-from cladec.recipes import CLADEC
-from cladec.runs import Run
+from cladec.experiments import evaluation
+from cladec.experiments.runs import Run
+from cladec.models import loading
+from cladec.models.recipes import CLADEC
+from cladec.storage import model_files
 
 # Fixtures that are made once serve every case: each case writes what it reads anew.
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
@@ -133,7 +137,7 @@ def test_arguments(command, arguments, folder, tmp_path_factory, monkeypatch, ca
     for stream in (sys.stdout, sys.stderr):  # as the real one of errors is
         stream.reconfigure(errors="backslashreplace")
     with suppress(SystemExit):  # --help, and what tyro itself refuses
-        settings = cli.parse([command, *arguments, "--out", f"./{folder}"])
+        settings = main.parse([command, *arguments, "--out", f"./{folder}"])
         result_of(settings.check)
     capsys.readouterr()
 
@@ -190,7 +194,7 @@ def check_image(path: Path) -> None:
         assert pixels.shape[2] in (1, 3)
     for shape in SHAPES:
         for resize in (False, True):
-            image = result_of(explaining.read_image, path, shape, resize=resize)
+            image = result_of(explain.read_image, path, shape, resize=resize)
             if image is not None:
                 assert image.shape == shape
                 assert image.dtype == np.float32
@@ -256,19 +260,19 @@ RECORD = {"run": asdict(RUN), "sha256": "", "seconds": 1.5, "history": {"loss": 
 @given(damage=damages())
 def test_damaged_json(damage, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "record.json"
-    artifacts.write_json(path, RECORD)
+    model_files.write_json(path, RECORD)
     path.write_bytes(damage(path.read_bytes()))
-    content = result_of(artifacts.read_json, path)
+    content = result_of(model_files.read_json, path)
     assert content is None or content == RECORD
 
 
 @given(edit=edits())
 def test_edited_json(edit, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "record.json"
-    artifacts.write_json(path, RECORD)
+    model_files.write_json(path, RECORD)
     edited = edit(json.loads(path.read_text()))
     path.write_text(json.dumps(edited))
-    content = result_of(artifacts.read_json, path)
+    content = result_of(model_files.read_json, path)
     assert content is None or json.dumps(content) == json.dumps(RECORD)
 
 
@@ -281,13 +285,13 @@ def test_records_that_are_sealed_and_wrong(edit, tmp_path_factory):
     path.write_bytes(b"model")
     record = edit(RECORD)
     if isinstance(record, dict):
-        artifacts.write_json(
-            artifacts.record_path(path), record | {"sha256": artifacts.checksum(path)}
+        model_files.write_json(
+            model_files.record_path(path), record | {"sha256": model_files.checksum(path)}
         )
-    runs = result_of(evaluate.saved_runs, models)
+    runs = result_of(evaluation.saved_runs, models)
     if runs is not None:
         assert [run.path(models) for run in runs] == [path]
-        assert evaluate.unusable_measures(runs, models) == []
+        assert evaluation.unusable_measures(runs, models) == []
 
 
 # Models
@@ -314,7 +318,7 @@ def check_archive(content: bytes | dict[str, bytes], folder: Path) -> None:
                 archive.writestr(name, member)
     else:
         path.write_bytes(content)
-    model = result_of(artifacts.load_keras, path)
+    model = result_of(loading.load_model, path)
     assert model is None or isinstance(model, keras.Model)
     keras.backend.clear_session()
 

@@ -23,327 +23,34 @@ def module_name(path: Path) -> str:
 FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {module: ast.parse(path.read_text("utf-8")) for module, path in FILES.items()}
 
-ANYTHING = set(TREES)
-MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": {
-        "classifier",
-        "conditional",
-        "data",
-        "decoder",
-        "errors",
-        "explainers",
-        "models",
-        "startup",
-        "variational",
-    },
-    "answers": {"errors"},
-    "archives": {"errors"},
-    "arrays": {"errors"},
-    "artifacts": {
-        "archives",
-        "conditional",
-        "errors",
-        "models",
-        "precision",
-        "remote",
-        "text",
-        "variational",
-    },
-    "batches": set(),
-    "bootstrap": set(),
-    "charts": {"metrics", "recipes"},
-    "checks": {"errors"},
-    "choosing": set(),
-    "classifier": {
-        "batches",
-        "checks",
-        "data",
-        "errors",
-        "given",
-        "models",
-        "precision",
-        "recipes",
-        "training",
-    },
-    "cli": ANYTHING,
-    "cluster": {"errors", "progress", "remote", "startup", "workers"},
-    "comparing": {
-        "artifacts",
-        "bootstrap",
-        "data",
-        "errors",
-        "explainers.decoded",
-        "faithfulness",
-        "figures",
-        "plots",
-        "progress",
-        "robustness",
-        "subject",
-        "tables",
-    },
-    "conditional": {
-        "batches",
-        "checks",
-        "data",
-        "decoder",
-        "errors",
-        "given",
-        "losses",
-        "models",
-        "precision",
-        "recipes",
-        "selection",
-        "submodel",
-        "training",
-    },
-    "curator": {
-        "artifacts",
-        "batches",
-        "charts",
-        "choosing",
-        "data",
-        "errors",
-        "exhibits",
-        "explainers",
-        "lost",
-        "metrics",
-        "plots",
-        "progress",
-        "recipes",
-        "runs",
-        "sprites",
-        "subject",
-        "trainer",
-    },
-    "data": {"arrays", "errors", "image_folder", "pixels", "text", "tfds"},
-    "decoder": {"checks", "errors", "memory", "precision", "recipes"},
-    "errors": set(),
-    "evaluate": {
-        "artifacts",
-        "cluster",
-        "data",
-        "errors",
-        "measuring",
-        "pictures",
-        "progress",
-        "recipes",
-        "remote",
-        "runs",
-        "tables",
-        "workers",
-    },
-    "exhibits": {"charts", "recipes", "runs"},
-    "explainers": {"errors", "startup"},
-    "explainers.anchors": {
-        "errors",
-        "explainers.bandits",
-        "explainers.base",
-        "explainers.segments",
-        "given",
-        "progress",
-    },
-    "explainers.bandits": set(),
-    "explainers.base": {"checks", "errors", "pixels", "progress", "submodel"},
-    "explainers.cams": {"explainers.base", "given"},
-    "explainers.decoded": {"errors", "explainers.base", "given", "models"},
-    "explainers.gradients": {"explainers.base", "given", "progress"},
-    "explainers.guided": {"errors", "explainers.base", "explainers.gradients", "given"},
-    "explainers.lime": {"errors", "explainers.base", "explainers.segments", "given", "progress"},
-    "explainers.perturbation": {"checks", "errors", "explainers.base", "given", "progress"},
-    "explainers.segments": {"checks", "errors", "explainers.base"},
-    "explainers.shapley": {"errors", "explainers.base", "given", "progress"},
-    "explainers.synthesis": {"checks", "errors", "explainers.base", "given", "progress"},
-    "explaining": {
-        "artifacts",
-        "data",
-        "errors",
-        "explainers.base",
-        "figures",
-        "image_folder",
-        "plots",
-        "progress",
-        "subject",
-        "text",
-    },
-    "faithfulness": {"errors", "explainers.base"},
-    "figures": {
-        "artifacts",
-        "gallery",
-        "losing",
-        "plots",
-        "recipes",
-        "research_figures",
-        "runs",
-        "text",
-    },
-    "gallery": {"artifacts", "batches", "errors", "evaluate", "measuring", "runs", "trainer"},
-    "given": {"artifacts", "checks", "errors", "remote", "submodel"},
-    "image_folder": {"errors"},
-    "latent": {"batches", "submodel", "variational"},
-    "listing": {"submodel", "text"},
-    "locks": {"artifacts", "errors", "remote"},
-    "losing": {"gallery", "lost", "plots", "runs", "tables"},
-    "losses": set(),
-    "lost": {"bootstrap", "errors"},
-    "measure_tables": {"charts", "evaluate", "exhibits", "tables"},
-    "measuring": {
-        "artifacts",
-        "batches",
-        "classifier",
-        "data",
-        "errors",
-        "losses",
-        "progress",
-        "runs",
-        "submodel",
-        "trainer",
-        "training",
-    },
-    "memory": set(),
-    "metrics": {"errors"},
-    "models": {
-        "batches",
-        "checks",
-        "data",
-        "decoder",
-        "errors",
-        "given",
-        "losses",
-        "pixels",
-        "precision",
-        "recipes",
-        "selection",
-        "submodel",
-        "training",
-    },
-    "page": {
-        "artifacts",
-        "charts",
-        "evaluate",
-        "exhibits",
-        "measure_tables",
-        "recipes",
-        "report",
-        "runs",
-        "sprites",
-        "text",
-    },
-    "pictures": {"artifacts", "data", "errors", "image_folder", "remote", "runs"},
-    "pixels": {"errors", "submodel"},
-    "plots": {"plots.explanations", "plots.images", "plots.latent", "plots.research"},
-    "plots.explanations": {"metrics", "plots.images"},
-    "plots.images": {"text"},
-    "plots.latent": {"latent", "plots.images"},
-    "plots.research": {"plots.images"},
-    "precision": set(),
-    "progress": {"text"},
-    "recipes": {"checks", "errors", "precision"},
-    "remote": {"errors"},
-    "replay": {"answers", "errors", "still"},
-    "report": {
-        "artifacts",
-        "curator",
-        "errors",
-        "evaluate",
-        "exhibits",
-        "page",
-        "pictures",
-        "progress",
-        "runs",
-        "subject",
-        "tables",
-        "workers",
-    },
-    "research_figures": {"gallery", "latent", "plots", "recipes", "runs", "submodel"},
-    "robustness": {"errors", "explainers.base", "faithfulness", "submodel", "training"},
-    "runs": {"data", "errors", "recipes"},
-    "scoring": {
-        "artifacts",
-        "data",
-        "errors",
-        "explaining",
-        "figures",
-        "metrics",
-        "plots",
-        "progress",
-        "subject",
-        "tables",
-        "text",
-    },
-    "selection": {"checks", "errors"},
-    "sprites": set(),
-    "startup": {"errors"},
-    "still": set(),
-    "subject": {
-        "artifacts",
-        "batches",
-        "data",
-        "errors",
-        "evaluate",
-        "explainers",
-        "explainers.base",
-        "models",
-        "pixels",
-        "progress",
-        "recipes",
-        "runs",
-        "submodel",
-    },
-    "submodel": {"answers", "errors", "replay", "selection"},
-    "sweep": {
-        "artifacts",
-        "classifier",
-        "cluster",
-        "data",
-        "errors",
-        "listing",
-        "pictures",
-        "precision",
-        "progress",
-        "recipes",
-        "remote",
-        "runs",
-        "submodel",
-        "trainer",
-        "workers",
-    },
-    "tables": {"artifacts", "errors", "text"},
-    "text": set(),
-    "tfds": {"errors"},
-    "trainer": {
-        "artifacts",
-        "classifier",
-        "conditional",
-        "data",
-        "errors",
-        "models",
-        "pictures",
-        "progress",
-        "runs",
-        "training",
-        "units",
-        "variational",
-    },
-    "training": {"batches", "checks", "errors", "precision", "progress", "recipes"},
-    "units": {"errors", "explainers.base", "given", "recipes", "selection", "submodel"},
-    "variational": {
-        "batches",
-        "checks",
-        "data",
-        "decoder",
-        "errors",
-        "given",
-        "losses",
-        "models",
-        "precision",
-        "recipes",
-        "selection",
-        "submodel",
-        "training",
-    },
-    "workers": {"errors", "progress", "startup"},
-}
-"""What each module may import of the package, in functions and for type checking too."""
+ROOMS = (
+    {"errors", "progress", "text", "checks", "startup"},
+    {"data", "storage"},
+    {"models"},
+    {"explainers"},
+    {"metrics", "parallel"},
+    {"plots"},
+    {"experiments"},
+    {"report"},
+    {"commands"},
+)
+"""Folders, and the files beside them, by floor: each may import what lies on a floor below it."""
+
+ALSO = {("progress", "text"), ("checks", "errors"), ("startup", "errors")}
+"""Files of the ground that import others of it."""
+
+
+def room_of(module: str) -> str:
+    """The folder that a module is in; a file beside the folders is a room of its own."""
+    return module.split(".")[0]
+
+
+def may_import(room: str) -> set[str]:
+    """The rooms below that of a module, and itself."""
+    (floor,) = (number for number, rooms in enumerate(ROOMS) if room in rooms)
+    below = set().union(*ROOMS[:floor])
+    return below | {room} | {other for importer, other in ALSO if importer == room}
+
 
 every_module = pytest.mark.parametrize("module", TREES)
 
@@ -385,23 +92,23 @@ def module_of(name: str) -> str:
 
 
 @every_module
-def test_modules_import_only_what_the_table_allows(module):
+def test_a_room_imports_only_from_those_below(module):
     names = {name for name in imported(TREES[module]) if name.split(".")[0] == "cladec"}
-    modules = {module_of(name) for name in names}
-    if module != "cli":
-        assert "__init__" not in modules, "no module needs the package as a whole"
-    assert modules - {"__init__"} <= MAY_IMPORT[module]
+    rooms = {room_of(module_of(name)) for name in names}
+    if module != "__init__":
+        assert "__init__" not in rooms, "no module needs the package as a whole"
+        assert rooms <= may_import(room_of(module))
 
 
-def test_the_table_names_every_module():
-    assert set(MAY_IMPORT) == set(TREES)
+def test_the_floors_name_every_room():
+    assert set().union(*ROOMS) == {room_of(module) for module in TREES} - {"__init__"}
 
 
 @every_module
 def test_no_module_does_what_only_a_program_may_do(module):
     calls = called(TREES[module])
     forbidden = {"os.chdir", "logging.basicConfig", "eval", "exec", "plt.show", "__import__"}
-    if module != "cli":
+    if module != "commands.main":
         forbidden |= {"print", "sys.exit"}
     assert not calls & forbidden
     dangerous = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
@@ -417,7 +124,8 @@ def test_no_module_starts_a_program_or_goes_online(module):
     names = {name for name in imported(TREES[module]) if not name.startswith("urllib.parse.")}
     modules = {name.split(".")[0] for name in names}
     assert not modules & {"subprocess", "ctypes", "pty"}
-    if module not in {"tfds", "cluster"}:  # fetch datasets, ask the address given with --ray
+    # These fetch datasets, and ask the address given with --ray.
+    if module not in {"data.tensorflow_datasets", "parallel.ray_cluster"}:
         assert not modules & {"socket", "ssl", "http", "urllib", "requests", "ftplib", "smtplib"}
     starting = ("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "os.fork")
     assert not [call for call in called(TREES[module]) if call.startswith(starting)]
@@ -439,7 +147,7 @@ def test_nothing_seeds_the_generators_of_numpy_and_keras():
 
 @pytest.mark.parametrize(
     "module",
-    ["cladec", "cladec.cli", "cladec.explainers", "cladec.recipes", "cladec.sweep"],
+    ["cladec", "cladec.commands.main", "cladec.explainers", "cladec.experiments.sweep"],
 )
 def test_importing_does_not_wait_for_tensorflow(module):
     heavy = ["tensorflow", "keras", "sklearn", "matplotlib", "pandas"]

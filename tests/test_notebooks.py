@@ -11,9 +11,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from cladec.evaluate import Evaluation, evaluate
+from cladec.experiments.evaluation import Evaluation, evaluate
+from cladec.experiments.sweep import Sweep, train
 from cladec.progress import Progress
-from cladec.sweep import Sweep, train
 
 ROOT = Path(__file__).parent.parent
 BUILDING = ("create-models/1-classifier", "create-models/2-refae", "create-models/3-cladec")

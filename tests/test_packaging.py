@@ -15,10 +15,12 @@ def test_wheel(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         entry_points = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "cladec = cladec.cli:main" in archive.read(entry_points).decode()
-    modules = {f"cladec/{path.name}" for path in (ROOT / "src/cladec").glob("*.py")}
-    templates = {f"cladec/templates/report.{suffix}" for suffix in ("html", "css", "js")}
-    others = {"cladec/py.typed", "cladec/published_results.csv"}
+        assert "cladec = cladec.commands.main:main" in archive.read(entry_points).decode()
+    source = ROOT / "src"
+    modules = {str(path.relative_to(source)) for path in source.rglob("*.py*") if path.is_file()}
+    modules = {module for module in modules if module.endswith((".py", ".pyi"))}
+    templates = {f"cladec/report/templates/report.{suffix}" for suffix in ("html", "css", "js")}
+    others = {"cladec/py.typed", "cladec/experiments/published_results.csv"}
     assert modules | templates | others <= set(names)
     assert {name.split("/")[0] for name in names} == {
         "cladec",

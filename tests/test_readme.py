@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cladec import cli
+from cladec.commands import main
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
@@ -17,7 +17,7 @@ PROSE = re.sub(r"```.*?```", "", TEXT, flags=re.S)
 COMMANDS = sorted(
     {line.split(" #")[0].strip() for line in re.findall(r"^    (\S.*)$", PROSE, re.M)}
 )
-SCRIPTS = {"create_models.py": cli.create_models, "eval.py": cli.evaluate_models}
+SCRIPTS = {"create_models.py": main.create_models, "eval.py": main.evaluate_models}
 
 
 def test_python_snippets_run(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_scripts_take_these_arguments(command: str, tmp_path: Path, monkeypatch)
         assert (ROOT / arguments[-1]).exists()
         return
     seen = []
-    monkeypatch.setattr(cli, "guarded", lambda action, command: seen.append(action))
+    monkeypatch.setattr(main, "guarded", lambda action, command: seen.append(action))
     SCRIPTS[arguments[0]](None, arguments[1:])
     assert len(seen) == 1
 
@@ -53,8 +53,8 @@ def test_scripts_take_these_arguments(command: str, tmp_path: Path, monkeypatch)
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(".venv/bin/cladec ")])
 def test_the_command_takes_these_arguments(command: str, monkeypatch) -> None:
     seen = []
-    monkeypatch.setattr(cli, "guarded", lambda action, command: seen.append(action))
-    cli.main(shlex.split(command)[1:])
+    monkeypatch.setattr(main, "guarded", lambda action, command: seen.append(action))
+    main.main(shlex.split(command)[1:])
     assert len(seen) == 1
 
 

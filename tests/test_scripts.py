@@ -15,15 +15,18 @@ import pytest
 from PIL import Image
 from scripts import HERE, ROOT, SMALL, TINY, files_of, run, start
 
-from cladec import artifacts, cli, load, submodel
-from cladec.evaluate import METRICS
+from cladec import load
+from cladec.commands import main
+from cladec.experiments.evaluation import METRICS
+from cladec.models import cutting, loading
+from cladec.storage import model_files
 
 MODELS = ["classifier", "dense/refae", "dense/cladec-alpha-0", "dense/cladec-alpha-0.99"]
 
 
 def call(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """Run create_models.py in this process and return what it printed."""
-    cli.create_models(None, [*arguments, *HERE])
+    main.create_models(None, [*arguments, *HERE])
     return capsys.readouterr().out
 
 
@@ -75,11 +78,11 @@ def test_a_truncated_model_is_named_and_replaced(
 ) -> None:
     path = models / "digits/vgg/dense/cladec-alpha-0.keras"
     path.write_bytes(path.read_bytes()[:1000])
-    assert str(path) in failure(cli.evaluate_models, ["--models", str(models)], capsys)
+    assert str(path) in failure(main.evaluate_models, ["--models", str(models)], capsys)
     output = call([*TINY, "--out", str(models)], capsys)
     assert f"{path} is truncated" in output
     assert "3 of 4 models are trained already" in output
-    artifacts.verify(path)
+    model_files.verify(path)
 
 
 def test_another_classifier_trains_cladec_anew(
@@ -95,9 +98,9 @@ def test_a_decoder_of_another_classifier_is_not_measured(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = models / "digits/vgg/dense/cladec-alpha-0.json"
-    artifacts.write_json(record, artifacts.read_json(record) | {"classifier_sha256": "0" * 64})
+    model_files.write_json(record, model_files.read_json(record) | {"classifier_sha256": "0" * 64})
     arguments = ["--models", str(models), "--out", str(models.parent / "eval")]
-    message = failure(cli.evaluate_models, arguments, capsys)
+    message = failure(main.evaluate_models, arguments, capsys)
     assert str(record.with_suffix(".keras")) in message
     assert "another classifier" in message
 
@@ -108,7 +111,7 @@ def test_a_file_that_is_not_ours_is_never_replaced(
     path = models / "digits/vgg/dense/refae.keras"
     path.with_suffix(".json").unlink()
     before = path.read_bytes()
-    message = failure(cli.create_models, [*TINY, "--out", str(models)], capsys)
+    message = failure(main.create_models, [*TINY, "--out", str(models)], capsys)
     assert str(path) in message
     assert path.read_bytes() == before
 
@@ -122,7 +125,7 @@ def test_interrupted_and_started_again(tmp_path: Path, trained: Path) -> None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == cli.INTERRUPTED, errors
+    assert process.returncode == main.INTERRUPTED, errors
     assert errors.strip() == "stopped; the same command goes on from here"
     assert not [name for name in files_of(folder) if Path(name).name.startswith(".")]
     output, _ = run("create_models.py", *TINY, "--out", str(folder))
@@ -148,11 +151,11 @@ def test_the_tables(evaluated: Path) -> None:
 
 def test_the_values_are_those_of_the_models(trained: Path, evaluated: Path) -> None:
     folder = trained / "digits/vgg"
-    classifier = artifacts.load(folder / "classifier.keras")
-    cladec = artifacts.load(folder / "dense/cladec-alpha-0.99.keras")
+    classifier = loading.load_saved(folder / "classifier.keras")
+    cladec = loading.load_saved(folder / "dense/cladec-alpha-0.99.keras")
     test = load("digits").test
     decoded = cladec.predict(test.images, verbose=0)
-    scores = np.asarray(submodel.logits(classifier)(decoded), "float64")
+    scores = np.asarray(cutting.logits(classifier)(decoded), "float64")
     entropy = np.log(np.exp(scores).sum(1)) - scores[np.arange(len(scores)), test.labels]
     reconstruction = ((decoded.astype("float64") - test.images) ** 2).sum((1, 2, 3)).mean()
     answers = classifier.predict(test.images, verbose=0).argmax(1)
@@ -184,7 +187,7 @@ def test_without_refae_nothing_is_said_of_what_was_lost(
 ) -> None:
     for path in (models / "digits/vgg/dense").glob("refae.*"):
         path.unlink()
-    cli.evaluate_models(None, ["--models", str(models), "--out", str(tmp_path / "eval"), *HERE])
+    main.evaluate_models(None, ["--models", str(models), "--out", str(tmp_path / "eval"), *HERE])
     captured = capsys.readouterr()
     assert "lost" not in captured.out
     assert captured.err == ""
@@ -212,7 +215,7 @@ def test_evaluation_measures_only_what_is_new(
 ) -> None:
     kept = trained / "digits/vgg/dense/refae.evaluation.json"
     before = (evaluated / "evaluation_result.csv").read_bytes(), kept.stat().st_mtime
-    cli.evaluate_models(None, ["--models", str(trained), "--out", str(evaluated), *HERE])
+    main.evaluate_models(None, ["--models", str(trained), "--out", str(evaluated), *HERE])
     capsys.readouterr()
     assert ((evaluated / "evaluation_result.csv").read_bytes(), kept.stat().st_mtime) == before
 
@@ -221,7 +224,7 @@ def failure(script, arguments: list[str], capsys: pytest.CaptureFixture[str]) ->
     """Run a script in this process; it must end with code 2 and one line, which is returned."""
     with pytest.raises(SystemExit) as ended:
         script(None, [*HERE, *arguments])
-    assert ended.value.code == cli.BAD_INPUT
+    assert ended.value.code == main.BAD_INPUT
     errors = capsys.readouterr().err
     assert errors.startswith("error: ")
     assert errors.count("\n") == 1
@@ -249,7 +252,7 @@ def test_bad_settings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "saved-models"
-    message = failure(cli.create_models, [*arguments, "--out", str(out)], capsys)
+    message = failure(main.create_models, [*arguments, "--out", str(out)], capsys)
     for text in named:
         assert text in message
     assert not out.exists() or not files_of(out)
@@ -261,7 +264,7 @@ def test_an_output_that_cannot_be_written(
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     models = ["--models", str(trained)]
-    for script, options in ((cli.create_models, TINY), (cli.evaluate_models, models)):
+    for script, options in ((main.create_models, TINY), (main.evaluate_models, models)):
         message = failure(script, [*options, "--out", str(blocked / "out")], capsys)
         assert str(blocked / "out") in message
         assert "--out" in message
@@ -281,7 +284,7 @@ def test_a_folder_with_a_damaged_image(tmp_path: Path, capsys: pytest.CaptureFix
         str(tmp_path / "models"),
         *SMALL,
     ]
-    assert str(damaged) in failure(cli.create_models, arguments, capsys)
+    assert str(damaged) in failure(main.create_models, arguments, capsys)
     assert not files_of(tmp_path / "models")
 
 
@@ -293,7 +296,7 @@ def test_nothing_is_trained_before_every_dataset_is_there(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "empty"))
     arguments = ["--datasets", "digits", "cifar10", "--out", str(tmp_path / "models"), *SMALL]
-    message = failure(cli.create_models, arguments, capsys)
+    message = failure(main.create_models, arguments, capsys)
     for text in ("cifar10", "cannot be reached", "TFDS_DATA_DIR", "--datasets digits"):
         assert text in message
     assert not files_of(tmp_path / "models")
@@ -301,27 +304,27 @@ def test_nothing_is_trained_before_every_dataset_is_there(
 
 def test_no_models_to_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--models", str(tmp_path / "none"), "--out", str(tmp_path / "eval")]
-    assert "create_models.py" in failure(cli.evaluate_models, arguments, capsys)
+    assert "create_models.py" in failure(main.evaluate_models, arguments, capsys)
 
 
 def test_a_diverging_run_is_named_and_not_saved(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     classifier = models / "digits/vgg/classifier.keras"
-    model, record = artifacts.load(classifier), artifacts.verify(classifier)
+    model, record = loading.load_saved(classifier), model_files.verify(classifier)
     for layer in model.layers:
         layer.set_weights([np.full_like(weight, np.nan) for weight in layer.get_weights()])
-    artifacts.save(model, classifier, record)
+    model_files.save(model, classifier, record)
     cladec = models / "digits/vgg/dense/cladec-alpha-0.keras"
     before = cladec.read_bytes()
-    message = failure(cli.create_models, [*TINY, "--out", str(models)], capsys)
+    message = failure(main.create_models, [*TINY, "--out", str(models)], capsys)
     assert "digits dense cladec alpha 0: " in message
     assert "NaN" in message
     assert cladec.read_bytes() == before
 
 
 def test_the_command_has_both_jobs(trained: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from cladec.cli import main; main()"]
+    command = [sys.executable, "-c", "from cladec.commands.main import main; main()"]
     arguments = ["evaluate", "--models", str(trained), "--out", str(tmp_path / "eval")]
     subprocess.run([*command, *arguments], check=True, capture_output=True)
     assert (tmp_path / "eval/evaluation_result.csv").exists()
@@ -345,7 +348,7 @@ def test_real_data(
     settings = ["--datasets", "mnist", "--layers", "dense", "--alphas", "0.5", "--epochs", "1"]
     call([*settings, "--batch-size", "256", "--out", str(tmp_path / "models")], capsys)
     arguments = ["--models", str(tmp_path / "models"), "--out", str(tmp_path / "eval")]
-    cli.evaluate_models(None, [*arguments, *HERE])
+    main.evaluate_models(None, [*arguments, *HERE])
     wide = pd.read_csv(tmp_path / "eval/evaluation_result.csv").set_index("eval")
     assert wide.loc["evaluation_accuracy", "classifier"] > 0.975
     assert wide.loc["fidelity", "0.5"] > 0.9

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from cladec.training import seeded
+from cladec.models.training import seeded
 
 IMAGE_SHAPE = (8, 8, 1)
 CLASSES = 10

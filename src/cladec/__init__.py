@@ -1,77 +1,19 @@
 """cladec: what a layer of an image classifier keeps, shown as pictures.
 
-Names are imported when they are first used, so that `import cladec` does not wait for TensorFlow.
+Names are imported when they are first used, so that `import cladec` does not wait for Keras.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cladec.errors import InputError, InputWarning
-from cladec.startup import with_keras
+import lazy_loader
 
-if TYPE_CHECKING:
-    from cladec.classifier import build_classifier, fit_classifier
-    from cladec.conditional import ConditionalClaDec, fit_conditional
-    from cladec.data import Dataset, Split, load
-    from cladec.decoder import build_decoder
-    from cladec.explainers import EXPLAINERS, explain
-    from cladec.models import ClaDec, RefAE, fit_cladec, fit_refae
-    from cladec.variational import (
-        VariationalClaDec,
-        VariationalRefAE,
-        fit_variational_cladec,
-        fit_variational_refae,
-    )
+from cladec.startup import keras_needed
 
-__all__ = [
-    "EXPLAINERS",
-    "ClaDec",
-    "ConditionalClaDec",
-    "Dataset",
-    "InputError",
-    "InputWarning",
-    "RefAE",
-    "Split",
-    "VariationalClaDec",
-    "VariationalRefAE",
-    "build_classifier",
-    "build_decoder",
-    "explain",
-    "fit_cladec",
-    "fit_classifier",
-    "fit_conditional",
-    "fit_refae",
-    "fit_variational_cladec",
-    "fit_variational_refae",
-    "load",
-]
-
-_MODULES = {
-    "ClaDec": "models",
-    "ConditionalClaDec": "conditional",
-    "Dataset": "data",
-    "EXPLAINERS": "explainers",
-    "RefAE": "models",
-    "Split": "data",
-    "VariationalClaDec": "variational",
-    "VariationalRefAE": "variational",
-    "build_classifier": "classifier",
-    "build_decoder": "decoder",
-    "explain": "explainers",
-    "fit_cladec": "models",
-    "fit_classifier": "classifier",
-    "fit_conditional": "conditional",
-    "fit_refae": "models",
-    "fit_variational_cladec": "variational",
-    "fit_variational_refae": "variational",
-    "load": "data",
-}
+_imported, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module 'cladec' has no attribute {name!r}")
-    return getattr(with_keras(f"cladec.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    with keras_needed():
+        return _imported(name)

@@ -3,7 +3,8 @@
 import os
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 
@@ -13,26 +14,32 @@ BACKENDS = ("tensorflow", "jax", "torch")
 """What models can be trained on."""
 
 
-def with_keras(module: str) -> ModuleType:
-    """Import a module that may import Keras.
+@contextmanager
+def keras_needed() -> Iterator[None]:
+    """Where Keras may be imported for the first time.
 
     Raises:
         InputError: Keras is set to run on what is not installed or trains nothing, or its
             `keras.json` is wrong.
     """
     try:
-        found = import_module(module)
+        yield
     except Exception as error:
         if "keras" in sys.modules or getattr(error, "name", None) == "keras":
             raise
         raise InputError(f"Keras does not start ({error}): {_remedy(error)}") from error
-    keras = found if module == "keras" else getattr(found, "keras", None)
+    keras = sys.modules.get("keras")
     if keras is not None and keras.backend.backend() not in BACKENDS:
         raise InputError(
             f"Keras is set to run on {keras.backend.backend()}, which trains nothing: set the "
             f"environment variable KERAS_BACKEND to one of {', '.join(BACKENDS)}"
         )
-    return found
+
+
+def with_keras(module: str) -> ModuleType:
+    """Import a module that may import Keras; errors as of `keras_needed`."""
+    with keras_needed():
+        return import_module(module)
 
 
 def _remedy(error: Exception) -> str:

@@ -72,7 +72,7 @@ EXPLAINERS: dict[str, Explainer] = {
         Explainer("shapley", "shap_gradient", signed=True),
         Explainer("synthesis", "activation_maximization", makes_images=True),
         Explainer("synthesis", "deep_dream", makes_images=True),
-        Explainer("decoded", "cladec"),
+        Explainer("decoding", "cladec"),
     )
 }
 """Every explainer by its name: a function of (model, images, targets, *, options)."""

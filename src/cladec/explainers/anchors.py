@@ -8,9 +8,9 @@ import numpy as np
 
 from cladec.errors import InputError
 from cladec.explainers.bandits import Arm, best_arms, bounds
-from cladec.explainers.base import Fill, LogitsModel, Targets, at_least, check_images, prepare
+from cladec.explainers.inputs import Fill, LogitsModel, Targets, at_least, check_images, prepare
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
-from cladec.given import checked
+from cladec.models.given import checked
 from cladec.progress import Report
 
 

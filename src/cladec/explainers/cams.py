@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cladec.explainers.base import (
+from cladec.explainers.inputs import (
     BATCH_SIZE,
     LogitsModel,
     Targets,
@@ -16,7 +16,7 @@ from cladec.explainers.base import (
     prepare,
     traced,
 )
-from cladec.given import checked
+from cladec.models.given import checked
 
 
 @checked

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cladec.explainers.base import (
+from cladec.explainers.inputs import (
     BATCH_SIZE,
     Targets,
     at_least,
@@ -14,7 +14,7 @@ from cladec.explainers.base import (
     batches,
     prepare,
 )
-from cladec.given import checked
+from cladec.models.given import checked
 from cladec.progress import Report
 
 Gradients = Callable[[np.ndarray, np.ndarray], np.ndarray]

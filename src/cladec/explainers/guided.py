@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from cladec.errors import InputError
-from cladec.explainers.base import BATCH_SIZE, LogitsModel, Targets, batches, prepare
 from cladec.explainers.gradients import strongest_channel
-from cladec.given import checked
+from cladec.explainers.inputs import BATCH_SIZE, LogitsModel, Targets, batches, prepare
+from cladec.models.given import checked
 
 
 @checked

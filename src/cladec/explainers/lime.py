@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from cladec.errors import InputError
-from cladec.explainers.base import Fill, Targets, at_least, batches, part_of, prepare
+from cladec.explainers.inputs import Fill, Targets, at_least, batches, part_of, prepare
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
-from cladec.given import checked
+from cladec.models.given import checked
 from cladec.progress import Report
 
 

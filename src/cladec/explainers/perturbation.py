@@ -8,7 +8,7 @@ import numpy as np
 
 from cladec import checks
 from cladec.errors import InputError
-from cladec.explainers.base import (
+from cladec.explainers.inputs import (
     BATCH_SIZE,
     Fill,
     LogitsModel,
@@ -21,7 +21,7 @@ from cladec.explainers.base import (
     part_of,
     prepare,
 )
-from cladec.given import checked
+from cladec.models.given import checked
 from cladec.progress import Report
 
 Size = int | Sequence[int] | np.ndarray | None

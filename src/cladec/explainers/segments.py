@@ -6,7 +6,7 @@ import numpy as np
 
 from cladec import checks
 from cladec.errors import InputError
-from cladec.explainers.base import Fill, background_image
+from cladec.explainers.inputs import Fill, background_image
 
 Segments = int | np.ndarray
 """How many segments to look for, or the label of every pixel: (H, W), or (N, H, W) for each."""

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from cladec.errors import InputError
-from cladec.explainers.base import (
+from cladec.explainers.inputs import (
     BATCH_SIZE,
     LogitsModel,
     Targets,
@@ -22,7 +22,7 @@ from cladec.explainers.base import (
     logits_model,
     prepare,
 )
-from cladec.given import checked
+from cladec.models.given import checked
 from cladec.progress import Report
 
 

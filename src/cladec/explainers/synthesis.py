@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from cladec import checks
 from cladec.errors import InputError
-from cladec.explainers.base import (
+from cladec.explainers.inputs import (
     LogitsModel,
     Targets,
     at_least,
@@ -24,7 +24,7 @@ from cladec.explainers.base import (
     resolve_targets,
     traced,
 )
-from cladec.given import checked
+from cladec.models.given import checked
 from cladec.progress import Report
 
 SYNTHESIS_BATCH = 16

@@ -11,7 +11,7 @@ from cladec.plots.explanations import (
 )
 from cladec.plots.images import LABELS, draw_image, image_grid, measures_over_alpha
 from cladec.plots.latent import latent_classes, latent_codes, latent_grid
-from cladec.plots.research import (
+from cladec.plots.layers import (
     conditional_beside_separate,
     layers_by_depth,
     lost_by_layer,

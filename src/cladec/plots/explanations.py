@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cladec.metrics import Calibration, Curve, Curves
+from cladec.metrics.classification import Calibration, Curve, Curves
 from cladec.plots.images import draw_image, plain
 
 CELL = 1.5

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import stats
 
-from cladec.latent import plane_points, quantiles, with_dimensions
+from cladec.models.latent_plane import plane_points, quantiles, with_dimensions
 from cladec.plots.images import plain
 
 SIDE = 6.4

@@ -1,0 +1,5 @@
+"""Labelled images: a set of TensorFlow Datasets, a folder of pictures, the embedded digits."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,250 @@
+"""Labelled images: the embedded digits, a TensorFlow Datasets name, or a folder of pictures."""
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cladec.data import arrays, image_folder, tensorflow_datasets
+from cladec.data.pixel_ranges import way_out
+from cladec.errors import InputError
+from cladec.text import printable
+
+PathLike = str | os.PathLike[str]
+
+USUAL_NAMES = ("digits", "mnist", "fashion_mnist")
+"""Known without the half second TFDS takes to import."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and the class of each.
+
+    images: float32 (N, height, width, channels), N at least 1, every value in [0, 1]. Floats of
+        other types are converted, and uint8, which is divided by 255.
+    labels: int64 (N,), the index of the class, counted from 0. Whole numbers of other types, (N, 1)
+        and one-hot rows (N, K) are converted; names become indices in a Dataset, which has their
+        order.
+    Raises InputError for another shape, what has no unambiguous meaning, no image, or a value out
+    of range or NaN.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", arrays.pixels(self.images))
+        object.__setattr__(self, "labels", arrays.class_indices(self.labels))
+        if len(self.images) != len(self.labels):
+            raise InputError(
+                f"{len(self.images)} images but {len(self.labels)} labels: pass one label an image"
+            )
+        low, high = self.images.min(), self.images.max()
+        if not (low >= 0 and high <= 1):  # NaN fails both comparisons
+            raise InputError(
+                f"images hold values from {low:g} to {high:g}, expected finite ones from 0 to 1: "
+                f"{way_out(self.images.shape[1:])}"
+            )
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the labels are names still."""
+        return self.labels.dtype.kind == "U"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A training and a test split over the same classes.
+
+    name: becomes a folder of the saved models: letters, digits, "_", "-" and "." only.
+    train, test: splits whose images share one (height, width, channels).
+    class_names: at least two names; label i is class_names[i], and labels that are names become i.
+    Raises InputError when the splits disagree, a label has no class, or the name is no folder name.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.name != _artifact_name(self.name):
+            raise InputError(
+                f"dataset name {self.name!r} cannot name a folder: use letters, digits, "
+                f"'_', '-' and '.', for example {_artifact_name(self.name)!r}"
+            )
+        if not isinstance(self.class_names, tuple) or len(self.class_names) < 2:
+            raise InputError(
+                f"class_names is {self.class_names!r}, expected a tuple of at least two names"
+            )
+        if self.test.images.shape[1:] != self.image_shape:
+            raise InputError(
+                f"train images have shape {self.image_shape} but test images "
+                f"{self.test.images.shape[1:]}: resize them to one (height, width, channels)"
+            )
+        for split_name in ("train", "test"):
+            split = _numbered(getattr(self, split_name), self.class_names)
+            object.__setattr__(self, split_name, split)
+            low, high = split.labels.min(), split.labels.max()
+            if low < 0 or high >= self.num_classes:
+                raise InputError(
+                    f"{split_name} labels run from {low} to {high}, expected 0 to "
+                    f"{self.num_classes - 1} for {self.num_classes} class names: "
+                    "number the classes from 0, or name all of them"
+                )
+
+    @cached_property
+    def mean_pixel(self) -> float:
+        """The mean over the pixels and channels of all training images, in [0, 1]."""
+        return float(self.train.images.mean())
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of every image."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+
+Data = Dataset | Split | tuple[Any, Any]
+"""What is trained on: see `as_dataset`."""
+
+
+def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
+    """Loads a dataset: the same images in the same order, always.
+
+    name: "digits" (scikit-learn's, enlarged to 28x28, embedded), a folder holding pictures
+        in train/<class>/ and test/<class>/ (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM, opaque and of
+        one frame), or a name from the TensorFlow Datasets catalogue with labelled images of one
+        size, "mnist" or "emnist/letters" for example.
+    data_dir: where TensorFlow Datasets prepares its files; without it the environment variable
+        TFDS_DATA_DIR, else ~/tensorflow_datasets. What is prepared is read without network.
+    Raises InputError if there is no such dataset, it cannot be fetched, or its files are at fault.
+    """
+    name = os.fspath(name)
+    if name == "digits":
+        return _load_digits()
+    if is_folder(name):
+        train, test, class_names = image_folder.read(Path(name))
+    else:
+        train, test, class_names = tensorflow_datasets.read(
+            name, tensorflow_datasets.folder(data_dir)
+        )
+    names = tuple(map(printable, class_names))
+    return Dataset(dataset_name(name), Split(*train), Split(*test), names)
+
+
+def check_name(name: PathLike, *, data_dir: PathLike | None = None) -> None:
+    """Raises InputError, within a second and reading no image, for a name `load` cannot use."""
+    name = os.fspath(name)
+    if is_folder(name):
+        image_folder.list_images(Path(name))
+    elif name not in USUAL_NAMES:
+        tensorflow_datasets.check(name, tensorflow_datasets.folder(data_dir))
+
+
+def prepare(name: PathLike, *, data_dir: PathLike | None = None) -> None:
+    """Fetches what `load` will need, so that it cannot fail for want of a network later.
+
+    Raises InputError if it cannot be fetched.
+    """
+    name = os.fspath(name)
+    if name != "digits" and not is_folder(name):
+        tensorflow_datasets.prepare(name, tensorflow_datasets.folder(data_dir))
+
+
+def is_folder(name: PathLike) -> bool:
+    """Whether `load(name)` reads a folder of pictures."""
+    return os.fspath(name) != "digits" and os.path.isdir(name)
+
+
+def dataset_name(name: PathLike) -> str:
+    """The name of what `load(name)` gives: of a folder the last part, always fit for a path."""
+    name = os.fspath(name)
+    return _artifact_name(Path(name).resolve().name if is_folder(name) else name)
+
+
+def as_dataset(data: Data, num_classes: int) -> Dataset:
+    """A Dataset as it is; (images, labels), or such pairs of training and of test images, as one.
+
+    The arrays are what `Split` takes, the classes are called by their numbers. A single pair is
+    both the training and the test images.
+    Raises InputError for anything else; the message shows how to make a Dataset of it.
+    """
+    if isinstance(data, Dataset):
+        return data
+    splits = _splits(data)
+    if splits is None:
+        raise InputError(
+            f"data is a {type(data).__name__}, expected a Dataset, as cladec.load makes it, or "
+            "arrays (images, labels), which you get of a batched tf.data set by "
+            "tuple(map(numpy.concatenate, zip(*data.as_numpy_iterator())))"
+        )
+    train, test = splits
+    if train.has_names or test.has_names:
+        raise InputError(
+            f"labels are names such as {str(train.labels[0])!r}, their order is not known: pass "
+            "Dataset(name, train, test, class_names), the names in the order of the classifier's "
+            "outputs"
+        )
+    return Dataset("data", train, test, tuple(map(str, range(num_classes))))
+
+
+def _splits(data: Any) -> tuple[Split, Split] | None:
+    """The training and the test images that a Split, a pair or a pair of those is, or None."""
+    if isinstance(data, Split):
+        return data, data
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        return None
+    if all(isinstance(each, Split) or (type(each) is tuple and len(each) == 2) for each in data):
+        train, test = (each if isinstance(each, Split) else Split(*each) for each in data)
+        return train, test
+    split = Split(*data)
+    return split, split
+
+
+def _numbered(split: Split, class_names: tuple[str, ...]) -> Split:
+    """The split with labels that are names replaced by their places among the class names."""
+    if not split.has_names:
+        return split
+    found, places = np.unique(split.labels, return_inverse=True)
+    numbers = {name: [i for i, each in enumerate(class_names) if each == name] for name in found}
+    for name, of_name in numbers.items():
+        if len(of_name) != 1:
+            raise InputError(
+                f"label {str(name)!r} stands {len(of_name)} times in class_names, expected once: "
+                f"the names are {class_names!r:.200}"
+            )
+    return Split(split.images, np.array([numbers[name][0] for name in found])[places])
+
+
+def _artifact_name(name: str) -> str:
+    """Returns the name made fit for a path: "emnist/letters" -> "emnist-letters"."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "images"
+
+
+def _load_digits() -> Dataset:
+    from PIL import Image
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    images = np.empty((len(digits.images), 28, 28, 1), np.float32)
+    for i, image in enumerate((digits.images / 16).astype(np.float32)):
+        enlarged = Image.fromarray(image).resize((28, 28), Image.Resampling.BICUBIC)
+        images[i, :, :, 0] = np.clip(np.asarray(enlarged), 0, 1)  # bicubic overshoots at edges
+    labels = digits.target.astype(np.int64)
+    train_images, test_images, train_labels, test_labels = train_test_split(
+        images, labels, test_size=360, random_state=0, stratify=labels
+    )
+    class_names = tuple(str(digit) for digit in range(10))
+    train, test = Split(train_images, train_labels), Split(test_images, test_labels)
+    return Dataset("digits", train, test, class_names)

@@ -1,0 +1,5 @@
+"""What is missing of a sweep, its training, and what came out."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

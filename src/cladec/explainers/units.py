@@ -1,0 +1,109 @@
+"""Part of a layer: which of its units or channels are decoded, the rest left out."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cladec.errors import InputError
+from cladec.explainers.inputs import (
+    BATCH_SIZE,
+    batches,
+    check_images,
+    images_spec,
+    logits_model,
+    traced,
+)
+from cladec.models import recipes
+from cladec.models.cutting import Flat
+from cladec.models.given import checked
+from cladec.models.recipes import UnitChoice
+from cladec.models.selection import Select
+
+__all__ = ["Select", "choose_units"]
+
+
+@checked
+def choose_units(
+    classifier: keras.Model,
+    layer: str,
+    fraction: float,
+    how: UnitChoice,
+    *,
+    seed: int = 0,
+    images: np.ndarray | None = None,
+) -> np.ndarray:
+    """Some of the units (channels, for a spatial layer) of a layer, for `fit_cladec(units=...)`.
+
+    Of each way to choose, a smaller fraction is part of a larger one. "first" is that of Schneider
+    & Vlachos, "Explaining Classifiers by Constructing Familiar Concepts", section 6.4. "important"
+    are the units whose absence would move the score of the predicted class most, to first order:
+
+        importance_k = mean over images of |sum over positions of A_k * d logit / d A_k|
+
+    (Molchanov et al., "Pruning Convolutional Neural Networks for Resource Efficient Inference",
+    arXiv 1611.06440, eq. 7 and 8.) The absolute value is theirs: a unit that speaks against a class
+    carries as much of the decision as one that speaks for it, and signed values of several images
+    or classes would cancel. Positions are summed before, since a channel is left out as a whole.
+    For the layer that gives the classifier's answer, that answer stands for the logit.
+
+    Args:
+        classifier: an image classifier that can be cut.
+        layer: as for `fit_cladec`.
+        fraction: share of its units, above 0 and at most 1; at least one unit is chosen.
+        how: "first", "random" (drawn with `seed`) or "important" (on `images`).
+        seed: of the random choice.
+        images: (N, H, W, C) float32 in [0, 1], for "important": those that are trained on.
+
+    Returns:
+        Indices of the last axis of the codes, (round(fraction * units),) int64, ascending.
+
+    Raises:
+        InputError: fraction out of range, an unknown `how`, no images where they are needed, or a
+            layer that is not there or has no fixed number of units.
+    """
+    recipes.check_fraction(fraction)
+    if not isinstance(how, str) or how not in recipes.UNIT_CHOICES:
+        raise InputError(f"units {how!r:.60}: expected one of {', '.join(recipes.UNIT_CHOICES)}")
+    if how == "important" and images is None:
+        raise InputError("the important units are asked for without images: pass training images")
+    units = _units(logits_model(classifier).flat, layer)
+    orders: dict[str, Callable[[], np.ndarray]] = {
+        "first": lambda: np.arange(units),
+        "random": lambda: np.random.default_rng(seed).permutation(units),
+        "important": lambda: np.argsort(-_importance(classifier, layer, images), kind="stable"),
+    }
+    return np.sort(orders[how]()[: max(1, round(fraction * units))])
+
+
+def _units(flat: Flat, layer: str) -> int:
+    shape = flat.find(layer).shape[1:]
+    if not shape or shape[-1] is None:
+        raise InputError(f"layer {layer!r} gives {shape}: expected a fixed number of units")
+    return shape[-1]
+
+
+def _importance(classifier: keras.Model, layer: str, images: np.ndarray | None) -> np.ndarray:
+    """The importance of every unit, (units,) float64."""
+    images = check_images(classifier, images)
+    flat = logits_model(classifier).flat
+    codes = flat.find(layer)
+    score = codes if codes is flat.outputs else flat.logits
+    network = keras.Model(flat.inputs, [codes, score])
+
+    def summed(batch: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(batch)
+            activations, scores = network(batch, training=False)
+            best = tf.reduce_max(scores, axis=-1)
+        gradients = tape.gradient(best, activations, unconnected_gradients="zero")
+        positions = range(1, len(activations.shape) - 1)
+        products = tf.cast(activations * gradients, tf.float32)
+        return tf.reduce_sum(tf.abs(tf.reduce_sum(products, axis=list(positions))), axis=0)
+
+    run = traced(summed, images_spec(images.shape[1:]))
+    total = np.zeros(codes.shape[-1])
+    for rows in batches(len(images), BATCH_SIZE):
+        total += run(tf.constant(images[rows])).numpy()
+    return total / len(images)

@@ -1,0 +1,5 @@
+"""How good a classifier, an explanation or a layer is, and how sure that is."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,216 @@
+"""Cut any Keras classifier at a named layer, whether Sequential, functional, nested or reloaded.
+
+A classifier is replayed, layer by layer, on a fresh input: nested models are unfolded, every layer
+is copied. The result is one flat functional model that shares nothing with the caller's, so that
+freezing it, training it or cutting it leaves the caller's model as it was. (Building a model from
+the tensors of a reloaded `Sequential` gives no gradient, and a lookup inside a nested model ends in
+"Output not connected"; a replay has neither fault.)
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from cladec.errors import InputError
+from cladec.models import answers
+from cladec.models.replay import Replay, is_graph
+from cladec.models.selection import Select, Units
+
+INPUT = "cladec.images"
+"""Name of the input of what is cut; the dot keeps it apart from the names of the layers."""
+
+UNITS = "cladec.units"
+"""Name of the layer that keeps part of the codes."""
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A classifier unfolded into one flat graph with layers of its own.
+
+    Attributes:
+        inputs: the image tensor, (None, H, W, C).
+        outputs: what the classifier answers, (None, K).
+        logits: the scores before the softmax, (None, K); `outputs` itself where there is none.
+        tensors: output of every layer, by path, channels last; a layer inside a nested model is
+            "outer/inner", the second call of one that is called more than once "layer@2".
+        origins: the classifier's own layer at each path, and the tensor or tensors of this graph
+            that its copy is called on.
+    """
+
+    inputs: keras.KerasTensor
+    outputs: keras.KerasTensor
+    logits: keras.KerasTensor
+    tensors: Mapping[str, keras.KerasTensor]
+    origins: Mapping[str, tuple[keras.Layer, Any]]
+
+    def find(self, layer: str) -> keras.KerasTensor:
+        """The output of `layer`, given by path or by a name that only one layer has.
+
+        Raises:
+            InputError: no layer, or more than one, has this name.
+        """
+        matches = self.paths_of(layer)
+        if len(matches) == 1:
+            return self.tensors[matches[0]]
+        if matches:
+            raise InputError(f"layer {layer!r} is ambiguous: write one of {', '.join(matches)}")
+        near = difflib.get_close_matches(layer, self.tensors, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        names = ", ".join(self.tensors)
+        raise InputError(f"the classifier has no layer {layer!r}{hint}; its layers are: {names}")
+
+    def paths_of(self, layer: str) -> list[str]:
+        """The paths that a path, a name or a layer that is called more than once may stand for."""
+        if layer in self.tensors:
+            return [layer]
+        plain = {path: re.sub(r"@\d+(?=/|$)", "", path) for path in self.tensors}
+        for names in ({path: path for path in self.tensors}, plain):
+            found = [path for path, name in names.items() if f"/{name}".endswith(f"/{layer}")]
+            if found:
+                return found
+        return []
+
+
+def flatten(classifier: keras.Model, *, fresh: bool = False) -> Flat:
+    """Unfold a classifier into one flat graph of copied layers.
+
+    Args:
+        classifier: a built Sequential or functional model, images (N, H, W, C) -> classes (N, K).
+        fresh: give the copies newly initialised, trainable weights instead of the classifier's.
+
+    Raises:
+        InputError: the model is no image classifier that can be cut; the message says why.
+    """
+    _check_classifier(classifier)
+    # Pixels are never integers here: their gradient would be zero.
+    dtype = classifier.inputs[0].dtype
+    dtype = dtype if "float" in dtype else "float32"
+    inputs = keras.Input(shape=image_shape(classifier), dtype=dtype, name=INPUT)
+    replay = Replay(fresh)
+    start = inputs
+    if _takes_channels_first(classifier):
+        start = keras.layers.Permute((3, 1, 2), name=f"{INPUT}.channels_first")(inputs)
+        replay.channels_last[id(start)] = inputs
+    outputs = replay.model(classifier, start)
+    logits = answers.scores(inputs, outputs, replay.calls)
+    return Flat(inputs, outputs, logits, *replay.named())
+
+
+def image_shape(classifier: keras.Model) -> tuple[int, int, int]:
+    """(H, W, C) of the images that a classifier is given here, also where it takes (C, H, W)."""
+    first, second, third = classifier.inputs[0].shape[1:]
+    return (second, third, first) if _takes_channels_first(classifier) else (first, second, third)
+
+
+def cut(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
+    """A frozen copy of the classifier that gives both the codes of `layer` and the logits.
+
+    Args:
+        classifier: as for `flatten`.
+        layer: path of the layer.
+        units: indices of the units or channels that the codes are made of; None for all.
+
+    Returns:
+        A functional model, images (N, H, W, C) -> {"codes": (N, ...), "logits": (N, K)}, not
+        trainable. `part` takes one of the two.
+
+    Raises:
+        InputError: the model cannot be cut or has no such layer or unit.
+    """
+    flat = flatten(classifier)
+    codes = _selected(flat.find(layer), units)
+    network = keras.Model(flat.inputs, {"codes": codes, "logits": flat.logits})
+    network.trainable = False
+    return network
+
+
+def part(network: keras.Model, output: str) -> keras.Model:
+    """The part of a `cut` network that computes one of its outputs, sharing its layers."""
+    submodel = keras.Model(network.inputs[0], network.output[output], name=output)
+    submodel.trainable = network.trainable
+    return submodel
+
+
+def logits(classifier: keras.Model) -> keras.Model:
+    """A frozen copy of the classifier that answers with its scores before the softmax, (N, K)."""
+    flat = flatten(classifier)
+    model = keras.Model(flat.inputs, flat.logits, name="logits")
+    model.trainable = False
+    return model
+
+
+def fresh_encoder(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
+    """The classifier up to `layer`, newly initialised and trainable: the encoder of RefAE.
+
+    Arguments and errors as for `cut`.
+    """
+    flat = flatten(classifier, fresh=True)
+    return keras.Model(flat.inputs, _selected(flat.find(layer), units), name="encoder")
+
+
+def _selected(codes: keras.KerasTensor, units: Units) -> keras.KerasTensor:
+    return codes if units is None else Select(units, name=UNITS)(codes)
+
+
+def layer_shapes(classifier: keras.Model) -> dict[str, tuple[int | None, ...]]:
+    """The path and output shape (without the batch) of every layer that can be named."""
+    return {path: tensor.shape[1:] for path, tensor in flatten(classifier).tensors.items()}
+
+
+def _takes_channels_first(model: keras.Model) -> bool:
+    """Whether the first layer that tells rows and columns from channels finds the latter first."""
+    for operation in _operations(model):
+        if type(operation).__name__ in ("Permute", "Reshape", "Transpose"):
+            return False
+        if getattr(operation, "data_format", None) is not None:
+            return operation.data_format == "channels_first"
+    return False
+
+
+def _operations(model: keras.Model) -> Iterator[keras.Operation]:
+    """The layers and functions of a model, those of nested models in their place."""
+    for operation in model.layers if isinstance(model, keras.Sequential) else model.operations:
+        if is_graph(operation):
+            yield from _operations(operation)
+        else:
+            yield operation
+
+
+def _check_classifier(model: keras.Model) -> None:
+    name = getattr(model, "name", type(model).__name__)
+    if type(model).__module__.startswith("tf_keras."):
+        raise InputError(
+            f"model {name!r} is one of tf_keras, which is Keras 2: write it with "
+            "model.save('name.h5') and load that file with keras.models.load_model of Keras 3"
+        )
+    if not is_graph(model):
+        raise InputError(
+            f"model {name!r} is a {type(model).__name__}: only Sequential and functional models "
+            "without a call of their own can be cut at a layer"
+        )
+    if not model.built or not getattr(model, "inputs", None):
+        raise InputError(f"model {name!r} is not built: give it an Input, or call it on an image")
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
+        shapes = ", ".join(str(tensor.shape) for tensor in model.inputs)
+        raise InputError(f"model {name!r} takes {shapes}: expected one image (None, H, W, C)")
+    if None in model.inputs[0].shape[1:]:
+        raise InputError(
+            f"model {name!r} takes images of any size, {model.inputs[0].shape}: build it with a "
+            "fixed size, keras.Input((height, width, channels))"
+        )
+    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2 or model.outputs[0].shape[1] < 2:
+        shapes = ", ".join(str(tensor.shape) for tensor in model.outputs)
+        raise InputError(
+            f"model {name!r} answers {shapes}: expected one score for each of two or more classes, "
+            "(None, K)"
+        )
+
+
+def path_in_copy(classifier: keras.Model, layer: str) -> str:
+    """The path of `layer` in a flat copy of the classifier, where nested models are unfolded."""
+    operation, call, _ = flatten(classifier).find(layer)._keras_history
+    return operation.name if len(operation._inbound_nodes) == 1 else f"{operation.name}@{call + 1}"

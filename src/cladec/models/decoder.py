@@ -1,0 +1,214 @@
+"""A decoder from the activations of a layer to images, its shapes derived, never tabulated."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import keras
+from keras import layers
+
+from cladec import checks
+from cladec.errors import InputError
+from cladec.models import memory
+from cladec.models.precision import keras_defaults
+from cladec.models.recipes import SMALLEST_BATCH
+
+SMALLEST_GRID = 8
+"""A flat code starts from the largest grid of at most this many cells a side (7x7 for 28x28)."""
+
+WIDTH = 32
+"""Channels of the last hidden layer; each halving of the grid below the last two doubles them."""
+
+MAXIMUM_WIDTH = 256
+
+LARGEST_DENSE = 2**26
+"""Weights of the Dense layer that lays codes out; codes too many for it are narrowed before it."""
+
+CODES = "(units,), (positions, features) or (height, width, channels)"
+"""The shapes of codes that are decoded."""
+
+SMALLEST_TOKEN_GRID = 4
+"""Fewer tokens are taken for a flat code."""
+
+FIRST_TOKENS = 5
+"""So many class and register tokens at most may come before those that form a grid."""
+
+DARKEST = 0.01
+"""A decoder starts from images no darker than this, and no brighter than 1 less this."""
+
+Size = tuple[int, int, int]
+"""(rows, columns, channels)."""
+
+
+@keras_defaults()
+def build_decoder(
+    code_shape: tuple[int, ...], image_shape: tuple[int, int, int], *, mean_pixel: float = 0.5
+) -> keras.Model:
+    """A functional model from codes to images in [0, 1].
+
+    A flat code is laid out on a small grid by a Dense layer; a spatial code is one already: it is
+    resized where doubling it does not lead to the size of the image, and a convolution mixes its
+    channels. Transposed convolutions of stride 2 then double the grid until it covers the image.
+
+    Tokens, (positions, features), form a grid where they are as many as there are patches of some
+    size in the image, or a square number; the few that may come first, such as a class token, are
+    projected to a few numbers that stand beside every cell. Other tokens are a flat code. Of a flat
+    code with more numbers than fit a Dense layer of `LARGEST_DENSE` weights, a narrower Dense layer
+    makes fewer first.
+
+    Args:
+        code_shape: (units,) or (height, width, channels) or (positions, features), without batch.
+        image_shape: (H, W, C), H and W at least 2.
+        mean_pixel: what it answers to a code of zeros before it is trained, in [0, 1]. With the
+            mean of the training images it need not first learn how dark they are, which on dark
+            images can end with every pixel black and no gradient left.
+
+    Returns:
+        A model (N, *code_shape) -> (N, H, W, C), float32 in [0, 1] (sigmoid).
+
+    Raises:
+        InputError: a size is missing or not positive, or the memory is not enough to train it.
+    """
+    return keras.Model(*decoder_graph(code_shape, image_shape, mean_pixel), name="decoder")
+
+
+def decoder_graph(
+    code_shape: tuple[int, ...],
+    image_shape: tuple[int, int, int],
+    mean_pixel: float,
+    modulate: Callable = lambda hidden: hidden,
+    widen: Callable = lambda codes: codes,
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The symbolic input and output of a decoder, see `build_decoder`.
+
+    `modulate` is applied to what each hidden layer gives, (N, rows, columns, channels), `widen` to
+    the codes before the first of them; it may add to their last axis.
+    """
+    code_shape = checks.shape("codes", code_shape, (1, 2, 3), CODES)
+    height, width, channels = checks.shape("images", image_shape, (3,), "(height, width, channels)")
+    cells = _cells(code_shape, height, width)
+    doublings, sizes = _hidden_sizes(cells, height, width)
+    _check_memory(code_shape, cells, [*sizes, (height, width, channels)])
+    codes = keras.Input(code_shape, name="codes")
+    wide = widen(codes)
+    hidden = _on_grid(wide, sizes[0]) if cells is None else _mixed(_tokens(wide, cells), sizes[0])
+    hidden = modulate(hidden)
+    for number, size in enumerate(sizes[1:]):
+        hidden = layers.Conv2DTranspose(
+            size[2], 4, 2, padding="same", activation="relu", name=f"up_{doublings - number}"
+        )(hidden)
+        hidden = modulate(hidden)
+    last = layers.Conv2DTranspose if doublings else layers.Conv2D
+    kernel, stride = (4, 2) if doublings else (3, 1)
+    bias = keras.initializers.Constant(_logit(mean_pixel))
+    hidden = last(channels, kernel, stride, padding="same", bias_initializer=bias, name="image")(
+        hidden
+    )
+    hidden = _cropped(hidden, height, width)
+    return codes, layers.Activation("sigmoid", dtype="float32", name="pixels")(hidden)
+
+
+def _cells(code_shape: tuple[int, ...], height: int, width: int) -> tuple[int, int] | None:
+    """The grid that a code is, or that its tokens but the first form; None where it is flat."""
+    if len(code_shape) == 3:
+        return code_shape[:2] if code_shape[0] * code_shape[1] > 1 else None
+    if len(code_shape) == 1:
+        return None
+    patches = [(height // side, width // side) for side in range(1, min(height, width) + 1)]
+    for first in range(FIRST_TOKENS + 1):
+        count = code_shape[0] - first
+        side = math.isqrt(max(0, count))
+        for rows, columns in (*patches, (side, side)):
+            if rows * columns == count >= SMALLEST_TOKEN_GRID:
+                return rows, columns
+    return None
+
+
+def _hidden_sizes(cells, height: int, width: int) -> tuple[int, list[Size]]:
+    """How often the grid is doubled, and (rows, columns, channels) of each hidden layer."""
+    if cells is None:
+        doublings = max(1, math.ceil(math.log2(max(height, width) / SMALLEST_GRID)))
+        channels = _width(doublings)
+    else:  # as often as that does not pass the size of the image
+        doublings = max(0, math.floor(math.log2(min(height / cells[0], width / cells[1]))))
+        channels = 2 * WIDTH
+    rows, columns = math.ceil(height / 2**doublings), math.ceil(width / 2**doublings)
+    widths = [channels, *map(_width, range(doublings - 1, 0, -1))]
+    return doublings, [(rows << i, columns << i, width) for i, width in enumerate(widths)]
+
+
+def _check_memory(code_shape: tuple[int, ...], cells, sizes: list[Size]) -> None:
+    """Raises InputError where the least that training takes is more than there is."""
+    if cells is None:
+        weights = min(LARGEST_DENSE, math.prod(code_shape) * math.prod(sizes[0]))
+    else:
+        weights = 9 * code_shape[-1] * sizes[0][2]
+    weights += sum(16 * before[2] * after[2] for before, after in pairwise(sizes))
+    numbers = sum(map(math.prod, sizes))
+    # A weight, its gradient and two means of Adam; an activation and its gradient.
+    needed = 4 * (4 * weights + 2 * numbers * SMALLEST_BATCH)
+    free = memory.free()
+    if free is not None and needed > free:
+        raise InputError(
+            f"a decoder of codes {code_shape} to images {sizes[-1]} has {weights:,} weights and "
+            f"{numbers:,} activations an image: training takes {needed / memory.GIB:.2f} GiB, and "
+            f"{free / memory.GIB:.2f} GiB are free; decode another layer, or fewer of its units "
+            "(--fractions 0.1), or take smaller images"
+        )
+
+
+def _logit(mean_pixel: float) -> float:
+    """What the sigmoid makes `mean_pixel` of, kept from where its gradient vanishes."""
+    mean = checks.number("mean_pixel", mean_pixel, "a number in [0, 1]", lambda x: 0.0 <= x <= 1.0)
+    pixel = min(max(mean, DARKEST), 1.0 - DARKEST)
+    return math.log(pixel / (1.0 - pixel))
+
+
+def _width(remaining: int) -> int:
+    """Channels of a grid that is doubled `remaining` more times."""
+    return min(MAXIMUM_WIDTH, WIDTH * 2 ** max(0, remaining - 2))
+
+
+def _on_grid(codes, size: Size):
+    """Codes of any shape laid out by a Dense layer, narrowed where it would have too many weights.
+
+    Tokens keep as many features each as that allows, others become fewer numbers as a whole.
+    """
+    most = LARGEST_DENSE // math.prod(size)
+    if len(codes.shape) == 3 and math.prod(codes.shape[1:]) > most >= codes.shape[1]:
+        codes = layers.Dense(most // codes.shape[1], name="narrow")(codes)
+    flat = layers.Flatten(name="flat")(codes) if len(codes.shape) > 2 else codes
+    if flat.shape[1] > most:
+        units = max(1, LARGEST_DENSE // (flat.shape[1] + math.prod(size)))
+        flat = layers.Dense(units, name="narrow")(flat)
+    hidden = layers.Dense(math.prod(size), activation="relu", name="spread")(flat)
+    return layers.Reshape(size, name="grid")(hidden)
+
+
+def _tokens(codes, cells: tuple[int, int]):
+    """Tokens (N, positions, features) on a grid of cells, what the first ones say beside each."""
+    if len(codes.shape) == 4:
+        return codes
+    count = math.prod(cells)
+    first = codes.shape[1] - count
+    if first:
+        others = layers.Cropping1D((0, count), name="first_tokens")(codes)
+        others = layers.Flatten(name="first_flat")(others)
+        others = layers.Dense(2 * WIDTH, name="first_narrow")(others)
+        codes = layers.Cropping1D((first, 0), name="tokens")(codes)
+        everywhere = layers.RepeatVector(count, name="everywhere")(others)
+        codes = layers.Concatenate(name="with_first")([codes, everywhere])
+    return layers.Reshape((*cells, codes.shape[-1]), name="token_grid")(codes)
+
+
+def _mixed(codes, size: Size):
+    if codes.shape[1:3] != size[:2]:
+        codes = layers.Resizing(*size[:2], interpolation="bilinear", name="grid")(codes)
+    return layers.Conv2D(size[2], 3, padding="same", activation="relu", name="mix")(codes)
+
+
+def _cropped(hidden, height: int, width: int):
+    rows, columns = hidden.shape[1] - height, hidden.shape[2] - width
+    if rows == columns == 0:
+        return hidden
+    return layers.Cropping2D(((0, rows), (0, columns)), name="crop")(hidden)

@@ -1,0 +1,143 @@
+"""What callers may give in place of what a function works with: the file of a model, say."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from types import NoneType, UnionType
+from typing import Any, ParamSpec, TypeVar, get_args, get_origin
+
+import keras
+
+from cladec import checks
+from cladec.errors import InputError
+from cladec.models import cutting, loading
+from cladec.storage import remote
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
+    """Lets a public function be called with whatever can mean one thing only.
+
+    By the types that it declares: a model may be the path of its file, a whole number 1e3 or one of
+    numpy; None stands for the default. A `layer` of the first argument, a classifier, may be its
+    place in `classifier.layers` or the layer itself. Arguments of other types are not looked at.
+
+    The function raises InputError for anything else.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Result:
+        bound = signature.bind(*args, **kwargs)
+        given = bound.arguments
+        for name in given:
+            classifier = next(iter(given.values()))
+            given[name] = _meant(signature.parameters[name], given[name], classifier)
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def _meant(parameter: inspect.Parameter, value: Any, classifier: Any) -> Any:
+    """What a function takes for one of its parameters, where `value` was given."""
+    name, kind = parameter.name, parameter.annotation
+    options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    kinds = [option for option in options if option is not NoneType]
+    if value is None and len(kinds) < len(options):
+        return None
+    if value is None and parameter.default is not parameter.empty:
+        return parameter.default
+    if name == "layer":
+        return layer_path(classifier, value)
+    if name == "seed":
+        return checks.whole(name, value, 0)
+    convert = _CONVERSIONS.get(get_origin(kinds[0]) or kinds[0]) if len(kinds) == 1 else None
+    return convert(name, value) if convert else value
+
+
+def as_model(name: str, value: Any) -> keras.Model:
+    """A Keras model, given as it is or as the path of its `.keras` file.
+
+    Args:
+        name: what the model is, for the error.
+        value: the model or the path. Of a file nothing is executed, see `loading.load_model`.
+
+    Raises:
+        InputError: it is neither, or the file cannot be loaded.
+    """
+    if isinstance(value, str | os.PathLike):
+        try:
+            return loading.load_model(remote.location(os.fspath(value)))
+        except remote.Unreachable as error:
+            raise InputError(str(error)) from None
+    if not isinstance(value, keras.Model):
+        raise InputError(
+            f"{name} is {value!r:.60}: expected a Keras model, or the path of a .keras file"
+        )
+    return value
+
+
+def layer_path(classifier: keras.Model, layer: Any) -> str:
+    """The path of a layer, "outer/inner" inside a nested model.
+
+    Args:
+        classifier: a built Sequential or functional model.
+        layer: the path or name, which is given back as it is; the place of the layer in
+            `classifier.layers`, -1 for the last; or the layer itself, of any depth.
+
+    Raises:
+        InputError: it is none of these, is not in the classifier, or is called more than once.
+    """
+    if isinstance(layer, str):
+        return layer
+    if not isinstance(layer, keras.Layer):
+        layer = _layer_at(classifier, layer)
+    origins = cutting.flatten(classifier).origins
+    paths = [path for path, (origin, _) in origins.items() if origin is layer]
+    if len(paths) == 1:
+        return paths[0]
+    if paths:
+        raise InputError(
+            f"layer {layer.name!r} is called {len(paths)} times: write one of {', '.join(paths)}"
+        )
+    if isinstance(layer, keras.layers.InputLayer):
+        raise InputError(f"layer {layer.name!r} is the input, the images themselves: name another")
+    raise InputError(
+        f"layer {layer.name!r} ({type(layer).__name__}) is none of the classifier "
+        f"{classifier.name!r}; its layers are: {', '.join(origins)}"
+    )
+
+
+def _layer_at(classifier: keras.Model, index: Any) -> keras.Layer:
+    try:
+        return classifier.layers[checks.whole("layer", index)]
+    except IndexError:
+        count = len(classifier.layers)
+        raise InputError(
+            f"layer {index} is out of range: expected {-count} to {count - 1}, its place in "
+            "the layers of the classifier"
+        ) from None
+    except InputError:
+        raise InputError(
+            f"layer is {index!r:.60}: expected the name of a layer, its place in the layers of the "
+            "classifier, or the layer itself"
+        ) from None
+
+
+def _a_function(name: str, value: Any) -> Callable:
+    if not callable(value):
+        raise InputError(f"{name} is {value!r:.60}: expected a function of (share, values)")
+    return value
+
+
+_CONVERSIONS: dict[Any, Callable[[str, Any], Any]] = {
+    int: checks.whole,
+    float: checks.number,
+    bool: checks.flag,
+    keras.Model: as_model,
+    Callable: _a_function,
+}
+"""What makes a value of a declared type of what is given as one."""

@@ -1,0 +1,107 @@
+"""The layers of a classifier: their shapes, and which of them can be decoded."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cladec.text import printable
+
+if TYPE_CHECKING:
+    import keras
+
+SAME_NUMBERS = frozenset(
+    (
+        *("Flatten", "Reshape", "Permute", "Identity", "ActivityRegularization"),
+        *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"),
+        *("GaussianDropout", "GaussianNoise", "RandomFlip", "RandomRotation", "RandomTranslation"),
+        *("RandomZoom", "RandomShear", "RandomPerspective", "RandomElasticTransform"),
+        *("RandomBrightness", "RandomContrast", "RandomHue", "RandomSaturation", "RandomInvert"),
+        *("RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomErasing"),
+        *("RandomGaussianBlur", "RandomGrayscale", "RandomPosterization"),
+    )
+)
+"""Layers of Keras that, outside of training, give what they are given, at most in another order."""
+
+
+@dataclass(frozen=True)
+class ListedLayer:
+    """One layer of a classifier.
+
+    Attributes:
+        path: its name, "outer/inner" inside a nested model, as `fit_cladec` takes it.
+        type: its class, Conv2D for instance.
+        shape: of its output, without the batch; None where a size is not fixed.
+        reason: one phrase that says why decoding it is impossible or idle; None if it is neither.
+    """
+
+    path: str
+    type: str
+    shape: tuple[int | None, ...]
+    reason: str | None
+
+    @property
+    def numbers(self) -> int | None:
+        """How many numbers it gives for an image; None where that is not fixed."""
+        sizes = [size for size in self.shape if size is not None]
+        return math.prod(sizes) if len(sizes) == len(self.shape) else None
+
+
+def decodable_layers(classifier: "keras.Model") -> list[ListedLayer]:
+    """Every layer of a classifier, from its input to its output, and whether it can be decoded.
+
+    Layers that give the same numbers as one before them, such as Flatten, Dropout or a nested
+    model as a whole, are listed with that one as the reason: decoding both would show one thing
+    twice. The others can be decoded if their shape is fixed and has one to three axes. Naming a
+    layer in `fit_cladec` works all the same where its shape allows it.
+
+    Raises:
+        InputError: the model is no image classifier that can be cut.
+    """
+    from cladec.models import cutting
+
+    flat = cutting.flatten(classifier)
+    images = "the images themselves"
+    known = {id(flat.inputs): images}
+    listed = []
+    for path, tensor in flat.tensors.items():
+        layer, given = flat.origins[path]
+        reason = known.get(id(tensor))
+        if reason is None and _gives_what_it_is_given(layer):
+            reason = known.get(id(given))
+        known[id(tensor)] = reason or f"the same numbers as layer {path}"
+        shape = tuple(tensor.shape[1:])
+        listed.append(ListedLayer(path, type(layer).__name__, shape, reason or _shape_fault(shape)))
+    return listed
+
+
+def table(layers: Sequence[ListedLayer]) -> str:
+    """The layers as text in columns, a line each."""
+    rows = [("layer", "type", "shape", "numbers", "decodable")]
+    for layer in layers:
+        shape = "x".join("?" if size is None else str(size) for size in layer.shape)
+        decodable = "yes" if layer.reason is None else f"no: {layer.reason}"
+        numbers = "?" if layer.numbers is None else str(layer.numbers)
+        rows.append((printable(layer.path), layer.type, shape, numbers, printable(decodable)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    line = f"{{:{widths[0]}}}  {{:{widths[1]}}}  {{:{widths[2]}}}  {{:>{widths[3]}}}  {{}}"
+    return "\n".join(line.format(*row) for row in rows)
+
+
+def _gives_what_it_is_given(layer: Any) -> bool:
+    """By its type alone; a class of someone's own, even one made from these, may do anything."""
+    name = type(layer).__name__
+    if not type(layer).__module__.startswith("keras."):
+        return False
+    if name == "Activation":
+        return getattr(layer.activation, "__name__", None) == "linear"
+    return name in SAME_NUMBERS
+
+
+def _shape_fault(shape: tuple[int | None, ...]) -> str | None:
+    """Why `build_decoder` takes no codes of this shape; None if it does."""
+    if None in shape:
+        return "no fixed shape"
+    if not 1 <= len(shape) <= 3:
+        return f"{len(shape)} axes, a decoder takes 1 to 3"
+    return None

@@ -1,0 +1,38 @@
+"""Models loaded from their files, those of this package among them; nothing in them is executed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cladec.models.precision import keras_defaults
+from cladec.storage import model_files, remote
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load_model(path: str | Path) -> "keras.Model":
+    """Load any `.keras` file, on this disk or at a URL.
+
+    Raises:
+        InputError: the file is missing or damaged, holds code of its own, leads to another file, or
+            would inflate to far more than it could hold.
+    """
+    path = remote.location(path) if isinstance(path, str) else path
+    if remote.is_remote(path):
+        with remote.fetched(path) as copy:
+            return load_model(copy)
+    # Keras finds the classes of a model among those that it has been told of.
+    from cladec.models import cladec, conditional, variational  # noqa: F401
+
+    with keras_defaults():
+        return model_files.read(path)
+
+
+def load_saved(path: Path) -> "keras.Model":
+    """Load a model that this package saved, where its file is the one that its record describes.
+
+    Raises:
+        InputError: the file is missing, damaged or no model of ours.
+    """
+    model_files.verify(path)
+    return load_model(path)

@@ -1,0 +1,276 @@
+"""ClaDec and RefAE with a variational decoder: the layer's codes become points of a small space.
+
+A few numbers per image (two by default) can be drawn on a plane: what lies where shows how the
+classifier orders its world as a whole, where ClaDec shows it image by image (Kingma & Welling,
+"Auto-Encoding Variational Bayes", arXiv 1312.6114; beta: Higgins et al., "beta-VAE", ICLR 2017).
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from cladec import checks
+from cladec.data.dataset import Data
+from cladec.errors import InputError
+from cladec.models import batches, cutting, losses, recipes
+from cladec.models.cladec import ClaDec, RefAE, check_data, check_parts, targets, training_codes
+from cladec.models.decoder import build_decoder
+from cladec.models.given import checked
+from cladec.models.precision import keras_defaults
+from cladec.models.recipes import Recipe
+from cladec.models.selection import Units
+from cladec.models.training import fit, seeded
+
+
+@keras_defaults()
+def build_posterior(code_shape: tuple[int, ...], latent_dim: int = 2) -> keras.Model:
+    """A model from codes (N, *code_shape) to the normal distribution that each code stands for.
+
+    Returns:
+        A functional model with the outputs {"z_mean": (N, latent_dim), "z_log_var": likewise}.
+
+    Raises:
+        InputError: a size is missing, or `latent_dim` is no whole number of at least 1.
+    """
+    latent_dim = recipes.check_latent_dim(latent_dim)
+    shape = checks.shape("codes", code_shape, range(1, 10), "one to nine axes")
+    codes = keras.Input(shape, name="codes")
+    flat = layers.Flatten(name="flat")(codes)
+    z_mean = layers.Dense(latent_dim, name="z_mean")(flat)
+    # All variances begin at 1: large codes would make exp(z_log_var) overflow.
+    z_log_var = layers.Dense(latent_dim, kernel_initializer="zeros", name="z_log_var")(flat)
+    return keras.Model(codes, {"z_mean": z_mean, "z_log_var": z_log_var}, name="posterior")
+
+
+class _Variational(keras.Model):
+    """What a variational ClaDec and a variational RefAE add to a ClaDec and to a RefAE."""
+
+    def __init__(self, *parts, posterior: keras.Model, beta: float, seed: int, **kwargs):
+        super().__init__(*parts, **kwargs)
+        check_parts(posterior=posterior)
+        self.posterior = posterior
+        self.beta = recipes.check_beta(beta)
+        self.seed = checks.whole("seed", seed, 0)
+        self.noise = keras.random.SeedGenerator(self.seed)
+        self.kl_tracker = keras.metrics.Mean(name="kl_loss")
+
+    @property
+    def latent_dim(self) -> int:
+        """Dimensions of the latent space."""
+        return self.posterior.output["z_mean"].shape[-1]
+
+    def call(self, inputs, training=None):
+        if isinstance(inputs, dict):
+            codes = inputs["codes"]
+        else:
+            codes = self.encoder(inputs, training=training and self.encoder.trainable)
+        latents = self.posterior(codes)
+        z_mean, z_log_var = latents["z_mean"], latents["z_log_var"]
+        self.add_loss(losses.kl_divergence(z_mean, z_log_var))
+        if training:
+            noise = keras.random.normal(ops.shape(z_mean), dtype="float32", seed=self.noise)
+            z_mean += ops.exp(0.5 * z_log_var) * noise
+        return self.decoder(z_mean, training=training)
+
+    def _with_kl(self, loss, y_pred):
+        """`loss` plus beta times the divergence of the call that gave `y_pred`."""
+        # A model's own losses come before those that its layers add, such as weight decay.
+        kl = self.losses[0]
+        self.kl_tracker.update_state(kl, sample_weight=ops.shape(y_pred)[0])
+        return loss + self.beta * kl
+
+    def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The latent normal distributions of images.
+
+        Args:
+            images: (N, H, W, C) in [0, 1].
+
+        Returns:
+            z_mean and z_log_var, each (N, latent_dim) float32.
+        """
+        latents = self.posterior(self.encoder.outputs[0])
+        both = ops.stack([latents["z_mean"], latents["z_log_var"]])
+        model = keras.Model(self.encoder.inputs[0], ops.moveaxis(both, 0, 1))
+        z_mean, z_log_var = np.moveaxis(batches.predict(model, images), 1, 0)
+        return z_mean, z_log_var
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """The images of latent points (N, latent_dim), (N, H, W, C) float32 in [0, 1].
+
+        Raises:
+            InputError: the points have another number of dimensions.
+        """
+        latents = checks.array("latents", latents, np.float32)
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise InputError(
+                f"latents of shape {latents.shape}: expected (points, {self.latent_dim}), the "
+                "dimensions of this model's latent space"
+            )
+        return batches.predict(self.decoder, latents)
+
+    def get_config(self):
+        return super().get_config() | {
+            "posterior": keras.saving.serialize_keras_object(self.posterior),
+            "beta": self.beta,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        posterior = keras.saving.deserialize_keras_object(config["posterior"])
+        return super().from_config(config | {"posterior": posterior})
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class VariationalClaDec(_Variational, ClaDec):
+    """A ClaDec whose codes pass through a small latent space, in which near points look alike.
+
+        z    = z_mean + exp(z_log_var / 2) * noise, from the codes; z_mean itself in inference
+        loss = (1 - alpha) * reconstruction + alpha * classification + beta * KL
+
+    The reconstruction loss is the squared error summed over pixels, as everywhere in this package,
+    so that figures compare; ClaDec's first variational form used binary cross-entropy. Called like
+    a ClaDec, on images or on `{"codes": codes}`, with the same answer; `predict` draws no noise.
+
+    Args:
+        network: `cutting.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
+        decoder: latent points (N, latent_dim) -> images.
+        posterior: codes -> z_mean and z_log_var, from `build_posterior`.
+        alpha: weight of the classification loss, a fraction in [0, 1].
+        beta: weight of the KL divergence from the standard normal, >= 0. The greater, the more
+            evenly the codes fill the plane, and the less of each image they keep.
+        seed: of the noise in training.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        decoder: keras.Model,
+        *,
+        posterior: keras.Model,
+        alpha: float,
+        beta: float = 1.0,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(
+            network, decoder, posterior=posterior, alpha=alpha, beta=beta, seed=seed, **kwargs
+        )
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of `y_pred`, the answer of the last call, against `y` as in ClaDec."""
+        return self._with_kl(super().compute_loss(x, y, y_pred, sample_weight, training), y_pred)
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class VariationalRefAE(_Variational, RefAE):
+    """The reference of a variational ClaDec: its parts trained on reconstruction alone.
+
+        loss = reconstruction + beta * KL
+
+    Called on images (N, H, W, C) in [0, 1]; gives decoded images of the same shape and range.
+
+    Args:
+        encoder: images -> codes, newly initialised: `cutting.fresh_encoder(classifier, layer)`.
+        decoder: latent points (N, latent_dim) -> images.
+        posterior: codes -> z_mean and z_log_var, from `build_posterior`.
+        beta: weight of the KL divergence from the standard normal, >= 0.
+        seed: of the noise in training.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        *,
+        posterior: keras.Model,
+        beta: float = 1.0,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(encoder, decoder, posterior=posterior, beta=beta, seed=seed, **kwargs)
+        self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of `y_pred`, the answer of the last call, against the images `y`."""
+        reconstruction = super().compute_loss(x, y, y_pred, sample_weight, training)
+        self.reconstruction_tracker.update_state(reconstruction, sample_weight=ops.shape(y_pred)[0])
+        return self._with_kl(reconstruction, y_pred)
+
+
+@checked
+def fit_variational_cladec(
+    classifier: keras.Model,
+    layer: str,
+    data: Data,
+    *,
+    alpha: float,
+    latent_dim: int = recipes.LATENT_DIM,
+    beta: float = recipes.BETA,
+    recipe: Recipe = recipes.VARIATIONAL,
+    seed: int = 0,
+    codes: np.ndarray | None = None,
+    units: Units = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> VariationalClaDec:
+    """Train a variational decoder of `layer` on the training images of `data`.
+
+    Arguments and errors as for `fit_cladec`, and:
+
+    Args:
+        latent_dim: dimensions of the latent space, at least 1; two can be drawn.
+        beta: weight of the KL divergence, at least 0.
+        seed: of the weights, the order of the images and the noise.
+    """
+    recipes.check_alpha(alpha)
+    with seeded(seed):
+        network = cutting.cut(classifier, layer, units)
+        data = check_data(classifier, data)
+        posterior = build_posterior(network.output["codes"].shape[1:], latent_dim)
+        decoder = build_decoder(
+            (latent_dim,), network.inputs[0].shape[1:], mean_pixel=data.mean_pixel
+        )
+        cladec = VariationalClaDec(
+            network,
+            decoder,
+            posterior=posterior,
+            alpha=alpha,
+            beta=beta,
+            seed=seed,
+            name="variational_cladec",
+        )
+    inputs = {"codes": training_codes(cladec, data, codes)}
+    fit(cladec, inputs, targets(data), recipe, seed=seed, callbacks=callbacks)
+    return cladec
+
+
+@checked
+def fit_variational_refae(
+    classifier: keras.Model,
+    layer: str,
+    data: Data,
+    *,
+    latent_dim: int = recipes.LATENT_DIM,
+    beta: float = recipes.BETA,
+    recipe: Recipe = recipes.VARIATIONAL,
+    seed: int = 0,
+    units: Units = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> VariationalRefAE:
+    """Train the encoder up to `layer` and a variational decoder from scratch, without labels.
+
+    Arguments as for `fit_variational_cladec`; of the classifier only the architecture is used.
+    """
+    with seeded(seed):
+        encoder = cutting.fresh_encoder(classifier, layer, units)
+        data = check_data(classifier, data)
+        posterior = build_posterior(encoder.output_shape[1:], latent_dim)
+        decoder = build_decoder((latent_dim,), encoder.input_shape[1:], mean_pixel=data.mean_pixel)
+        refae = VariationalRefAE(
+            encoder, decoder, posterior=posterior, beta=beta, seed=seed, name="variational_refae"
+        )
+    images = data.train.images
+    fit(refae, images, images, recipe, seed=seed, callbacks=callbacks)
+    return refae

@@ -1,0 +1,335 @@
+"""Work on more than one machine: every piece a task of Ray.
+
+Ray decides where and when a task runs, lets it wait for the task whose result it needs, and starts
+it again when its process or its machine is lost.
+"""
+
+import logging
+import os
+import platform
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.constructors import PrimitiveConstructorSpec
+
+from cladec.errors import InputError, check_at_least_one
+from cladec.parallel.processes import SECONDS_TO_CLEAN_UP, Job, Piece, Workers, lost
+from cladec.progress import Progress, Step
+from cladec.storage.remote import is_remote
+
+if TYPE_CHECKING:
+    import ray
+
+LOCAL = "local"
+"""The address that stands for a cluster of this machine alone, started for the work."""
+
+SECONDS = 0.25
+"""How often what the tasks told is shown."""
+
+LOSSES = 3
+"""How often a piece may lose its process or its machine until the work is given up."""
+
+SECONDS_TO_ANSWER = 10
+"""What a cluster has to accept a connection."""
+
+ADVICE = (
+    "with a higher --cpus-per-run where memory is short, so that fewer models share it, or with "
+    "TF_ENABLE_ONEDNN_OPTS=0 in the environment of the machines where TensorFlow crashes"
+)
+"""How to run again what Ray gave up."""
+
+OBJECT_STORE = 100 * 2**20
+"""Bytes that tasks may hand each other on a cluster started here: models travel as files."""
+
+Address = Annotated[
+    str | None,
+    PrimitiveConstructorSpec(
+        nargs=(0, 1),
+        metavar="[ADDRESS]",
+        instance_from_str=lambda words: words[0] if words else LOCAL,
+        is_instance=lambda value: value is None or isinstance(value, str),
+        str_from_instance=lambda address: [str(address)],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the work is done: in processes of this machine, or on Ray."""
+
+    ray: Address = None
+    """Work on Ray instead of --workers: on a cluster of this machine alone, or on that at ADDRESS
+    (host:port, or auto for the one which this machine belongs to)."""
+    cpus_per_run: int = 1
+    """Cores, and threads, for each model on Ray."""
+    gpus_per_run: float = 0.0
+    """GPUs for each model on Ray; 0.5 lets two share one."""
+
+    def check(self, datasets: Sequence[str] = ()) -> None:
+        """Find what is wrong with the settings.
+
+        Args:
+            datasets: what is loaded on each machine.
+
+        Raises:
+            InputError: a number out of range, or a folder that other machines would not find.
+        """
+        check_at_least_one("cpus_per_run", self.cpus_per_run)
+        if not self.gpus_per_run >= 0:
+            raise InputError(f"--gpus-per-run is {self.gpus_per_run}: expected 0 or more")
+        for name in datasets if self.ray not in (None, LOCAL) else ():
+            if os.path.isdir(name) and not os.path.isabs(name):
+                raise InputError(
+                    f"dataset {name} is a folder below this one: with --ray {self.ray} give the "
+                    f"whole path, such as {os.path.abspath(name)}, which all machines must share"
+                )
+
+    def workers(
+        self, job: Job, count: int, folder: Path, progress: Progress
+    ) -> "Workers | RayWorkers":
+        """Who does the pieces of work: processes of this machine, or tasks of Ray.
+
+        Args:
+            job: does a piece of work; it must survive pickling.
+            count: of the processes of this machine.
+            folder: that the job reads and writes.
+            progress: is told what runs and how far it is.
+        """
+        if self.ray is None:
+            return Workers(job, count, progress)
+        return RayWorkers(job, self, folder, progress)
+
+
+class RayWorkers:
+    """Tasks of Ray that do the pieces of work they are given, as `Workers` does.
+
+    Args:
+        job: does a piece of work; it must survive pickling.
+        cluster: where, and with how much of it for each piece.
+        folder: that the job reads and writes; each machine must have it.
+        progress: is told what runs and how far it is.
+    """
+
+    def __init__(self, job: Job, cluster: Cluster, folder: Path, progress: Progress):
+        self.job, self.cluster, self.folder, self.progress = job, cluster, folder, progress
+        self._unfinished: dict[ray.ObjectRef, int] = {}
+
+    def __enter__(self) -> "RayWorkers":
+        connect(str(self.cluster.ray))
+        self._say_if_none_is_large_enough()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        import ray
+
+        tasks = list(self._unfinished)
+        for task in tasks:
+            ray.cancel(task)
+        if tasks:
+            ray.wait(tasks, num_returns=len(tasks), timeout=SECONDS_TO_CLEAN_UP)
+        ray.shutdown()
+
+    def _say_if_none_is_large_enough(self) -> None:
+        import ray
+
+        cpus, gpus = self.cluster.cpus_per_run, self.cluster.gpus_per_run
+        machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+        if not any(
+            machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= gpus for machine in machines
+        ):
+            self.progress.say(
+                f"no machine of the cluster has {cpus} cores and {gpus:g} GPUs for a model: "
+                "waiting until one joins (see --cpus-per-run and --gpus-per-run)"
+            )
+
+    def run(
+        self, pieces: Sequence[Piece], needs: Mapping[Piece, Piece] | None = None
+    ) -> Iterator[tuple[Piece, Any]]:
+        """Do every piece and yield each with its result as soon as it is done, in any order.
+
+        Args:
+            pieces: what is to be done.
+            needs: the earlier piece that must be done before a piece.
+
+        Raises:
+            InputError: what a piece raised first; or, once the others are done, the names of the
+                pieces whose processes died too often.
+        """
+        import ray
+
+        needs = needs or {}
+        died: dict[Piece, str] = {}
+        # It is started anew, empty, when its machine is lost.
+        board = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Board).remote()
+        tasks = self._submit(pieces, needs, board)
+        self._unfinished = {task: number for number, task in enumerate(tasks)}
+        steps: dict[int, Step] = {}
+        while self._unfinished:
+            finished, _ = ray.wait(list(self._unfinished), timeout=SECONDS)
+            self._hear(board, pieces, steps)
+            for task in finished:
+                number = self._unfinished.pop(task)
+                piece = pieces[number]
+                if needs.get(piece) in died:  # Ray has not begun it
+                    continue
+                step = steps.pop(number, None) or Step(self.progress, piece.title)
+                result, told, reason = _result(task)
+                if reason:
+                    died[piece] = reason
+                    self.progress.running.remove(step)
+                    self.progress.say(f"{piece.title} is given up: {reason}")
+                    continue
+                step.report(1.0, told)
+                step.finish()
+                yield piece, result
+        if died:
+            raise lost(died, pieces, needs, ADVICE)
+
+    def _submit(
+        self, pieces: Sequence[Piece], needs: Mapping[Piece, Piece], board: Any
+    ) -> list["ray.ObjectRef"]:
+        import ray
+
+        cpus = self.cluster.cpus_per_run
+        work = ray.remote(num_cpus=cpus, num_gpus=self.cluster.gpus_per_run, max_retries=LOSSES)(
+            _work
+        )
+        job = ray.put(self.job)
+        tasks: dict[Piece, ray.ObjectRef] = {}
+        for number, piece in enumerate(pieces):
+            needed = tasks.get(needs[piece]) if piece in needs else None
+            tasks[piece] = work.options(name=piece.title).remote(
+                [job], piece, Teller(board, number), self.folder, cpus, needed
+            )
+        return list(tasks.values())
+
+    def _hear(self, board: Any, pieces: Sequence[Piece], steps: dict[int, Step]) -> None:
+        """Show what the tasks have told since."""
+        import ray
+
+        for number, (share, values) in ray.get(board.take.remote()).items():
+            if number not in self._unfinished.values():
+                continue
+            if number not in steps:
+                steps[number] = Step(self.progress, pieces[number].title)
+            if share < steps[number].share:
+                self.progress.say(f"{pieces[number].title} begins again: its process was lost")
+            steps[number].report(share, values)
+
+
+def connect(address: str) -> None:
+    """Connect to the cluster at `address`, or start one of this machine alone.
+
+    Raises:
+        InputError: Ray is not installed, there is no cluster, or it does not answer.
+    """
+    # Else it hides every GPU from tasks that ask for none, and says so each time.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == LOCAL:
+        settings |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
+        # Off Windows and macOS Ray would listen to the network even if it is alone.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--ray needs Ray: pip install 'cladec[ray]'") from None
+    try:
+        if ":" in address:
+            _check_answers(address)
+        ray.init(address, **settings)
+    # Ray raises bare `Exception` among others.
+    except Exception as error:
+        ray.shutdown()
+        raise InputError(
+            f"--ray {address}: no cluster could be reached or started ({error}); is `ray start` "
+            "done, with the same versions of Python and Ray?"
+        ) from None
+
+
+def _check_answers(address: str) -> None:
+    """Find out at once that nothing listens at host:port, for which Ray takes many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
+
+
+def _result(task: "ray.ObjectRef") -> tuple[Any, dict[str, float], str]:
+    """What a task answered and told, and why Ray gave it up; nothing of what there is not."""
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+
+    try:
+        return *ray.get(task), ""
+    except RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise error.cause from None
+        raise
+    except RayError as error:
+        return None, {}, str(error).strip().splitlines()[0]
+
+
+class Board:
+    """Where tasks write how far they are; an actor of Ray."""
+
+    def __init__(self) -> None:
+        self._latest: dict[int, tuple[float, dict[str, float]]] = {}
+
+    def tell(self, number: int, share: float, values: dict[str, float]) -> None:
+        """Write how far piece `number` is, over what stood there."""
+        self._latest[number] = (share, values)
+
+    def take(self) -> dict[int, tuple[float, dict[str, float]]]:
+        """What was written since this was called last."""
+        latest, self._latest = self._latest, {}
+        return latest
+
+
+class Teller:
+    """A `Report` that writes on the board, and keeps the values it was told last."""
+
+    def __init__(self, board: Any, number: int):
+        self.board, self.number = board, number
+        self.values: dict[str, float] = {}
+
+    def __call__(self, share: float, values: Mapping[str, float]) -> None:
+        self.values = dict(values)
+        self.board.tell.remote(self.number, share, self.values)
+
+
+def _work(
+    job: list["ray.ObjectRef"],
+    piece: Any,
+    report: Teller,
+    folder: Path,
+    threads: int,
+    needed: Any,
+) -> tuple[Any, dict[str, float]]:
+    """Do a piece of work in a process of Ray, which waits for `needed` before."""
+    from cladec.startup import start_keras
+
+    report(0.0, {})
+    if not is_remote(folder) and not folder.is_dir():
+        raise InputError(
+            f"folder {folder} is not there on machine {platform.node()}: choose one that all "
+            "machines share, or a URL such as s3://bucket/models"
+        )
+    start_keras(threads)
+    return _kept(job[0])(piece, report), report.values
+
+
+@lru_cache(maxsize=1)
+def _kept(job: "ray.ObjectRef") -> Job:
+    """The job, copied into this process once, so that it may keep there what it needs again."""
+    import ray
+
+    return ray.get(job)

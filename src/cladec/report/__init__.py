@@ -1,0 +1,1 @@
+"""Saved models become one page to look at and to mail around."""

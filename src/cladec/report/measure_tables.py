@@ -1,0 +1,118 @@
+"""The table of measures -> for the report: values and charts over alpha, and the table itself."""
+
+import importlib.resources
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from cladec.experiments.evaluation import METRICS, RESULT_TABLE, VARIANTS, wide_table
+from cladec.report import charts
+from cladec.report.contents import Exhibition, Group, Variant
+from cladec.storage.tables import csv_text
+
+COLUMNS = ("dataset", "architecture", "layer", "model", "alpha", "repeat", "eval", "value")
+
+PUBLISHED = "published_results.csv"
+"""Figures that the repository tomtuamnuq/cladec-mnist published for its own models."""
+
+TITLES = {
+    "total_loss": "Total loss",
+    "reconstruction_loss": "Reconstruction loss",
+    "classification_loss": "Classification loss",
+    "evaluation_accuracy": "Evaluation accuracy",
+    "fidelity": "Fidelity",
+}
+
+
+def complete(measures: pd.DataFrame | None) -> pd.DataFrame:
+    """The table with a value in every column that sets runs apart; empty where there is none."""
+    if measures is None:
+        return pd.DataFrame(columns=list(dict.fromkeys([*COLUMNS, *VARIANTS])))
+    missing = {name: usual for name, usual in VARIANTS.items() if name not in measures}
+    return measures.assign(**missing).fillna(VARIANTS)
+
+
+def is_of(measures: pd.DataFrame, group: Group) -> pd.Series:
+    """Which rows are those of a classifier and what decodes it."""
+    is_own = measures["dataset"] == group.dataset
+    return is_own & (measures["architecture"] == group.architecture)
+
+
+def of_variant(measures: pd.DataFrame, exhibition: Exhibition, variant: Variant) -> pd.DataFrame:
+    """The rows of a variant, and those of the classifier and the RefAE that it is held against."""
+    own = measures[is_of(measures, exhibition.group)]
+    matches = own["layer"] == variant.layer
+    for name, value in variant.settings.items():
+        if name != "decoder":
+            matches &= own[name] == (VARIANTS[name] if value is None else value)
+    kind = variant.settings["decoder"]
+    plain = "plain" if kind == "conditional" else kind
+    of_kind = own["decoder"] == own["model"].map({"cladec": kind, "refae": plain})
+    return own[(own["model"] == "classifier") | (matches & of_kind)]
+
+
+def curve(table: pd.DataFrame, metric: str) -> dict[float, float]:
+    """Alpha -> value of ClaDec, the mean over repeats."""
+    rows = table[(table["model"] == "cladec") & (table["eval"] == metric)]
+    means = rows.groupby("alpha")["value"].mean()
+    return dict(zip(map(float, means.index), map(float, means), strict=True))
+
+
+def _level(table: pd.DataFrame, model: str, metric: str) -> float | None:
+    rows = table[(table["model"] == model) & (table["eval"] == metric)]
+    return float(rows["value"].mean()) if len(rows) else None
+
+
+def published() -> pd.DataFrame:
+    """The published figures: dataset, layer, eval, model, alpha, value."""
+    with importlib.resources.files("cladec.experiments").joinpath(PUBLISHED).open() as file:
+        return pd.read_csv(file).rename(columns={"metric": "eval"})
+
+
+def over_alpha(
+    exhibition: Exhibition, tables: Sequence[pd.DataFrame]
+) -> dict[str, list[charts.Chart]]:
+    """The measures of each variant over alpha, beside what was published of it."""
+    theirs, dataset = published(), exhibition.group.runs[0].dataset
+    # A folder of pictures may have the name of a published dataset.
+    theirs = theirs[(theirs["dataset"] == dataset) & (not os.path.isdir(dataset))]
+    drawn = {}
+    for decoded, ours in zip(exhibition.decoded, tables, strict=True):
+        variant = decoded.variant
+        comparable = variant.is_usual and exhibition.group.architecture == "vgg"
+        of_layer = theirs[(theirs["layer"] == variant.layer) & comparable]
+        found = [_chart(metric, ours, of_layer) for metric in METRICS]
+        if any(found):
+            drawn[variant.label] = [chart for chart in found if chart is not None]
+    return drawn
+
+
+def _chart(metric: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> charts.Chart | None:
+    curves = {"ours": curve(ours, metric), "published": curve(theirs, metric)}
+    curves = {kind: values for kind, values in curves.items() if values}
+    levels = {
+        "refae": _level(ours, "refae", metric),
+        "published-refae": _level(theirs, "refae", metric),
+        "classifier": _level(ours, "classifier", metric),
+    }
+    if "ours" not in curves:
+        return None
+    return charts.over_alpha(
+        TITLES[metric],
+        curves,
+        {kind: level for kind, level in levels.items() if level is not None},
+        logarithmic=metric.endswith("_loss"),
+    )
+
+
+def wide(measures: pd.DataFrame) -> dict[str, Any]:
+    """The table people read, and itself as a file to download."""
+    table = wide_table(measures)
+    return {
+        "name": RESULT_TABLE,
+        "columns": [str(column) for column in table.columns],
+        "rows": [[None if pd.isna(cell) else cell for cell in row] for row in table.to_numpy()],
+        "text": csv_text(table),
+    }

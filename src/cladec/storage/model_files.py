@@ -1,0 +1,257 @@
+"""Trained models on disk: each a `.keras` file with a `.json` beside it that says what it is.
+
+Both are written to a temporary name and renamed, the record first: a model file is complete, and
+belongs to its record, exactly when its checksum is the record's. A record has a checksum of itself.
+"""
+
+import hashlib
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
+from io import BufferedReader
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cladec.errors import InputError
+from cladec.storage import keras_archive, remote
+from cladec.text import LONGEST_NAME, shortened
+
+if TYPE_CHECKING:
+    import keras
+
+T = TypeVar("T")
+
+LIBRARIES = ("cladec", "keras", "tensorflow", "numpy")
+
+SEAL = "checksum"
+"""The key of a JSON file that holds the SHA-256 of all the others."""
+
+DEPTH = 4
+"""Folders below which files are written: saved-models/dataset/architecture/layer."""
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""What a file of that format begins with."""
+
+LONGEST = 300
+"""Characters of what Keras says that are told."""
+
+
+class Unreadable(InputError):
+    """A file is there, whole or damaged: nobody can tell, since it cannot be read."""
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything of this name, be it a link that leads nowhere.
+
+    Raises:
+        Unreadable: its folder may not be searched.
+    """
+    try:
+        return path.exists() or path.is_symlink()
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def record_path(path: Path) -> Path:
+    """Where the record of the model file `path` lies."""
+    return path.with_suffix(".json")
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        InputError: it is missing; `Unreadable` where it cannot be read.
+    """
+    return _read(path, lambda file: hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _read(path: Path, reader: Callable[[BufferedReader], T]) -> T:
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no file")  # a pipe would keep us waiting for ever
+        with path.open("rb") as file:
+            return reader(file)
+    except FileNotFoundError:
+        if not path.is_symlink():
+            raise InputError(f"{path} is missing") from None
+        raise Unreadable(f"{path} cannot be read: the file it links to is missing") from None
+    # Every kind of store has exceptions of its own.
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Unreadable(f"{path} cannot be read: {reason}") from None
+
+
+def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
+    """Write `model` and its record, to which the checksum and the versions are added.
+
+    Raises:
+        InputError: the folder cannot be written, or the disk is full.
+    """
+
+    def write_both(temporary: Path) -> None:
+        model.save(temporary)
+        versions = {library: version(library) for library in LIBRARIES}
+        write_json(
+            record_path(path), record | {"versions": versions, "sha256": checksum(temporary)}
+        )
+
+    write(path, write_both)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` and a checksum of it as JSON, whole or not at all."""
+    text = json.dumps(content | {SEAL: _seal(content)}, indent=2) + "\n"
+    write(path, lambda temporary: temporary.write_text(text))
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write(path: Path, writer: Callable[[Path], Any]) -> None:
+    """Let `writer` write a temporary file beside `path`, then give it that name.
+
+    Raises:
+        InputError: the folder cannot be written, or the disk is full.
+    """
+    if remote.is_remote(path):
+        remote.write(path, writer)
+        return
+    temporary = _unfinished(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _unfinished(path: Path) -> Path:
+    """What a file is called while this process writes it."""
+    ending = f".{os.getpid()}.unfinished{path.suffix}"
+    return path.with_name(shortened(f".{path.stem}", LONGEST_NAME - len(ending.encode())) + ending)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed have left; only for who has the folder to itself."""
+    for depth in range(DEPTH):
+        for path in folder.glob("*/" * depth + ".*.unfinished*"):
+            with suppress(OSError):
+                path.unlink()
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before any work is done that `folder` cannot be written.
+
+    Raises:
+        InputError: it cannot be made, or no file can be written into it.
+    """
+    probe = _unfinished(folder / "probe")
+    if remote.is_remote(folder):
+        write(probe, Path.touch)
+        with suppress(OSError):
+            probe.unlink()
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"folder {folder} cannot be written ({error.strerror}): choose another one with --out"
+        ) from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a file that `write_json` wrote.
+
+    Raises:
+        InputError: it is missing, damaged, or not as it was written; `Unreadable` where it cannot
+            be read.
+    """
+    text = _read(path, lambda file: file.read())
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: it holds no JSON object")
+    if content.pop(SEAL, None) != _seal(content):
+        raise InputError(f"{path} is damaged or was edited: its checksum is not that of the rest")
+    return content
+
+
+def verify(path: Path) -> dict[str, Any]:
+    """The record of a model file that is there and whole.
+
+    Raises:
+        InputError: the file or its record is missing, truncated or changed; `Unreadable` where one
+            cannot be read.
+    """
+    record = read_json(record_path(path))
+    if checksum(path) != record.get("sha256"):
+        raise InputError(f"{path} is truncated or was changed: its checksum is not its record's")
+    return record
+
+
+def read(path: Path) -> "keras.Model":
+    """Read any `.keras` file of this disk, of which nothing is executed: see `keras_archive.check`.
+
+    Whoever has not imported the classes of its layers uses `models.loading` instead.
+
+    Raises:
+        InputError: the file is missing or damaged, holds code of its own, leads to another file, or
+            would inflate to far more than it could hold.
+    """
+    import keras
+
+    _check_kind(path)
+    try:
+        keras_archive.check(path)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file makes Keras raise nearly anything
+        raise InputError(f"{path} cannot be loaded: {_refusal(error)}") from error
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{path} holds a {type(model).__name__}, no model")
+    return model
+
+
+def _check_kind(path: Path) -> None:
+    """Find what is no `.keras` file at all, and say what it is."""
+    if path.is_dir():
+        kind = "a SavedModel folder" if (path / "saved_model.pb").exists() else "a folder"
+        raise InputError(
+            f"{path} is {kind}: cladec needs the Keras model itself in a file, saved with "
+            "model.save('name.keras')"
+        )
+    if _read(path, lambda file: file.read(len(HDF5))) == HDF5:
+        way = "call keras.models.load_model('name.h5').save('name.keras')"
+        if path.name.endswith(".weights.h5"):
+            way = "build the model, call model.load_weights and model.save('name.keras')"
+        raise InputError(f"{path} is an HDF5 file, not yet opened here: in Python, {way}")
+    if path.suffix != ".keras" or not _read(path, zipfile.is_zipfile):
+        raise InputError(
+            f"{path} cannot be loaded: it is no whole .keras file; save one with "
+            "model.save('name.keras')"
+        )
+
+
+def _refusal(error: Exception) -> str:
+    """Why a model is not loaded: of what Keras says, its reason."""
+    text = str(error)
+    missing = re.search(r"Could not locate (class|function) '([^']+)'", text)
+    if missing:
+        return keras_archive.custom(missing[1], missing[2])
+    text = text.rpartition("Exception encountered: ")[2]  # the innermost
+    text = text.partition("Example error message for ")[2] or text
+    text = re.split(r"List of objects that could not|Full object config|\bconfig=\{", text)[0]
+    text = " ".join(text.split()) or type(error).__name__
+    return text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."

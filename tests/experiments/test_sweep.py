@@ -1,0 +1,25 @@
+"""A sweep from Python, as the notebooks use it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from cladec.experiments.sweep import Sweep, train, train_missing
+from cladec.progress import Progress
+from cladec.storage import model_files
+
+
+def test_what_is_missing_is_trained_and_what_is_there_kept(tmp_path: Path) -> None:
+    sweep = Sweep(
+        ("digits",), layers=("dense",), alphas=(), epochs=1, batch_size=240, workers=0, out=tmp_path
+    )
+    train(sweep, Progress())
+    classifier, refae = (run.path(tmp_path) for run in sweep.runs())
+    before = classifier.read_bytes(), refae.read_bytes()
+    more = replace(sweep, alphas=(0.0,), epochs=2)
+    runs = train_missing(more, Progress())
+    assert runs == more.runs()
+    assert [run.path(tmp_path) for run in runs[:2]] == [classifier, refae]
+    assert (classifier.read_bytes(), refae.read_bytes()) == before
+    record = model_files.verify(runs[2].path(tmp_path))
+    assert record["run"]["recipe"]["epochs"] == 2
+    assert record["classifier_sha256"] == model_files.checksum(classifier)

@@ -1,0 +1,70 @@
+"""Another Keras backend than TensorFlow trains and measures the same models."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scripts
+from PIL import Image
+
+from cladec import load
+from cladec.models import loading
+from cladec.models.batches import predict
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax"
+)
+
+
+@pytest.fixture(scope="module")
+def jax() -> pytest.MonkeyPatch:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_BACKEND", "jax")
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def by_jax(jax, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    models = tmp_path_factory.mktemp("jax") / "saved-models"
+    output, errors = scripts.run("create_models.py", *scripts.TINY, "--out", str(models))
+    assert "alpha 0.99: " in output
+    assert errors == ""
+    return models
+
+
+def test_the_same_models_and_table(by_jax: Path, trained: Path, evaluated: Path) -> None:
+    out = by_jax.parent / "eval"
+    scripts.run("eval.py", "--models", str(by_jax), "--out", str(out), *scripts.HERE)
+    assert [path.name for path in sorted(by_jax.rglob("*.keras"))] == [
+        path.name for path in sorted(trained.rglob("*.keras"))
+    ]
+    found, expected = (pd.read_csv(folder / "evaluation_result.csv") for folder in (out, evaluated))
+    pd.testing.assert_frame_equal(found.iloc[:, :3], expected.iloc[:, :3])
+    losses = found["eval"] == "reconstruction_loss"
+    # The weights start from other numbers on another backend.
+    np.testing.assert_allclose(found.loc[losses, "0"], expected.loc[losses, "0"], rtol=0.25)
+
+
+def test_tensorflow_loads_them(by_jax: Path) -> None:
+    images = load("digits").test.images
+    (path,) = by_jax.rglob("cladec-alpha-0.keras")
+    decoded = predict(loading.load_saved(path), images)
+    assert decoded.shape == images.shape
+    assert ((decoded - images) ** 2).mean() < ((images - images.mean()) ** 2).mean()
+
+
+def test_explanations_say_that_they_need_tensorflow(by_jax: Path, tmp_path: Path) -> None:
+    image = tmp_path / "image.png"
+    Image.fromarray((load("digits").test.images[0, :, :, 0] * 255).astype(np.uint8)).save(image)
+    (classifier,) = by_jax.rglob("classifier.keras")
+    command = [sys.executable, "-c", "from cladec.commands.main import main; main()", "explain"]
+    command += ["--model", str(classifier), "--images", str(image), "--methods", "saliency"]
+    command += ["--out", str(tmp_path / "explanations")]
+    ended = subprocess.run(command, text=True, capture_output=True, timeout=300)
+    assert ended.returncode == 2
+    assert "KERAS_BACKEND=tensorflow" in ended.stderr
+    assert ended.stderr.count("\n") == 1
