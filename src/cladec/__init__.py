@@ -3,10 +3,11 @@
 Names are imported when they are first used, so that `import cladec` does not wait for TensorFlow.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cladec.errors import InputError
-from cladec.startup import with_keras
+from cladec.startup import import_keras
 
 if TYPE_CHECKING:
     from cladec.classifier import build_classifier, fit_classifier
@@ -69,7 +70,10 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'cladec' has no attribute {name!r}")
-    return getattr(with_keras(f"cladec.{_MODULES[name]}"), name)
+    module = _MODULES[name]
+    if module not in ("data", "explainers"):
+        import_keras()
+    return getattr(import_module(f"cladec.{module}"), name)
 
 
 def __dir__() -> list[str]:

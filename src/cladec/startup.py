@@ -4,8 +4,6 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
-from importlib import import_module
-from types import ModuleType
 
 from cladec.errors import InputError
 
@@ -13,26 +11,24 @@ BACKENDS = ("tensorflow", "jax", "torch")
 """What models can be trained on."""
 
 
-def with_keras(module: str) -> ModuleType:
-    """Import a module that may import Keras.
+def import_keras() -> None:
+    """Import Keras.
 
     Raises:
-        InputError: Keras is set to run on what is not installed or trains nothing, or its
+        InputError: it is set to run on what is not installed or trains nothing, or its
             `keras.json` is wrong.
     """
     try:
-        found = import_module(module)
+        import keras
     except Exception as error:
-        if "keras" in sys.modules or getattr(error, "name", None) == "keras":
+        if getattr(error, "name", None) == "keras":
             raise
         raise InputError(f"Keras does not start ({error}): {_remedy(error)}") from error
-    keras = found if module == "keras" else getattr(found, "keras", None)
-    if keras is not None and keras.backend.backend() not in BACKENDS:
+    if keras.backend.backend() not in BACKENDS:
         raise InputError(
             f"Keras is set to run on {keras.backend.backend()}, which trains nothing: set the "
             f"environment variable KERAS_BACKEND to one of {', '.join(BACKENDS)}"
         )
-    return found
 
 
 def _remedy(error: Exception) -> str:
@@ -59,7 +55,7 @@ def start_keras(threads: int | None = None) -> None:
     with tempfile.TemporaryFile() as greeting:
         os.dup2(greeting.fileno(), 2)
         try:
-            with_keras("keras")
+            import_keras()
 
             # Keras imports it later with any other backend too, if it is there.
             with suppress(ImportError):
