@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -53,6 +54,15 @@ def test_the_same_settings_are_skipped(trained: Path, capsys: pytest.CaptureFixt
     output = call([*TINY, "--out", str(trained)], capsys)
     assert "4 of 4 models are trained already" in output
     assert files_of(trained) == before
+
+
+def test_the_command_that_comes_next_can_be_copied(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my models; $HOME"
+    folder.symlink_to(trained)
+    output = call([*TINY, "--out", str(folder)], capsys)
+    assert shlex.split(output.splitlines()[-1])[-2:] == ["--models", str(folder)]
 
 
 def test_what_is_new_is_added(models: Path, capsys: pytest.CaptureFixture[str]) -> None:

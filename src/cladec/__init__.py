@@ -7,7 +7,13 @@ from typing import Any
 
 import lazy_loader
 
-from cladec.startup import keras_needed
+from cladec.startup import import_keras
+
+WITHOUT_KERAS = {
+    *("EXPLAINERS", "Dataset", "Evaluation", "InputError", "InputWarning", "Recipe", "Split"),
+    *("Sweep", "explain", "load", "lost_maps", "plots"),
+}
+"""What is imported, if not used, where Keras is not installed or wrongly set."""
 
 _imported, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
@@ -15,5 +21,6 @@ _imported, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'cladec' has no attribute {name!r}")
-    with keras_needed():
-        return _imported(name)
+    if name not in WITHOUT_KERAS:
+        import_keras()
+    return _imported(name)

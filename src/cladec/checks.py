@@ -86,7 +86,7 @@ def number(
     expected: str = "a finite number",
     fits: Callable[[float], bool] = lambda number: True,
 ) -> float:
-    """`value` as a float, given as a number of any type, or as text.
+    """`value` as a number of Python, given as one of any type or as text; an int stays an int.
 
     Args:
         name: what the number is, for the error.
@@ -100,7 +100,7 @@ def number(
     found = _plain(value)
     if found is None or not math.isfinite(found) or not fits(found):
         raise InputError(f"{name} is {value!r:.60}: expected {expected}")
-    return float(found)
+    return found
 
 
 def flag(name: str, value: Any) -> bool:

@@ -3,10 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
-from types import ModuleType
+from contextlib import suppress
 
 from cladec.errors import InputError
 
@@ -14,32 +11,24 @@ BACKENDS = ("tensorflow", "jax", "torch")
 """What models can be trained on."""
 
 
-@contextmanager
-def keras_needed() -> Iterator[None]:
-    """Where Keras may be imported for the first time.
+def import_keras() -> None:
+    """Import Keras.
 
     Raises:
-        InputError: Keras is set to run on what is not installed or trains nothing, or its
+        InputError: it is set to run on what is not installed or trains nothing, or its
             `keras.json` is wrong.
     """
     try:
-        yield
+        import keras
     except Exception as error:
-        if "keras" in sys.modules or getattr(error, "name", None) == "keras":
+        if getattr(error, "name", None) == "keras":
             raise
         raise InputError(f"Keras does not start ({error}): {_remedy(error)}") from error
-    keras = sys.modules.get("keras")
-    if keras is not None and keras.backend.backend() not in BACKENDS:
+    if keras.backend.backend() not in BACKENDS:
         raise InputError(
             f"Keras is set to run on {keras.backend.backend()}, which trains nothing: set the "
             f"environment variable KERAS_BACKEND to one of {', '.join(BACKENDS)}"
         )
-
-
-def with_keras(module: str) -> ModuleType:
-    """Import a module that may import Keras; errors as of `keras_needed`."""
-    with keras_needed():
-        return import_module(module)
 
 
 def _remedy(error: Exception) -> str:
@@ -66,7 +55,7 @@ def start_keras(threads: int | None = None) -> None:
     with tempfile.TemporaryFile() as greeting:
         os.dup2(greeting.fileno(), 2)
         try:
-            with_keras("keras")
+            import_keras()
 
             # Keras imports it later with any other backend too, if it is there.
             with suppress(ImportError):

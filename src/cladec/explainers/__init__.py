@@ -10,10 +10,11 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cladec.errors import InputError, InputWarning
-from cladec.startup import with_keras
+from cladec.startup import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +40,8 @@ class Explainer:
     @cached_property
     def function(self) -> Callable[..., "np.ndarray"]:
         """The function itself: (model, images, targets, *, options) -> array."""
-        return getattr(with_keras(f"cladec.explainers.{self.module}"), self.name)
+        import_keras()
+        return getattr(import_module(f"cladec.explainers.{self.module}"), self.name)
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:

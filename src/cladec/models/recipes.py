@@ -35,8 +35,9 @@ def check_alpha(alpha: float) -> float:
     Raises:
         InputError: `alpha` is not a fraction in [0, 1].
     """
+    value = checks.number("alpha", alpha, "a number in [0, 1]")
     expected = "a fraction in [0, 1], such as 0.99 for 99 %"
-    return checks.number("alpha", alpha, expected, lambda value: 0.0 <= value <= 1.0)
+    return float(checks.number("alpha", value, expected, lambda value: 0.0 <= value <= 1.0))
 
 
 def check_fraction(fraction: float) -> float:
@@ -46,7 +47,7 @@ def check_fraction(fraction: float) -> float:
         InputError: it is not in (0, 1].
     """
     expected = "above 0 and at most 1, 0.1 for 10 %"
-    return checks.number("fraction", fraction, expected, lambda value: 0.0 < value <= 1.0)
+    return float(checks.number("fraction", fraction, expected, lambda value: 0.0 < value <= 1.0))
 
 
 def check_beta(beta: float) -> float:
@@ -56,7 +57,7 @@ def check_beta(beta: float) -> float:
         InputError: `beta` is negative or not finite.
     """
     expected = "a finite number of at least 0, such as 1"
-    return checks.number("beta", beta, expected, lambda value: value >= 0.0)
+    return float(checks.number("beta", beta, expected, lambda value: value >= 0.0))
 
 
 def check_latent_dim(latent_dim: int) -> int:
