@@ -160,9 +160,28 @@ def test_every_public_name_resolves():
     assert sorted(cladec.__all__) == dir(cladec)
     for name in cladec.__all__:
         thing = getattr(cladec, name)
-        assert getattr(thing, "__name__", name) == name
+        assert getattr(thing, "__name__", name).rpartition(".")[2] == name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         cladec.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("package", ["data", "explainers", "experiments", "metrics", "models"])
+def test_a_folder_hands_on_its_public_names(package):
+    front = importlib.import_module(f"cladec.{package}")
+    assert front.__all__
+    for name in front.__all__:
+        thing = getattr(front, name)
+        assert name.isupper() or thing.__module__.startswith(f"cladec.{package}.")
+
+
+def test_an_explainer_is_a_function_whose_options_can_be_read():
+    from cladec.explainers import rise
+
+    assert cladec.EXPLAINERS["rise"].function is rise
+    assert inspect.signature(cladec.EXPLAINERS["rise"]) == inspect.signature(rise)
+    assert "masks" in inspect.signature(rise).parameters
+    for name, row in cladec.EXPLAINERS.items():
+        assert getattr(cladec.explainers, name) is row.function
 
 
 def public(module):

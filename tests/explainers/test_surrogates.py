@@ -8,8 +8,8 @@ from keras import layers, ops
 
 from cladec.errors import InputError
 from cladec.explainers.inputs import softmax
-from cladec.explainers.lime import explain_lime, lime
 from cladec.explainers.segments import keep, segment, segmentations, without_detail
+from cladec.explainers.surrogates import explain_lime, lime
 
 QUARTERS = np.kron(np.arange(4).reshape(2, 2), np.ones((2, 2), int))
 """The labels of the four quarters of a 4x4 image."""

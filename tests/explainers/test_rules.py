@@ -10,8 +10,8 @@ import pytest
 from keras import layers
 
 from cladec.errors import InputError
-from cladec.explainers.anchors import anchors, find_anchors
 from cladec.explainers.bandits import Arm, best_arms, bounds, exploration
+from cladec.explainers.rules import anchors, find_anchors
 
 QUARTERS = np.kron(np.arange(4).reshape(2, 2), np.ones((2, 2), int))
 SIXTEENTHS = np.arange(16).reshape(4, 4)
