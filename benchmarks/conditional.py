@@ -24,7 +24,7 @@ from cladec import models
 from cladec.models import classifiers, recipes
 from cladec.models.conditional import fit_conditional
 from cladec.parallel.processes import Workers, default_workers
-from cladec.progress import Progress, Report
+from cladec.progress import OnProgress, Progress
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Timed:
         return f"{self.layer} alpha {'every' if self.alpha is None else self.alpha}"
 
 
-def time_of(timed: Timed, report: Report) -> float:
+def time_of(timed: Timed, report: OnProgress) -> float:
     """Microseconds of processor time that a training image takes in all epochs of the recipe."""
     data, timer = sweep.random_data(timed.images), sweep.StepTimer(time.process_time)
     kind = "conditional" if timed.alpha is None else "cladec"

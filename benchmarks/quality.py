@@ -27,7 +27,7 @@ from cladec.models.conditional import ConditionalClaDec, fit_conditional
 from cladec.models.precision import fastest
 from cladec.models.training import ReportProgress
 from cladec.parallel.processes import Workers, default_workers
-from cladec.progress import Progress, Report
+from cladec.progress import OnProgress, Progress
 
 MEASURES = ("total_loss", "reconstruction_loss", "classification_loss")
 ACCURACY = "evaluation_accuracy"
@@ -145,7 +145,7 @@ class Comparer:
         self.quality = quality
         self.material: tuple[Dataset, keras.Model] | None = None
 
-    def __call__(self, cell: Cell, report: Report) -> list[dict]:
+    def __call__(self, cell: Cell, report: OnProgress) -> list[dict]:
         """The rows of one cell, one for each alpha."""
         if self.material is None:
             path = self.quality.models / cell.dataset / "vgg" / "classifier.keras"

@@ -30,7 +30,7 @@ from cladec.data.dataset import Dataset, Split
 from cladec.models import classifiers, recipes
 from cladec.models.precision import Precision, fastest
 from cladec.parallel.processes import Workers, default_workers
-from cladec.progress import Progress, Report
+from cladec.progress import OnProgress, Progress
 
 DATASETS = 2
 TRAINING_IMAGES = 60_000
@@ -135,7 +135,7 @@ class TimeOurs:
 
     bench: Bench
 
-    def __call__(self, kind: Kind, report: Report) -> float:
+    def __call__(self, kind: Kind, report: OnProgress) -> float:
         """Train one model."""
         data, timer = random_data(self.bench.images), StepTimer()
         batch_size = recipes.RECIPES[kind.model].batch_size

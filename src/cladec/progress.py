@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cladec.text import printable
 
-Report = Callable[[float, Mapping[str, float]], None]
+OnProgress = Callable[[float, Mapping[str, float]], None]
 """Called with the share done, 0 to 1, and the values to show."""
 
 
@@ -33,7 +33,7 @@ class Step:
         return f"{self.title}: {self.share:.0%}{self._shown}"
 
     def report(self, share: float, values: Mapping[str, float]) -> None:
-        """Show how far the step is; a `Report`."""
+        """Show how far the step is; a `OnProgress`."""
         self.share = share
         self._shown = "".join(f", {_words(name)} {value:.4g}" for name, value in values.items())
         self._progress.show()
@@ -85,7 +85,7 @@ class Progress:
         self.console.print(Text(printable(line)))
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Report]:
+    def step(self, title: str) -> Iterator[OnProgress]:
         """Run one step; what is yielded is called with how far it is and what to show."""
         step = Step(self, title)
         yield step.report

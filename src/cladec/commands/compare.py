@@ -14,7 +14,7 @@ from cladec.errors import InputError, InputWarning, check_at_least_one
 from cladec.experiments import subject
 from cladec.experiments.subject import Complain, Subject
 from cladec.models import loading
-from cladec.progress import Progress, Report
+from cladec.progress import OnProgress, Progress
 from cladec.storage import model_files
 from cladec.storage.tables import write_table
 
@@ -178,7 +178,7 @@ class _Bench:
         return make
 
     def measure(
-        self, method: str, make: "MapMaker", maps: np.ndarray, report: Report
+        self, method: str, make: "MapMaker", maps: np.ndarray, report: OnProgress
     ) -> dict[str, np.ndarray]:
         """Every measure wanted of one method, a value per image."""
         from cladec.metrics import faithfulness, robustness

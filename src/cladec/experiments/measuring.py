@@ -17,7 +17,7 @@ from cladec.errors import InputError
 from cladec.experiments.runs import Run
 from cladec.experiments.trainer import Material
 from cladec.models import loading
-from cladec.progress import Report
+from cladec.progress import OnProgress
 from cladec.storage import model_files
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Measurer:
         self.models = models
         self._bench: Bench | None = None
 
-    def __call__(self, run: Run, report: Report) -> dict[str, float]:
+    def __call__(self, run: Run, report: OnProgress) -> dict[str, float]:
         path = run.classifier_path(self.models)
         if self._bench is None or self._bench.material.classifier_path != path:
             self._bench = None
@@ -58,7 +58,7 @@ class Bench:
     def data(self) -> Dataset:
         return self.material.data
 
-    def measure(self, run: Run, report: Report) -> dict[str, float]:
+    def measure(self, run: Run, report: OnProgress) -> dict[str, float]:
         """The measures of one run, from the file beside its model where they still hold."""
         measures = kept_measures(run, self.models, self.record)
         if measures is None:
@@ -80,7 +80,9 @@ class Bench:
             "evaluation_accuracy": float(accuracy),
         }
 
-    def _measure_decoder(self, run: Run, model: "keras.Model", report: Report) -> dict[str, float]:
+    def _measure_decoder(
+        self, run: Run, model: "keras.Model", report: OnProgress
+    ) -> dict[str, float]:
         from cladec.models import batches, losses
 
         images = self.data.test.images
@@ -103,7 +105,7 @@ class Bench:
         return _mean_over_batches(losses.classification, self.data.test.labels, logits)
 
     def _evaluation_accuracy(
-        self, run: Run, model: "keras.Model", decoded_test: np.ndarray, report: Report
+        self, run: Run, model: "keras.Model", decoded_test: np.ndarray, report: OnProgress
     ) -> float:
         """Test accuracy of a fresh classifier that has only ever seen decoded images."""
         from cladec.models import classifiers

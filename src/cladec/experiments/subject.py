@@ -17,7 +17,7 @@ from cladec.experiments.runs import Run
 from cladec.explainers import explain, find_explainer
 from cladec.models import loading, pixels
 from cladec.models.recipes import alpha_text
-from cladec.progress import Progress, Report
+from cladec.progress import OnProgress, Progress
 from cladec.storage import model_files
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Subject:
         method: str,
         images: np.ndarray,
         targets: np.ndarray,
-        report: Report | None = None,
+        report: OnProgress | None = None,
         **chosen: Any,
     ) -> np.ndarray:
         """What `method` makes of the images, given the options that it takes.

@@ -14,7 +14,7 @@ from cladec.errors import InputError
 from cladec.experiments import pictures
 from cladec.experiments.runs import Run
 from cladec.models import loading
-from cladec.progress import Report
+from cladec.progress import OnProgress
 from cladec.storage import model_files
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Trainer:
         self.models = models
         self._material: Material | None = None
 
-    def __call__(self, run: Run, report: Report) -> None:
+    def __call__(self, run: Run, report: OnProgress) -> None:
         path = run.classifier_path(self.models)
         if self._material is None or self._material.classifier_path != path:
             self._material = None
@@ -91,7 +91,7 @@ class Material:
             )
         return self._units[key]
 
-    def train(self, run: Run, report: Report) -> None:
+    def train(self, run: Run, report: OnProgress) -> None:
         """Train one run and save it with its record."""
         start = time.perf_counter()
         try:
@@ -110,7 +110,7 @@ class Material:
             record["classifier_sha256"] = model_files.checksum(self.classifier_path)
         model_files.save(model, run.path(self.models), record)
 
-    def _fit(self, run: Run, report: Report) -> tuple["keras.Model", dict[str, list[float]]]:
+    def _fit(self, run: Run, report: OnProgress) -> tuple["keras.Model", dict[str, list[float]]]:
         from cladec.models import classifiers
         from cladec.models.training import ReportProgress
 

@@ -15,7 +15,7 @@ from cladec.explainers.inputs import (
     prepare,
 )
 from cladec.models.given import checked
-from cladec.progress import Report
+from cladec.progress import OnProgress
 
 Gradients = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """A function of images (N, H, W, C) and classes (N,) that gives d logit / d image, (N, H, W, C)."""
@@ -32,7 +32,7 @@ def saliency(
     times_input: bool = False,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """How much the score of a class changes with each pixel: max over channels of |d logit / d x|.
 
@@ -83,7 +83,7 @@ def integrated_gradients(
     tolerance: float = 0.01,
     max_steps: int = 576,
     batch_size: int = BATCH_SIZE,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """What each pixel adds to the score of a class on the way from a baseline to the image.
 
@@ -155,7 +155,7 @@ def _mean_gradients(
     variant: Callable[[np.ndarray, np.ndarray], np.ndarray],
     variants: int,
     batch_size: int,
-    report: Report | None,
+    report: OnProgress | None,
 ) -> np.ndarray:
     """The mean of the gradients at the variants of each image, (N, H, W, C) float32.
 

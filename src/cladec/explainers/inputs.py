@@ -16,7 +16,7 @@ from cladec.data.pixel_ranges import way_out
 from cladec.errors import InputError
 from cladec.models import cutting, pixels
 from cladec.models.cutting import Flat
-from cladec.progress import Report
+from cladec.progress import OnProgress
 
 BATCH_SIZE = 64
 """Images of one model call where the caller names no other number."""
@@ -220,7 +220,7 @@ def at_least(minimum: float, **options: float) -> None:
             raise InputError(f"{name} is {value}: expected {minimum} or more")
 
 
-def batches(count: int, batch_size: int, report: Report | None = None) -> Iterator[slice]:
+def batches(count: int, batch_size: int, report: OnProgress | None = None) -> Iterator[slice]:
     """The rows of each batch of `count` things, in order; `report` hears of each one done.
 
     Raises:
@@ -234,7 +234,7 @@ def batches(count: int, batch_size: int, report: Report | None = None) -> Iterat
             report(stop / count, {})
 
 
-def part_of(report: Report | None, number: int, count: int) -> Report | None:
+def part_of(report: OnProgress | None, number: int, count: int) -> OnProgress | None:
     """What tells `report` how far the part `number`, from 0, of `count` equal parts is."""
     if report is None:
         return None

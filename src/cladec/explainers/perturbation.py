@@ -22,7 +22,7 @@ from cladec.explainers.inputs import (
     prepare,
 )
 from cladec.models.given import checked
-from cladec.progress import Report
+from cladec.progress import OnProgress
 
 Size = int | Sequence[int] | np.ndarray | None
 """(height, width), or one number for both; None for a size that suits the image."""
@@ -41,7 +41,7 @@ def occlusion(
     stride: Size = None,
     fill: Fill = 0.5,
     batch_size: int = BATCH_SIZE,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """How much the probability of the target falls when a patch hides a part of the image.
 
@@ -86,7 +86,7 @@ def occlusion_classes(
     stride: Size = None,
     fill: Fill = 0.5,
     batch_size: int = BATCH_SIZE,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """The class predicted when a patch hides a part of the image, with the options of `occlusion`.
 
@@ -139,7 +139,7 @@ class _Windows:
         image: np.ndarray,
         fill: Fill,
         batch_size: int,
-        report: Report | None,
+        report: OnProgress | None,
     ) -> np.ndarray:
         """The probabilities of the image behind the patch at every place, (P, K)."""
         shown = background_image("fill", fill, image.shape)
@@ -193,7 +193,7 @@ def rise(
     probability: float = 0.5,
     batch_size: int = 100,
     seed: int = 0,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """The mean probability of the target over random masks that show a pixel.
 

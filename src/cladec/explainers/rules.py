@@ -11,7 +11,7 @@ from cladec.explainers.bandits import Arm, best_arms, bounds
 from cladec.explainers.inputs import Fill, LogitsModel, Targets, at_least, check_images, prepare
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
 from cladec.models.given import checked
-from cladec.progress import Report
+from cladec.progress import OnProgress
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def anchors(
     beam: int = 4,
     batch_size: int = 50,
     seed: int = 0,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """The maps of `find_anchors`, (N, H, W) float32: 1 in the anchor, 0 outside."""
     found = find_anchors(
@@ -95,7 +95,7 @@ def find_anchors(
     beam: int = 4,
     batch_size: int = 50,
     seed: int = 0,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> list[Anchor]:
     """Search the smallest anchor of each image with a beam search that samples by KL-LUCB.
 

@@ -23,7 +23,7 @@ from cladec.explainers.inputs import (
     prepare,
 )
 from cladec.models.given import checked
-from cladec.progress import Report
+from cladec.progress import OnProgress
 
 
 @checked
@@ -34,7 +34,7 @@ def shap_deep(
     *,
     backgrounds: np.ndarray | None = None,
     batch_size: int = BATCH_SIZE,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """What each pixel adds to the target's logit, by Deep SHAP: DeepLIFT's rescale rule averaged
     over backgrounds.
@@ -82,7 +82,7 @@ def shap_gradient(
     samples: int = 200,
     batch_size: int = 50,
     seed: int = 0,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """What each pixel adds to the target's logit, by expected gradients; takes every layer.
 
@@ -149,7 +149,7 @@ def _maps(
     images: np.ndarray,
     targets: np.ndarray,
     choose: Callable[[int], None],
-    report: Report | None,
+    report: OnProgress | None,
 ) -> np.ndarray:
     maps = np.empty(images.shape[:3], np.float32)
     for i, (image, target) in enumerate(zip(images, targets, strict=True)):

@@ -9,7 +9,7 @@ from cladec.errors import InputError
 from cladec.explainers.inputs import Fill, Targets, at_least, batches, part_of, prepare
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
 from cladec.models.given import checked
-from cladec.progress import Report
+from cladec.progress import OnProgress
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ def lime(
     ridge: float = 1.0,
     batch_size: int = 100,
     seed: int = 0,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """The maps of `explain_lime`, (N, H, W) float32: the weight of each pixel's segment."""
     explanations = explain_lime(
@@ -76,7 +76,7 @@ def explain_lime(
     ridge: float = 1.0,
     batch_size: int = 100,
     seed: int = 0,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> list[LimeExplanation]:
     """Fit a linear model to the probability of the target where random segments are hidden.
 

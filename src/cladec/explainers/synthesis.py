@@ -25,7 +25,7 @@ from cladec.explainers.inputs import (
     traced,
 )
 from cladec.models.given import checked
-from cladec.progress import Report
+from cladec.progress import OnProgress
 
 SYNTHESIS_BATCH = 16
 """Images that are changed side by side; each takes many gradients."""
@@ -50,7 +50,7 @@ def activation_maximization(
     total_variation: float = 0.0,
     batch_size: int = SYNTHESIS_BATCH,
     seed: int = 0,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """Images that a class, a channel or a neuron answers to most strongly.
 
@@ -136,7 +136,7 @@ def deep_dream(
     steps: int = 10,
     step_size: float = 0.01,
     batch_size: int = SYNTHESIS_BATCH,
-    report: Report | None = None,
+    report: OnProgress | None = None,
 ) -> np.ndarray:
     """The images, with more of whatever a layer sees in them.
 

@@ -16,7 +16,7 @@ from cladec.errors import InputError
 from cladec.models.batches import Batches, count_rows, for_fit
 from cladec.models.precision import computing_in, keras_defaults
 from cladec.models.recipes import Recipe
-from cladec.progress import Report
+from cladec.progress import OnProgress
 
 
 @keras.saving.register_keras_serializable(package="cladec")
@@ -72,7 +72,7 @@ class ReportProgress(keras.callbacks.Callback):
 
     SECONDS = 0.25
 
-    def __init__(self, report: Report):
+    def __init__(self, report: OnProgress):
         super().__init__()
         self.report = report
         self.epoch = 0

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from cladec.errors import InputError
-from cladec.progress import Progress, Report, Step
+from cladec.progress import OnProgress, Progress, Step
 
 SECONDS_TO_CLEAN_UP = 5
 """What a process that is stopped has to remove its temporary files."""
@@ -35,7 +35,7 @@ class Titled(Protocol):
 
 
 Piece = TypeVar("Piece", bound=Titled)
-Job = Callable[[Any, Report], Any]
+Job = Callable[[Any, OnProgress], Any]
 """Does one piece of work. It is copied into each process once, and may keep there what it needs
 again."""
 

@@ -17,7 +17,7 @@ from cladec.explainers import EXPLAINERS
 from cladec.metrics import lost_information
 from cladec.models import loading
 from cladec.models.recipes import ALPHAS
-from cladec.progress import Report
+from cladec.progress import OnProgress
 from cladec.report import sprites
 from cladec.report.choosing import choose_images
 from cladec.report.contents import Decoded, Exhibition, Group, Maps, Variant
@@ -74,7 +74,7 @@ class Curator:
     methods: tuple[str, ...]
     seed: int
 
-    def __call__(self, group: Group, report: Report) -> Exhibition:
+    def __call__(self, group: Group, report: OnProgress) -> Exhibition:
         work = _Work(group, self)
         rows, data = work.rows, work.data
         report(0.1, {})
@@ -205,7 +205,7 @@ class _Work:
     def _alphas(self, run: Run) -> tuple[float, ...]:
         return CONDITIONAL_ALPHAS if run.alpha is None else (run.alpha,)
 
-    def maps(self, report: Report) -> tuple[tuple[Maps, ...], tuple[str, ...]]:
+    def maps(self, report: OnProgress) -> tuple[tuple[Maps, ...], tuple[str, ...]]:
         """Every method's maps on the images, and why some have none."""
         found, refusals = [], []
         explained = list(self._explained())
