@@ -33,7 +33,7 @@ class Step:
         return f"{self.title}: {self.share:.0%}{self._shown}"
 
     def report(self, share: float, values: Mapping[str, float]) -> None:
-        """Show how far the step is; a `OnProgress`."""
+        """Show how far the step is; an `OnProgress`."""
         self.share = share
         self._shown = "".join(f", {_words(name)} {value:.4g}" for name, value in values.items())
         self._progress.show()

@@ -295,7 +295,7 @@ class Board:
 
 
 class Teller:
-    """A `OnProgress` that writes on the board, and keeps the values it was told last."""
+    """An `OnProgress` that writes on the board, and keeps the values it was told last."""
 
     def __init__(self, board: Any, number: int):
         self.board, self.number = board, number
