@@ -335,7 +335,10 @@ def test_not_even_a_module_of_keras_is_imported(tmp_path, whole):
 
 @pytest.mark.parametrize(
     ("saved", "way"),
-    [("2.15.0", "load_model('name.h5').save('name.keras')"), ("9.0.0", "save it anew with Keras ")],
+    [
+        ("2.15.0", "load_model('name.h5', compile=False).save('name.keras')"),
+        ("9.0.0", "save it anew with Keras "),
+    ],
 )
 def test_a_class_of_another_keras_is_called_that(tmp_path, whole, saved, way):
     config = json.loads(whole["config.json"]) | {"module": "keras.src.engine.functional"}

@@ -177,7 +177,7 @@ def _unknown(kind: str, name: str, module: str, archive: zipfile.ZipFile) -> str
     way = f"save it anew with Keras {keras.__version__}"
     if saved.startswith("2."):
         way = (
-            "save it there as name.h5, then call keras.models.load_model('name.h5')"
+            "save it there as name.h5, then call keras.models.load_model('name.h5', compile=False)"
             ".save('name.keras') here"
         )
     return (

@@ -227,7 +227,13 @@ def pending(runs: list[Run], models: Path) -> dict[Run, str]:
     todo: dict[Run, str] = {}
     classifiers: dict[str, str | None] = {}
     for run in runs:
-        reason = _reason_to_train(run, models, classifiers.get(run.dataset))
+        try:
+            reason = _reason_to_train(run, models, classifiers.get(run.dataset))
+        except artifacts.Unreadable as error:
+            raise InputError(
+                f"{error}; a model is not replaced for that: see that it can be read, or choose "
+                "another --out"
+            ) from None
         if run.model == "classifier":
             path = run.path(models)
             classifiers[run.dataset] = artifacts.checksum(path) if reason is None else None
@@ -249,11 +255,8 @@ def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | No
     try:
         record = artifacts.verify(path)
         saved = Run.from_record(record)
-    except artifacts.Unreadable as error:
-        raise InputError(
-            f"{error}; a model is not replaced for that: see that it can be read, or choose "
-            "another --out"
-        ) from None
+    except artifacts.Unreadable:
+        raise
     except InputError as error:
         return str(error)
     if saved != run:
