@@ -255,47 +255,6 @@ def test_a_sweep_on_a_full_and_on_a_read_only_disk(small_disk, undisturbed, caps
     assert model_files.verify(lost)
 
 
-def test_a_read_only_folder_of_models_is_evaluated(small_disk, undisturbed, tmp_path):
-    models = small_disk / "saved-models"
-    shutil.copytree(undisturbed / "saved-models", models)
-    (models / "digits/vgg/classifier.evaluation.json").unlink()  # so something is measured
-    remount(small_disk, "ro")
-    out = tmp_path / "eval"
-    main.evaluate_models(None, ["--models", str(models), "--out", str(out), *HERE])
-    for table in TABLES:
-        assert (out / table).read_bytes() == (undisturbed / "eval" / table).read_bytes()
-    remount(small_disk, "rw")
-    # One that can be written is still had by one command alone.
-    with holder(models), pytest.raises(SystemExit):
-        main.evaluate_models(None, ["--models", str(models), "--out", str(out), *HERE])
-
-
-def unreadable(path: Path, how: str) -> None:
-    path.unlink()
-    if how == "link to nowhere":
-        path.symlink_to(path.parent / "moved" / path.name)
-    elif how == "link to itself":
-        path.symlink_to(path.name)
-    elif how == "folder":
-        path.mkdir()
-    else:
-        os.mkfifo(path)
-
-
-@pytest.mark.parametrize("how", ["link to nowhere", "link to itself", "folder", "pipe"])
-@pytest.mark.parametrize("suffix", [".keras", ".json"])
-def test_what_cannot_be_read_is_not_trained_anew(how, suffix, done, capsys):
-    path = done / f"saved-models/digits/vgg/dense/cladec-alpha-0{suffix}"
-    unreadable(path, how)
-    before = files_of(done)
-    for script in ("create_models", "evaluate_models"):
-        message = failure(command, script, done, capsys=capsys)
-        assert f"{path} cannot be read" in message
-        assert "train it anew" not in message
-    assert files_of(done) == before
-    assert not path.is_file()
-
-
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """Files may grow to `size` bytes, as by a quota."""
@@ -342,10 +301,11 @@ def test_a_folder_without_permission(own_folder, capsys):
     assert "Permission denied" in failure(command, "create_models", own_folder, capsys=capsys)
     own_folder.chmod(0o700)
     (own_folder / "saved-models").mkdir(mode=0o500)
-    for script in ("create_models", "evaluate_models"):
-        message = failure(command, script, own_folder, capsys=capsys)
-        assert f"{own_folder / 'saved-models'}" in message
-        assert "Permission denied" in message
+    message = failure(command, "create_models", own_folder, capsys=capsys)
+    assert f"{own_folder / 'saved-models'}" in message
+    assert "Permission denied" in message
+    message = failure(command, "evaluate_models", own_folder, capsys=capsys)
+    assert f"no trained models in {own_folder / 'saved-models'}" in message  # they are only read
 
 
 class Spoilsport(Progress):
@@ -376,6 +336,54 @@ def test_permission_lost_midway(own_folder):
         sweep.train(settings, Spoilsport(own_folder))
     assert set(files_of(own_folder)) == {f"digits/vgg/classifier{s}" for s in (".json", ".keras")}
     model_files.verify(own_folder / "digits/vgg/classifier.keras")
+
+
+@pytest.fixture
+def own_models(undisturbed, own_folder) -> dict[str, bytes]:
+    """The files of the undisturbed sweep, whose models are copied to where they are one's own."""
+    uid = os.geteuid()
+    if os.getuid() == 0:
+        os.seteuid(0)
+    shutil.copytree(undisturbed / "saved-models", own_folder / "saved-models")
+    for path in own_folder.rglob("*"):
+        os.chown(path, uid, -1)
+    files = files_of(undisturbed)
+    os.seteuid(uid)
+    return files
+
+
+def test_models_that_may_only_be_read(own_models, own_folder, capsys):
+    """All that looks at them works; only what is measured is not kept there."""
+    models = own_folder / "saved-models"
+    (models / "digits/vgg/classifier.evaluation.json").unlink()
+    for path in [*models.rglob("*"), models]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = files_of(models)
+    command("evaluate_models", own_folder)
+    assert f"{models} cannot be written: the next eval" in capsys.readouterr().out
+    for table in TABLES:
+        assert (own_folder / "eval" / table).read_bytes() == own_models[f"eval/{table}"]
+    Image.new("L", (8, 8), 128).save(own_folder / "image.png")
+    of_model = ["--model", str(models / "digits/vgg/classifier.keras"), "--models", str(models)]
+    given = [*of_model, "--images", str(own_folder / "image.png"), "--resize"]
+    main.main(["explain", *given, "--methods", "cladec", "--out", str(own_folder / "explained")])
+    evaluation = ["--evaluation", str(own_folder / "eval"), "--images", "4", "--methods"]
+    out = ["--out", str(own_folder / "report.html")]
+    main.main(["report", "--models", str(models), *evaluation, "saliency", *HERE, *out])
+    assert (own_folder / "report.html").is_file()
+    assert files_of(models) == before
+
+
+def test_a_folder_that_is_read_is_locked_where_it_can_be(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with (
+        holder(tmp_path / "models") as process,
+        pytest.raises(InputError, match=f"models is in use by process {process.pid} on "),
+        locked(out, reading=[tmp_path / "models"]),
+    ):
+        pass
+    assert not files_of(out)
 
 
 def test_a_name_that_is_no_text_is_printed(tmp_path):
@@ -436,6 +444,57 @@ def test_a_damaged_model_is_named_and_never_used(done, number, suffix, damage):
     assert str(path.with_suffix("")) in todo[damaged]
     others = {run.model for run in todo if run != damaged}
     assert others == ({"cladec"} if number == 0 else set())  # what decodes it
+
+
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def link_instead(path: Path) -> None:
+    """As to a disk that is not there now."""
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("unplugged") / path.name)
+
+
+def loop_instead(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.name)
+
+
+def pipe_instead(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".json"])
+@pytest.mark.parametrize("number", [0, 3])
+@pytest.mark.parametrize("harm", [folder_instead, link_instead, loop_instead, pipe_instead])
+def test_a_model_that_cannot_be_read_is_never_replaced(done, number, suffix, harm, capsys):
+    path = done / "saved-models/digits/vgg" / (MODELS[number] + suffix)
+    harm(path)
+    before = files_of(done), sorted(done.rglob("*"))
+    message = failure(command, "create_models", done, capsys=capsys)
+    assert message.startswith(f"error: {path} cannot be read: ")
+    assert "a model is not replaced for that: see that it can be read, or choose" in message
+    message = failure(command, "evaluate_models", done, capsys=capsys)
+    assert message.startswith(f"error: {path} cannot be read: ")
+    assert "delete" not in message
+    assert (files_of(done), sorted(done.rglob("*"))) == before
+
+
+@pytest.mark.parametrize("lost", ["refae.keras", "refae.json", ""])
+def test_permission_that_is_lost_is_no_damage(own_models, own_folder, lost, capsys):
+    """A file that may not be read, or its folder that may not be searched."""
+    folder = "saved-models/digits/vgg/dense"
+    (own_folder / folder / lost).chmod(0)
+    message = failure(command, "create_models", own_folder, capsys=capsys)
+    assert message.startswith(f"error: {own_folder / folder / (lost or 'refae.keras')} cannot be ")
+    assert "read: Permission denied; a model is not replaced for that" in message
+    (own_folder / folder / lost).chmod(0o700)
+    after = files_of(own_folder)
+    assert after == {name: own_models[name] for name in after}
+    assert len(after) == len([name for name in own_models if name.startswith("saved-models")])
 
 
 def test_a_model_in_the_place_of_another_is_named_and_never_used(done):

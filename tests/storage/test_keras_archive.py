@@ -3,6 +3,7 @@
 Each test of execution has a canary: code that would leave a file behind, if it ever ran.
 """
 
+import importlib
 import io
 import json
 import os
@@ -10,8 +11,12 @@ import sys
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import h5py
@@ -20,6 +25,8 @@ import numpy as np
 import pytest
 import zoo
 from keras import layers
+from keras.src.applications import convnext as convnext_module
+from keras.src.applications import inception_resnet_v2 as inception_module
 
 from cladec.errors import InputError
 from cladec.models import loading
@@ -88,6 +95,92 @@ def test_good_models_are_loaded(tmp_path, name, compression):
     np.testing.assert_array_equal(loaded(zoo.images()), model(zoo.images()))
 
 
+def convnext() -> keras.Model:
+    """ConvNeXt, small, with the layers of its own: LayerScale and StochasticDepth."""
+    few = [2, 2, 2, 2]
+    options = {"drop_path_rate": 0.2, "weights": None, "input_shape": (32, 32, 3), "classes": 3}
+    return convnext_module.ConvNeXt(few, few, **options)
+
+
+def inception_resnet() -> keras.Model:
+    """A block of Inception-ResNet v2, with a layer of its own: CustomScaleLayer."""
+    images = keras.Input((8, 8, 8))
+    block = inception_module.inception_resnet_block(images, 0.17, "block35", 1)
+    return keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling2D()(block)))
+
+
+def functions() -> keras.Model:
+    """Functions of keras.ops and a list of numbers for activations and initializers."""
+    images = keras.Input((8, 8, 1))
+    hidden = keras.ops.relu(layers.Dense(4, activation=keras.ops.tanh)(images))
+    start = keras.initializers.Constant([1.0, 2.0, 3.0])
+    hidden = layers.Dense(3, bias_initializer=start)(layers.Flatten()(hidden[:, 1:, ..., :2]))
+    return keras.Model(images, layers.Activation(keras.activations.softmax)(hidden))
+
+
+def narrow(dtype: str) -> keras.Model:
+    """Weights of a narrow type."""
+    options = {"dtype": "float32" if dtype == "int8" else dtype}
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3, **options)])
+    if dtype == "int8":
+        model.layers[-1].quantize("int8")
+    return model
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        *(convnext, inception_resnet, functions),
+        *(partial(narrow, dtype) for dtype in ("bfloat16", "float16", "mixed_bfloat16", "int8")),
+    ],
+)
+def test_what_keras_itself_saves_is_loaded(tmp_path, build):
+    model = build()
+    model.save(tmp_path / "model.keras")
+    loaded = loading.load_model(tmp_path / "model.keras")
+    kinds = {type(layer).__name__ for layer in loaded.layers}
+    own = {convnext: {"LayerScale", "StochasticDepth"}, inception_resnet: {"CustomScaleLayer"}}
+    assert own.get(build, set()) <= kinds
+    for weight, expected in zip(loaded.weights, model.weights, strict=True):
+        assert weight.dtype == expected.dtype
+        np.testing.assert_array_equal(
+            *(np.asarray(keras.ops.convert_to_numpy(w), np.float32) for w in (weight, expected))
+        )
+
+
+def public(*places: str) -> list[tuple[str, str, Any]]:
+    """What parts of Keras export: module, name and thing."""
+    modules = (importlib.import_module(place) for place in places)
+    return [
+        (module.__name__, name, thing) for module in modules for name, thing in vars(module).items()
+    ]
+
+
+def test_every_class_of_keras_but_those_with_code_may_be_in_a_model():
+    refused = set()
+    for module, name, thing in public(
+        "keras", "keras.layers", "keras.initializers", "keras.losses"
+    ):
+        if isinstance(thing, type) and hasattr(thing, "get_config"):
+            try:
+                keras_archive._check_part(
+                    {"module": module, "class_name": name, "config": {}}, None
+                )
+            except InputError:
+                refused.add(name)
+    assert refused == {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
+
+
+def test_every_function_of_the_maths_of_keras_may_be_in_a_model():
+    checked = 0
+    for module, name, thing in public("keras.activations", "keras.ops", "keras.losses"):
+        if isinstance(thing, FunctionType) and name not in ("get", "serialize", "deserialize"):
+            keras_archive._check_part(function(module, name), None)
+            keras_archive._check_part(function(thing.__module__, thing.__name__), None)
+            checked += 1
+    assert checked > 300
+
+
 def test_a_lambda_layer_is_not_run(tmp_path):
     canary = tmp_path / "canary"
     body = layers.Lambda(
@@ -102,6 +195,14 @@ def test_a_lambda_layer_is_not_run(tmp_path):
     assert not canary.exists()
     keras.saving.load_model(tmp_path / "model.keras", safe_mode=False)
     assert canary.exists()  # so this is what was refused
+
+
+def test_a_lambda_that_is_an_activation_is_called_one(tmp_path):
+    body = layers.Dense(2, activation=lambda x: 2 * x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keras.Sequential([keras.Input((3,)), body]).save(tmp_path / "model.keras")
+    assert "it holds a lambda function, whose code" in refused(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize(
@@ -151,6 +252,107 @@ def test_no_function_is_looked_for_outside_keras(tmp_path, whole, canary, activa
 
     refused(packed(tmp_path / "model.keras", changed(whole, change)))
     assert not canary.exists()
+
+
+LAMBDA = "keras.src.layers.core.lambda_layer"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"module": "keras.layers", "class_name": "TFSMLayer"},
+        {"module": None, "class_name": "TFSMLayer"},
+        {"module": LAMBDA, "class_name": "Lambda"},
+        {"module": "keras.layers", "class_name": "Dense", "registered_name": "Lambda"},
+        {"module": "keras.layers", "class_name": "function", "config": "Lambda"},
+        {"module": "keras.layers", "class_name": "__typespec__", "spec_name": "JaxLayer"},
+    ],
+)
+def test_code_is_refused_by_every_name_that_keras_looks_up(tmp_path, whole, part):
+    path = packed(tmp_path / "model.keras", changed(whole, lambda layer: layer.update(part)))
+    assert "and is never run; " in refused(path)
+
+
+def test_a_subclass_of_a_layer_of_code_is_one(monkeypatch):
+    """Keras may make one, under any name."""
+    hidden = type("Hidden", (layers.Lambda,), {"__module__": "keras.src.layers"})
+    monkeypatch.setattr(keras.layers, "Hidden", hidden, raising=False)
+    with pytest.raises(InputError, match="a Lambda layer"):
+        keras_archive._check_part({"module": "keras.layers", "class_name": "Hidden"}, None)
+
+
+@pytest.mark.parametrize("name", ["deserialize", "serialize", "Input", "add"])
+def test_the_old_form_without_a_module_calls_no_function(tmp_path, whole, name):
+    def change(layer: dict[str, Any]) -> None:
+        del layer["module"], layer["registered_name"]
+        layer.update({"class_name": name, "config": {}})
+
+    assert "custom class" in refused(packed(tmp_path / "model.keras", changed(whole, change)))
+
+
+@pytest.fixture(params=["keras_hub", "keras_cv", "keras_nlp"])
+def beside(request, canary) -> str:
+    """A module below the packages that Keras imports from besides itself, which leaves a trace."""
+    package = canary.parent / request.param
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (canary.parent / "evil.py").rename(package / "evil.py")
+    yield f"{request.param}.evil"
+    for name in (request.param, f"{request.param}.evil"):
+        sys.modules.pop(name, None)
+
+
+BESIDE = {
+    "function": {"class_name": "function", "config": "act"},
+    "class": {"class_name": "Own", "config": {}},
+    "specification": {"class_name": "__typespec__", "spec_name": "Own", "config": []},
+}
+
+
+@pytest.mark.parametrize("form", BESIDE)
+def test_what_is_registered_is_no_pass_for_another_name(tmp_path, whole, canary, beside, form):
+    """For a class Keras looks up its registered name, for a function what is its configuration."""
+    known = "cladec>Select"
+    assert keras.saving.get_registered_object(known) is not None
+    part = BESIDE[form] | {
+        "module": beside,
+        "registered_name": known if form == "function" else None,
+    }
+
+    def change(layer: dict[str, Any]) -> None:
+        layer["config"]["activation"] = part
+
+    assert "custom" in refused(packed(tmp_path / "model.keras", changed(whole, change)))
+    assert not canary.exists()
+    with suppress(Exception):  # it may go on or fail
+        keras.saving.deserialize_keras_object(part)
+    assert canary.exists()  # so this is what was refused
+
+
+def test_not_even_a_module_of_keras_is_imported(tmp_path, whole):
+    module = "keras.src.testing.test_case"
+    sys.modules.pop(module, None)
+    part = {"module": module, "class_name": "TestCase", "registered_name": "TestCase"}
+    refused(packed(tmp_path / "model.keras", changed(whole, lambda layer: layer.update(part))))
+    assert module not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("saved", "way"),
+    [
+        ("2.15.0", "load_model('name.h5', compile=False).save('name.keras')"),
+        ("9.0.0", "save it anew with Keras "),
+    ],
+)
+def test_a_class_of_another_keras_is_called_that(tmp_path, whole, saved, way):
+    config = json.loads(whole["config.json"]) | {"module": "keras.src.engine.functional"}
+    metadata = json.dumps({"keras_version": saved}).encode()
+    members = whole | {"config.json": json.dumps(config).encode(), "metadata.json": metadata}
+    message = refused(packed(tmp_path / "model.keras", members))
+    assert (
+        f"holds the class 'Functional' of Keras {saved}, which Keras {keras.__version__}" in message
+    )
+    assert way in message
 
 
 def test_the_canary_would_notice(tmp_path, whole, canary):
@@ -203,6 +405,37 @@ def test_a_zip_bomb_that_declares_to_be_small_is_damaged(tmp_path, whole):
     content = path.read_bytes()
     path.write_bytes(content.replace(size.to_bytes(4, "little"), (1000).to_bytes(4, "little")))
     assert "CRC" in refused(path)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compressions_are_refused(tmp_path, whole, kind):
+    """They inflate a whole block, whatever size the member declares."""
+    path = packed(tmp_path / "model.keras", whole, kind)
+    assert "compressed in a way that Keras never uses" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("assets/layers/lookup/vocabulary.txt", b"a\n" * 2**20),
+        ("config.json", b'{"config": [' + b"[]," * 2**20 + b"[]]}"),
+    ],
+)
+def test_what_python_takes_for_text_is_counted(tmp_path, whole, name, content):
+    assert len(content) < keras_archive.ALWAYS
+    path = packed(tmp_path / "model.keras", whole | {name: content}, zipfile.ZIP_DEFLATED)
+    assert "would inflate to" in refused(path)
+
+
+def test_weights_of_another_format_are_refused(tmp_path, whole):
+    """Keras opens model.weights.npz where the other file is missing, an archive in the archive."""
+    bomb = io.BytesIO()
+    np.savez_compressed(bomb, **{"layers/dense": np.zeros(2**22)})
+    assert len(bomb.getvalue()) < 2**16
+    members = {name: part for name, part in whole.items() if name != keras_archive.WEIGHTS}
+    for more in ({}, {"model.weights.npz": bomb.getvalue()}):
+        path = packed(tmp_path / "model.keras", members | more)
+        assert "it holds no model.weights.h5" in refused(path)
 
 
 def weights(change: Callable[[h5py.File], None], content: bytes) -> bytes:
@@ -258,14 +491,109 @@ def test_weights_never_come_from_another_file(tmp_path, whole, trick):
     assert "another file" in refused(path)
 
 
-def test_weights_that_are_declared_and_not_there_are_not_made(tmp_path, whole):
-    def change(file: h5py.File) -> None:
-        del file["layers/dense/vars/0"]
-        file["layers/dense/vars"].create_dataset("0", (2**30, 2**10), "float32")
+def vars_of(file: h5py.File) -> h5py.Group:
+    """Where a test puts its own weights."""
+    del file["layers/dense/vars/0"]
+    return file["layers/dense/vars"]
 
-    content = weights(change, whole["model.weights.h5"])
-    path = packed(tmp_path / "model.keras", whole | {"model.weights.h5": content})
-    assert "would inflate" in refused(path)
+
+def declared(*shape: int) -> Callable[[h5py.File], None]:
+    return lambda file: vars_of(file).create_dataset("0", shape, "float32")
+
+
+def chunk(file: h5py.File) -> None:
+    """64 x 4 numbers in a chunk of two gigabytes."""
+    vars_of(file).create_dataset(
+        "0", (64, 4), "f4", maxshape=(None, None), chunks=(2**14, 2**15), compression="gzip"
+    )
+
+
+def stream(file: h5py.File) -> None:
+    """A chunk of one number, whose compressed stream goes on and on."""
+    data = vars_of(file).create_dataset("0", (1,), "f4", chunks=(1,), compression="gzip")
+    data.id.write_direct_chunk((0,), zlib.compress(bytes(2**24)))
+
+
+def texts(file: h5py.File) -> None:
+    vars_of(file)["0"] = ["x"] * 400
+
+
+def sequences(file: h5py.File) -> None:
+    data = vars_of(file).create_dataset("0", (400,), h5py.vlen_dtype(np.float32))
+    data[0] = np.zeros(1000, np.float32)
+
+
+def references(file: h5py.File) -> None:
+    vars_of(file).create_dataset("0", (400,), h5py.ref_dtype)
+
+
+def compound(file: h5py.File) -> None:
+    kind = np.dtype([("number", "f4"), ("text", h5py.string_dtype())])
+    vars_of(file).create_dataset("0", (400,), kind)
+
+
+def attribute(file: h5py.File) -> None:
+    """Keras reads an attribute of this name."""
+    file["layers/dense/vars/0"].attrs["dtype"] = ["bfloat16"] * 400
+
+
+def attribute_of_sequences(file: h5py.File) -> None:
+    values = np.empty((), object)
+    values[()] = np.zeros(1000, np.float32)
+    kind = h5py.vlen_dtype(np.float32)
+    file["layers/dense/vars/0"].attrs.create("dtype", values, (), kind)
+
+
+def nested(file: h5py.File) -> None:
+    group = h5py.h5g.open(file.id, b"/")
+    for _ in range(1000):
+        group = h5py.h5g.create(group, b"a")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (declared(2**30, 2**10), "would inflate to 4,194,304 MiB"),
+        (declared(2**32, 2**32), "would inflate"),  # whose product is 0 in 64 bits
+        *((change, "in chunks") for change in (chunk, stream)),
+        *((change, "of no fixed size") for change in (texts, sequences, references, compound)),
+        *((change, "attribute 'dtype'") for change in (attribute, attribute_of_sequences)),
+        (nested, "nested more than 100 levels deep"),
+    ],
+)
+def test_weights_take_no_more_memory_than_the_file_could_hold(tmp_path, whole, change, words):
+    content = weights(change, whole[keras_archive.WEIGHTS])
+    members = whole | {keras_archive.WEIGHTS: content}
+    assert words in refused(packed(tmp_path / "model.keras", members, zipfile.ZIP_DEFLATED))
+
+
+def test_one_text_that_is_named_often_is_refused(tmp_path, whole):
+    """400 references to one object in the file are 400 objects in memory."""
+    size = 2**16
+
+    def change(file: h5py.File) -> None:
+        data = vars_of(file).create_dataset("0", (400,), h5py.string_dtype())
+        data[:] = [b"x" * size] + [b"y"] * 399
+        places.append(data.id.get_offset())
+
+    places: list[int] = []
+    content = weights(change, whole[keras_archive.WEIGHTS])
+    one = content[places[0] : places[0] + 16]  # its length, heap and number there
+    content = content[: places[0]] + one * 400 + content[places[0] + 400 * 16 :]
+    assert len(content) < 2 * size
+    with h5py.File(io.BytesIO(content)) as file:
+        assert sum(map(len, file["layers/dense/vars/0"][:])) == 400 * size  # so it would be
+    path = packed(tmp_path / "model.keras", whole | {keras_archive.WEIGHTS: content})
+    assert "of no fixed size" in refused(path)
+
+
+def test_weights_with_two_names_are_looked_at_once(tmp_path, whole):
+    def change(file: h5py.File) -> None:
+        file["layers/loop"] = file["layers"]
+
+    content = weights(change, whole[keras_archive.WEIGHTS])
+    path = packed(tmp_path / "model.keras", whole | {keras_archive.WEIGHTS: content})
+    assert loading.load_model(path).count_params() == 4 * 65 + 3 * 5
 
 
 def test_what_is_no_model_is_refused(tmp_path, whole):

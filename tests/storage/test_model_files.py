@@ -155,6 +155,109 @@ def test_code_in_a_model_is_refused_and_not_executed(tmp_path):
     assert trace.exists()  # so this is what was refused
 
 
+SAVED_MODEL = "a SavedModel folder: cladec needs the Keras model itself in a file, saved with"
+
+
+def test_what_is_no_keras_file_is_called_what_it_is(model, tmp_path):
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    assert "is a folder: cladec needs the Keras model" in message_of(loading.load_model, folder)
+    (folder / "saved_model.pb").touch()
+    assert SAVED_MODEL in message_of(loading.load_model, folder)
+    with warnings.catch_warnings(), suppress(KeyboardInterrupt):
+        warnings.simplefilter("ignore")
+        model.save(tmp_path / "old.h5")
+    way = "load_model('name.h5', compile=False).save('name.keras')"
+    assert way in message_of(loading.load_model, tmp_path / "old.h5")
+    os.rename(tmp_path / "old.h5", tmp_path / "old.keras")
+    assert way in message_of(loading.load_model, tmp_path / "old.keras")
+    model.save_weights(tmp_path / "only.weights.h5")
+    message = message_of(loading.load_model, tmp_path / "only.weights.h5")
+    assert "call model.load_weights and model.save('name.keras')" in message
+
+
+class Scaled(layers.Layer):
+    """A layer that its configuration cannot make."""
+
+    def __init__(self, factor, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+    def get_config(self):
+        return super().get_config() | {"factr": self.factor}
+
+
+def resized(model) -> None:
+    """A layer whose weights are of another size than its configuration says."""
+    get_config = model.layers[-1].get_config
+    model.layers[-1].get_config = lambda: get_config() | {"units": 5}
+
+
+def nothing(_) -> None:
+    """Nothing is changed."""
+
+
+@pytest.mark.parametrize(
+    ("layer", "change", "words"),
+    [
+        (layers.Dense(3), resized, "object <Dense name="),
+        (layers.Dense(3), resized, "variable.shape=(8, 5), Received: value.shape=(8, 3)"),
+        (Scaled(2.0), nothing, "loaded: Scaled.__init__() missing 1 required positional"),
+    ],
+)
+def test_of_what_keras_says_the_reason_is_told(tmp_path, layer, change, words):
+    path = tmp_path / "model.keras"
+    model = keras.Sequential([keras.Input((8,)), layer])
+    change(model)
+    model.save(path)
+    with keras.saving.custom_object_scope({"Scaled": Scaled}):
+        message = message_of(loading.load_model, path)
+    assert message.startswith(f"{path} cannot be loaded: ")
+    assert words in message
+    assert len(message) < len(str(path)) + model_files.LONGEST + 30
+    assert "config=" not in message
+
+
+def unreadable_folder(path):
+    path.mkdir()
+
+
+def unreadable_loop(path):
+    path.symlink_to(path.name)
+
+
+def unreadable_link(path):
+    path.symlink_to(path.with_name("unplugged") / path.name)
+
+
+def unreadable_pipe(path):
+    os.mkfifo(path)
+
+
+UNREADABLE = [unreadable_folder, unreadable_loop, unreadable_link, unreadable_pipe]
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".json"])
+@pytest.mark.parametrize("make", UNREADABLE)
+def test_what_cannot_be_read_is_told_from_what_is_damaged(saved, suffix, make):
+    path = saved.with_suffix(suffix)
+    assert model_files.is_there(path)
+    path.unlink()
+    assert not model_files.is_there(path)
+    make(path)
+    assert model_files.is_there(path)
+    for reader in (model_files.verify, loading.load_saved):
+        with pytest.raises(model_files.Unreadable) as caught:
+            reader(saved)
+        assert str(caught.value).startswith(f"{path} cannot be read: ")
+    if make is not unreadable_folder:
+        with pytest.raises(model_files.Unreadable, match="cannot be read: "):
+            loading.load_model(path)
+
+
 def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
     path = tmp_path / "kept.txt"
     path.write_text("before")

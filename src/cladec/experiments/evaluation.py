@@ -94,6 +94,8 @@ def evaluate(evaluation: Evaluation, progress: Progress) -> "pd.DataFrame":
     models, count = evaluation.models.absolute(), evaluation.workers
     with evaluation.cluster.workers(Measurer(models), count, models, progress) as workers:
         measures = dict(workers.run(runs))
+    if not all(run.evaluation_path(models).exists() for run in runs):
+        progress.say(f"{models} cannot be written: the next evaluation measures again")
     runs_table = pd.DataFrame([row for run in runs for row in tidy_rows(run, measures[run])])
     result = wide_table(runs_table)
     write_table(runs_table, evaluation.out / RUNS_TABLE)

@@ -230,7 +230,13 @@ def pending(runs: list[Run], models: Path) -> dict[Run, str]:
     todo: dict[Run, str] = {}
     classifiers: dict[str, str | None] = {}
     for run in runs:
-        reason = _reason_to_train(run, models, classifiers.get(run.dataset))
+        try:
+            reason = _reason_to_train(run, models, classifiers.get(run.dataset))
+        except model_files.Unreadable as error:
+            raise InputError(
+                f"{error}; a model is not replaced for that: see that it can be read, or choose "
+                "another --out"
+            ) from None
         if run.model == "classifier":
             path = run.path(models)
             classifiers[run.dataset] = model_files.checksum(path) if reason is None else None
@@ -252,11 +258,8 @@ def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | No
     try:
         record = model_files.verify(path)
         saved = pictures.recognised(Run.from_record(record), record, run.dataset)
-    except model_files.Unreadable as error:
-        raise InputError(
-            f"{error}; a model is not replaced for that: see that it can be read, or choose "
-            "another --out"
-        ) from None
+    except model_files.Unreadable:
+        raise
     except InputError as error:
         return str(error)
     if saved != run:

@@ -109,6 +109,9 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
             todo.extend(value.values())
             if "class_name" in value:
                 yield value
+            code = value.get("value")  # how Keras writes a lambda that is an activation
+            if len(value) == 1 and isinstance(code, list) and code and isinstance(code[0], str):
+                yield {"class_name": "__lambda__"}
         elif isinstance(value, list):
             todo.extend(value)
 
@@ -174,8 +177,8 @@ def _unknown(kind: str, name: str, module: str, archive: zipfile.ZipFile) -> str
     way = f"save it anew with Keras {keras.__version__}"
     if saved.startswith("2."):
         way = (
-            "save it there as name.h5, and here keras.models.load_model('name.h5').save("
-            "'name.keras')"
+            "save it there as name.h5, then call keras.models.load_model('name.h5', compile=False)"
+            ".save('name.keras') here"
         )
     return (
         f"it holds the {kind} {name!r} of Keras {saved:.20}, which Keras {keras.__version__} does "
@@ -201,9 +204,7 @@ def _check_weights(content: bytes, limit: int) -> None:
                 attribute = thing.attrs.get_id(key)
                 text = h5py.check_string_dtype(attribute.dtype)
                 if attribute.shape != () or (attribute.dtype.hasobject and not text):
-                    raise InputError(
-                        f"its weights {name!r} have an attribute that is no short text"
-                    )
+                    raise InputError(f"its weights {name!r} have an odd attribute {key!r}")
             if isinstance(thing, h5py.Dataset):
                 if thing.is_virtual or thing.external:
                     raise InputError(f"its weights {name!r} lie in another file")

@@ -233,7 +233,7 @@ def _check_kind(path: Path) -> None:
             "model.save('name.keras')"
         )
     if _read(path, lambda file: file.read(len(HDF5))) == HDF5:
-        way = "call keras.models.load_model('name.h5').save('name.keras')"
+        way = "call keras.models.load_model('name.h5', compile=False).save('name.keras')"
         if path.name.endswith(".weights.h5"):
             way = "build the model, call model.load_weights and model.save('name.keras')"
         raise InputError(f"{path} is an HDF5 file, not yet opened here: in Python, {way}")
