@@ -39,8 +39,10 @@ import warnings
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
 warnings.filterwarnings("ignore", module="ipykernel")
+warnings.filterwarnings("ignore", ".* gave a map of zeros alone")
 """
-"""As pyproject.toml has it for the tests; what the kernel itself does is not the notebook's."""
+"""As pyproject.toml has it for the tests; what the kernel itself does is not the notebook's, and
+classifiers of one pass say nothing of some images."""
 
 LAYERS, ALPHAS, FRACTIONS = ("dense", "conv"), (0.0, 0.99), (0.5, 1.0)
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cladec import report
 from cladec.errors import InputError
 from cladec.experiments import evaluation, measuring, pictures, sweep, trainer
 from cladec.experiments.evaluation import Evaluation, saved_runs
@@ -18,6 +17,7 @@ from cladec.experiments.pictures import located
 from cladec.experiments.runs import Run
 from cladec.models.recipes import Recipe
 from cladec.progress import Progress
+from cladec.report import write
 from cladec.storage import model_files
 
 QUICK = Recipe(1, 8, 1e-2, 0, 0)
@@ -230,7 +230,7 @@ def test_a_trained_model_is_measured_on_pictures_that_were_moved(project, tmp_pa
 
 @pytest.mark.parametrize(
     ("settings", "command"),
-    [(Evaluation, evaluation.evaluate), (report.ReportFile, report.write_report)],
+    [(Evaluation, evaluation.evaluate), (write.ReportFile, write.write_report)],
 )
 def test_commands_say_what_is_gone_before_any_work(project, tmp_path, settings, command):
     models = project / "saved-models"

@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from cladec import InputWarning, explain, fit_cladec
 from cladec.commands import main
+from cladec.data import pixel_ranges
 from cladec.models import loading, pixels
 from cladec.models.recipes import Recipe
 
@@ -119,7 +120,7 @@ def test_ordinary_classifiers_are_not_told_of(name):
     assert pixels.wanted(zoo.build(name)) is None
 
 
-RANGES = [pixels.up_to(255), pixels.SIGNED, pixels.IMAGENET, pixels.CAFFE]
+RANGES = [pixel_ranges.up_to(255), pixel_ranges.SIGNED, pixel_ranges.IMAGENET, pixel_ranges.CAFFE]
 
 
 @pytest.mark.parametrize("kind", RANGES, ids=lambda kind: kind.name)
@@ -144,7 +145,7 @@ def test_the_ranges_are_those_of_the_literature():
         np.testing.assert_allclose(kind.of(images), expected, rtol=1e-3, atol=1e-3)
 
 
-def trained_on(kind: pixels.Range, classifier) -> keras.Model:
+def trained_on(kind: pixel_ranges.Range, classifier) -> keras.Model:
     """A classifier of colour images that is as good as `classifier` if fed pixels of `kind`."""
     inputs = keras.Input((8, 8, 3))
     pixel = ops.flip(inputs, axis=-1) if kind.bgr else inputs

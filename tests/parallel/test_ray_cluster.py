@@ -67,9 +67,9 @@ class Nodes:
 def environment() -> Iterator[pytest.MonkeyPatch]:
     """What Ray and S3 are told, here and in the processes that are started."""
     with pytest.MonkeyPatch.context() as patch:
-        here, known = str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")
+        here, known = map(str, Path(__file__).parents[:2]), os.environ.get("PYTHONPATH", "")
         settings = ray_nodes.ENVIRONMENT | {
-            "PYTHONPATH": os.pathsep.join([here, known]),  # where the pieces below are found
+            "PYTHONPATH": os.pathsep.join([*here, known]),  # where the pieces below are found
             "AWS_ACCESS_KEY_ID": "nobody",
             "AWS_SECRET_ACCESS_KEY": "nothing",
             "AWS_DEFAULT_REGION": "us-east-1",

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from cladec import plots
-from cladec.plots import research as research_plots
+from cladec.plots import layers as research_plots
 
 NAMES = ["T-shirt/top", "Trouser", "Ankle boot"]
 TITLES = ["Ankle boot - Sandal", "Bag - Bag"]

@@ -127,13 +127,22 @@ def _check_part(part: dict[str, Any], archive: zipfile.ZipFile) -> None:
     if module and _is_registered(name if kind == "function" else registered):
         return
     found = list(_found(module, name))
-    for base in (base for thing in found for base in getattr(thing, "__mro__", ())):
-        if base.__name__ in CODE:
-            raise InputError(f"it holds {CODE[base.__name__]}")
+    for base in {base.__name__ for thing in found for base in _ancestors(thing)} & CODE.keys():
+        raise InputError(f"it holds {CODE[base]}")
     # Without a module Keras looks into its own lists and among what is registered, nowhere else.
     listed = not module or module == "builtins"
     if not (found or listed) or not all(_is_part_of_a_model(kind, thing) for thing in found):
         raise InputError(_unknown(kind, name, str(module), archive))
+
+
+def _ancestors(thing: Any) -> set[type]:
+    """A class and what it is made of, without what every layer is made of.
+
+    On JAX that includes a class called JaxLayer, which is not the layer of that name.
+    """
+    import keras
+
+    return {*getattr(thing, "__mro__", ())} - {*keras.Layer.__mro__}
 
 
 def _is_registered(name: str) -> bool:
