@@ -1,5 +1,6 @@
 # make demo    the whole sweep on the embedded digits, into demo/
 # make test    format, lint, types and tests
+# make check   the first three, and the tests that train nothing, in little more than a minute
 # make lint    only the first three
 # make notebooks  every notebook again, in place
 # make bench   the published recipe and ours, timed side by side
@@ -11,8 +12,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+## A file of tests stays in one process, so that what its tests share is made once.
+TWO_PROCESSES := -n 2 --dist loadfile
+WITHOUT_TRAINING := tests/test_imports.py tests/test_text.py tests/test_packaging.py tests/data \
+  tests/metrics tests/plots tests/storage tests/models/test_cutting.py tests/models/test_answers.py \
+  tests/models/test_layers.py tests/models/test_losses.py tests/models/test_recipes.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint notebooks bench figures audit lock clean
+.PHONY: help demo test check lint notebooks bench figures audit lock clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -39,7 +46,10 @@ lint: $(BIN)/pytest
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO_PROCESSES)
+
+check: lint
+	$(BIN)/python -m pytest $(TWO_PROCESSES) $(WITHOUT_TRAINING)
 
 notebooks: $(BIN)/cladec
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace create-models/*.ipynb eval/*.ipynb
