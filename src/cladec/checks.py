@@ -128,3 +128,10 @@ def _plain(value: Any) -> int | float | None:
     except (OverflowError, ValueError):  # 10**400 has no float
         return None
     return as_float if isinstance(value, str) else value
+
+
+def at_least(minimum: float, **options: float) -> None:
+    """Raises InputError for an option below `minimum`: `at_least(1, samples=samples)`."""
+    for name, value in options.items():
+        if not value >= minimum:
+            raise InputError(f"{name} is {value}: expected {minimum} or more")

@@ -14,7 +14,7 @@ from tensorflow.python.framework import ops as tf_ops
 
 from cladec.errors import InputError
 from cladec.explainers import shapley
-from cladec.explainers.inputs import LogitsModel
+from cladec.explainers.scores import LogitsModel
 from cladec.explainers.shapley import shap_deep, shap_gradient
 
 SHAPE = (4, 4, 3)

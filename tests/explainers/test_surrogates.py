@@ -7,7 +7,7 @@ import pytest
 from keras import layers, ops
 
 from cladec.errors import InputError
-from cladec.explainers.inputs import softmax
+from cladec.explainers.scores import softmax
 from cladec.explainers.segments import keep, segment, segmentations, without_detail
 from cladec.explainers.surrogates import explain_lime, lime
 

@@ -110,7 +110,8 @@ def _targets(
     explained: Subject, images: np.ndarray, target: int | None, dataset: data.Dataset | None
 ) -> tuple[np.ndarray, list[str]]:
     """The class to explain of each image, and a title that names it and its probability."""
-    from cladec.explainers.inputs import logits_model, resolve_targets
+    from cladec.explainers.inputs import resolve_targets
+    from cladec.explainers.scores import logits_model
 
     logits = logits_model(explained.model)
     targets = resolve_targets(logits, images, target)

@@ -131,7 +131,7 @@ class Subject:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Of every class, (N, K) float32."""
-        from cladec.explainers.inputs import logits_model
+        from cladec.explainers.scores import logits_model
         from cladec.models.batches import PREDICTION_BATCH
 
         return logits_model(self.model).probabilities(images, PREDICTION_BATCH)
@@ -182,7 +182,7 @@ def load_subject(
             the data do not fit it.
     """
     from cladec import models as cladec_models
-    from cladec.explainers.inputs import logits_model
+    from cladec.explainers.scores import logits_model
 
     model = loading.load_model(path)
     logits_model(model)
@@ -204,7 +204,7 @@ def load_subject(
 
 def _tell_accuracy(subject: Subject, data: Dataset, progress: Progress) -> None:
     """Say how often the classifier is right on test images; warn where that looks wrong."""
-    from cladec.explainers.inputs import logits_model
+    from cladec.explainers.scores import logits_model
 
     logits = logits_model(subject.model)
     rows = choose_rows(len(data.test.labels), TEST_IMAGES, subject.seed)

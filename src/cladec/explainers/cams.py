@@ -6,17 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cladec.explainers.inputs import (
-    BATCH_SIZE,
-    LogitsModel,
-    Targets,
-    batches,
-    find_spatial,
-    images_spec,
-    prepare,
-    traced,
-)
+from cladec.explainers.inputs import Targets, prepare
+from cladec.explainers.scores import LogitsModel, images_spec, traced
+from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.given import checked
+from cladec.models.layers import find_spatial
 
 
 @checked

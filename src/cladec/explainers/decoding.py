@@ -4,7 +4,9 @@ import keras
 import numpy as np
 
 from cladec.errors import InputError
-from cladec.explainers.inputs import BATCH_SIZE, Targets, batches, check_images, logits_model
+from cladec.explainers.inputs import Targets, check_images
+from cladec.explainers.scores import logits_model
+from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.cladec import ClaDec, RefAE
 from cladec.models.given import checked
 

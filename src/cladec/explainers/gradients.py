@@ -6,14 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from cladec.explainers.inputs import (
-    BATCH_SIZE,
-    Targets,
-    at_least,
-    background_image,
-    batches,
-    prepare,
-)
+from cladec.checks import at_least
+from cladec.explainers.inputs import Targets, background_image, prepare
+from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 

@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from cladec.errors import InputError
 from cladec.explainers.gradients import strongest_channel
-from cladec.explainers.inputs import BATCH_SIZE, LogitsModel, Targets, batches, prepare
+from cladec.explainers.inputs import Targets, prepare
+from cladec.explainers.scores import LogitsModel
+from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.given import checked
 
 

@@ -1,133 +1,22 @@
-"""What all explainers share: checked images, target classes, and the scores of a classifier."""
+"""What explainers are given: checked images, target classes, and what stands for missing pixels."""
 
-import itertools
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from cladec import checks
 from cladec.data.pixel_ranges import way_out
 from cladec.errors import InputError
-from cladec.models import cutting, pixels
-from cladec.models.cutting import Flat
-from cladec.progress import OnProgress
-
-BATCH_SIZE = 64
-"""Images of one model call where the caller names no other number."""
-
-EAGER_CALLS = 4
-"""Tracing a model costs about as much as this many calls of it, so no fewer calls are traced."""
+from cladec.explainers.scores import LogitsModel, logits_model
+from cladec.models import cutting
 
 Targets = int | Sequence[int] | np.ndarray | None
 """The classes to explain: one for all images, one for each, or None for the predicted ones."""
 
 Fill = float | Sequence[float] | np.ndarray
 """What stands for missing pixels: a number, a colour (C,) or an image (H, W, C), in [0, 1]."""
-
-
-class LogitsModel:
-    """The scores of a classifier before its softmax, as arrays or as a differentiable tensor.
-
-    Attributes:
-        flat: the layers of a copy of the classifier, by path.
-        model: that copy, frozen, images (N, H, W, C) -> logits (N, K).
-        image_shape: (H, W, C).
-        classes: K.
-
-    Raises:
-        InputError: the model is no image classifier that can be cut, or Keras runs on another
-            backend than TensorFlow.
-    """
-
-    def __init__(self, classifier: keras.Model):
-        _check_backend()
-        self.flat = cutting.flatten(classifier)
-        self.model = keras.Model(self.flat.inputs, self.flat.logits, name="logits")
-        self.model.trainable = False
-        self.image_shape: tuple[int, int, int] = self.flat.inputs.shape[1:]
-        self.classes: int = self.model.outputs[0].shape[-1]
-        self._kept: dict[tuple, Callable] = {}
-        images = images_spec(self.image_shape)
-        self._run = traced_later(self, images)
-        self._differentiate = traced(
-            self._target_gradients, images, tf.TensorSpec((None,), tf.int64)
-        )
-
-    def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """The logits of a tensor of images, (N, K) float32; a GradientTape can see through it."""
-        return tf.cast(self.model(images, training=False), tf.float32)
-
-    def predict(self, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """The logits of any number of images, (N, K) float32."""
-        result = np.empty((len(images), self.classes), np.float32)
-        for rows in batches(len(images), batch_size):
-            result[rows] = self._run(tf.convert_to_tensor(images[rows]))
-        return result
-
-    def gradients(self, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """d logit / d image of the classes (N,) of images (N, H, W, C), as these, in one batch."""
-        arguments = tf.constant(images, tf.float32), tf.constant(targets, tf.int64)
-        return self._differentiate(*arguments).numpy()
-
-    def _target_gradients(self, images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            scores = tf.gather(self(images), targets, batch_dims=1)
-        return tape.gradient(scores, images, unconnected_gradients="zero")
-
-    def keep(self, name: tuple, make: Callable[[], Callable]) -> Callable:
-        """What `make` gives, made once for each name: functions that take long to trace."""
-        if name not in self._kept:
-            self._kept[name] = make()
-        return self._kept[name]
-
-    def probabilities(self, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """The softmax of `predict`, (N, K) float32."""
-        return softmax(self.predict(images, batch_size))
-
-
-def _check_backend() -> None:
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise InputError(
-            f"explanations are computed by TensorFlow, and Keras runs on {backend}: set "
-            "KERAS_BACKEND=tensorflow; models saved on any backend can be loaded"
-        )
-
-
-_KEPT: WeakKeyDictionary[keras.Model, tuple[int, LogitsModel]] = WeakKeyDictionary()
-"""The scores of each classifier that was explained and still exists, and of which weights."""
-
-
-def logits_model(classifier: keras.Model) -> LogitsModel:
-    """The scores of a classifier, made once and made anew when its weights have changed.
-
-    Copying and tracing take longer than most explanations. What is given is shared: whoever
-    changes it makes a `LogitsModel` instead. Warns of a classifier of other pixels than [0, 1].
-
-    Raises:
-        InputError: the model is no image classifier that can be cut.
-    """
-    checksum = 0
-    for weight in classifier.get_weights():
-        checksum = zlib.crc32(weight.tobytes(), checksum)
-    kept = _KEPT.get(classifier)
-    if kept is None or kept[0] != checksum:
-        kept = _KEPT[classifier] = (checksum, LogitsModel(classifier))
-        pixels.examine(classifier, kept[1].flat)
-    return kept[1]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits (..., K), of the same shape; they sum to 1 over the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def prepare(
@@ -213,34 +102,6 @@ def for_each_image(name: str, numbers: Any, images: int, count: int) -> np.ndarr
     return np.broadcast_to(array, images).astype(np.int64)
 
 
-def at_least(minimum: float, **options: float) -> None:
-    """Raises InputError for an option below `minimum`: `at_least(1, samples=samples)`."""
-    for name, value in options.items():
-        if not value >= minimum:
-            raise InputError(f"{name} is {value}: expected {minimum} or more")
-
-
-def batches(count: int, batch_size: int, report: OnProgress | None = None) -> Iterator[slice]:
-    """The rows of each batch of `count` things, in order; `report` hears of each one done.
-
-    Raises:
-        InputError: a batch is to hold less than one.
-    """
-    at_least(1, batch_size=batch_size)
-    for start in range(0, count, batch_size):
-        stop = min(start + batch_size, count)
-        yield slice(start, stop)
-        if report:
-            report(stop / count, {})
-
-
-def part_of(report: OnProgress | None, number: int, count: int) -> OnProgress | None:
-    """What tells `report` how far the part `number`, from 0, of `count` equal parts is."""
-    if report is None:
-        return None
-    return lambda share, values: report((number + share) / count, values)
-
-
 def background_image(name: str, value: Any, image_shape: tuple[int, ...]) -> np.ndarray:
     """An option that stands for missing pixels, as an image (H, W, C) float32.
 
@@ -261,79 +122,3 @@ def background_image(name: str, value: Any, image_shape: tuple[int, ...]) -> np.
     if not ((array >= 0.0) & (array <= 1.0)).all():
         raise InputError(f"{name} has values outside [0, 1]: expected pixels in [0, 1]")
     return np.broadcast_to(array, image_shape)
-
-
-def images_spec(image_shape: tuple[int, ...]) -> tf.TensorSpec:
-    """Any number of images: a function traced for it is traced once, whatever the last batch."""
-    return tf.TensorSpec((None, *image_shape), tf.float32)
-
-
-def traced(function: Callable, *signature: tf.TensorSpec) -> Callable:
-    """`function` of tensors as a graph, from the first call on: for what takes gradients.
-
-    Run as it is, TensorFlow also computes the gradients of the weights, which nobody asked for: a
-    third of the work, and one of them crashes TensorFlow 2.21 (a 1x1 convolution of stride 2).
-    """
-    return tf.function(function, input_signature=signature)
-
-
-def traced_later(function: Callable, *signature: tf.TensorSpec) -> Callable:
-    """`function` of tensors, run as it is at first, and as a graph once it is called often."""
-    graph = traced(function, *signature)
-    calls = itertools.count()
-
-    def run(*tensors):
-        return (function if next(calls) < EAGER_CALLS else graph)(*tensors)
-
-    return run
-
-
-def last_spatial_layer(flat: Flat) -> str:
-    """The path of the last layer with an output (H, W, channels) of more than one position.
-
-    Raises:
-        InputError: no layer has one, or tokens are learned behind it, as in a transformer.
-    """
-    fitting = list(spatial_layers(flat).tensors)
-    if not fitting:
-        raise InputError(
-            "no layer of the model gives (height, width, channels) with more than one position: "
-            "use a method that needs no such layer, saliency for instance"
-        )
-    paths = list(flat.tensors)
-    for path in paths[paths.index(fitting[-1]) + 1 :]:
-        shape = flat.tensors[path].shape[1:]
-        if len(shape) == 2 and shape[0] != 1 and flat.origins[path][0].weights:
-            raise InputError(
-                f"the model learns from tokens, {path!r} of shape {shape}, behind its last layer "
-                f"with a height and a width, {fitting[-1]!r}, which says little of the answer: "
-                "name that one as layer all the same, or use a method that needs no layer"
-            )
-    return fitting[-1]
-
-
-def spatial_layers(flat: Flat) -> Flat:
-    """`flat` with no other layers than those of an output (H, W, channels), H or W above 1."""
-    shapes = {path: tensor.shape[1:] for path, tensor in flat.tensors.items()}
-    fitting = [path for path, shape in shapes.items() if len(shape) == 3 and max(shape[:2]) > 1]
-    return replace(flat, tensors={path: flat.tensors[path] for path in fitting})
-
-
-def find_spatial(flat: Flat, layer: str | None) -> keras.KerasTensor:
-    """The output (N, H, W, channels) of `layer`, or of the last spatial layer for None.
-
-    Raises:
-        InputError: there is no such layer, or it has no spatial extent; the message lists those
-            that have.
-    """
-    fitting = spatial_layers(flat)
-    if layer is None:
-        return flat.tensors[last_spatial_layer(flat)]
-    named = flat.paths_of(layer)
-    if named and not fitting.paths_of(layer):
-        shape = flat.tensors[named[0]].shape[1:]
-        raise InputError(
-            f"layer {layer!r} gives {shape}, which has no spatial extent: choose one of "
-            f"{', '.join(fitting.tensors)}"
-        )
-    return fitting.find(layer)

@@ -7,20 +7,11 @@ import keras
 import numpy as np
 
 from cladec import checks
+from cladec.checks import at_least
 from cladec.errors import InputError
-from cladec.explainers.inputs import (
-    BATCH_SIZE,
-    Fill,
-    LogitsModel,
-    Targets,
-    at_least,
-    background_image,
-    batches,
-    check_images,
-    logits_model,
-    part_of,
-    prepare,
-)
+from cladec.explainers.inputs import Fill, Targets, background_image, check_images, prepare
+from cladec.explainers.scores import LogitsModel, logits_model
+from cladec.models.batches import BATCH_SIZE, batches, part_of
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 

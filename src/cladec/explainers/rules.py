@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from cladec.checks import at_least
 from cladec.errors import InputError
 from cladec.explainers.bandits import Arm, best_arms, bounds
-from cladec.explainers.inputs import Fill, LogitsModel, Targets, at_least, check_images, prepare
+from cladec.explainers.inputs import Fill, Targets, check_images, prepare
+from cladec.explainers.scores import LogitsModel
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
 from cladec.models.given import checked
 from cladec.progress import OnProgress

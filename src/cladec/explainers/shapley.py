@@ -11,17 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cladec.checks import at_least
 from cladec.errors import InputError
-from cladec.explainers.inputs import (
-    BATCH_SIZE,
-    LogitsModel,
-    Targets,
-    at_least,
-    batches,
-    check_images,
-    logits_model,
-    prepare,
-)
+from cladec.explainers.inputs import Targets, check_images, prepare
+from cladec.explainers.scores import LogitsModel, logits_model
+from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from cladec.checks import at_least
 from cladec.errors import InputError
-from cladec.explainers.inputs import Fill, Targets, at_least, batches, part_of, prepare
+from cladec.explainers.inputs import Fill, Targets, prepare
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
+from cladec.models.batches import batches, part_of
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 

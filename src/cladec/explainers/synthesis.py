@@ -10,21 +10,13 @@ import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
 from cladec import checks
+from cladec.checks import at_least
 from cladec.errors import InputError
-from cladec.explainers.inputs import (
-    LogitsModel,
-    Targets,
-    at_least,
-    batches,
-    check_images,
-    for_each_image,
-    images_spec,
-    last_spatial_layer,
-    logits_model,
-    resolve_targets,
-    traced,
-)
+from cladec.explainers.inputs import Targets, check_images, for_each_image, resolve_targets
+from cladec.explainers.scores import LogitsModel, images_spec, logits_model, traced
+from cladec.models.batches import batches
 from cladec.models.given import checked
+from cladec.models.layers import last_spatial_layer
 from cladec.progress import OnProgress
 
 SYNTHESIS_BATCH = 16

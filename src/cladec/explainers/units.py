@@ -7,15 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from cladec.errors import InputError
-from cladec.explainers.inputs import (
-    BATCH_SIZE,
-    batches,
-    check_images,
-    images_spec,
-    logits_model,
-    traced,
-)
+from cladec.explainers.inputs import check_images
+from cladec.explainers.scores import images_spec, logits_model, traced
 from cladec.models import recipes
+from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.cutting import Flat
 from cladec.models.given import checked
 from cladec.models.recipes import UnitChoice

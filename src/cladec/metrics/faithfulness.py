@@ -11,8 +11,10 @@ import keras
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from cladec.checks import at_least
 from cladec.errors import InputError
-from cladec.explainers.inputs import BATCH_SIZE, Targets, at_least, prepare
+from cladec.explainers.inputs import Targets, prepare
+from cladec.models.batches import BATCH_SIZE
 
 
 @dataclass(frozen=True, eq=False)

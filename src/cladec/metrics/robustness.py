@@ -12,8 +12,9 @@ import keras
 import numpy as np
 from scipy.stats import rankdata
 
+from cladec.checks import at_least
 from cladec.errors import InputError
-from cladec.explainers.inputs import Targets, at_least, prepare
+from cladec.explainers.inputs import Targets, prepare
 from cladec.metrics.faithfulness import check_maps, correlation
 from cladec.models import cutting
 from cladec.models.training import seeded

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import keras
 import numpy as np
 
+from cladec.checks import at_least
+from cladec.progress import OnProgress
+
 if TYPE_CHECKING:
     import tensorflow as tf
+
+BATCH_SIZE = 64
+"""Images of one model call where the caller names no other number."""
 
 PREDICTION_BATCH = 500
 
@@ -99,3 +105,24 @@ def predict(model: keras.Model, inputs: Any, *, dtype: str = "float32") -> np.nd
             result = np.empty((count, *answers.shape[1:]), dtype)
         result[first : first + len(answers)] = answers
     return result
+
+
+def batches(count: int, batch_size: int, report: OnProgress | None = None) -> Iterator[slice]:
+    """The rows of each batch of `count` things, in order; `report` hears of each one done.
+
+    Raises:
+        InputError: a batch is to hold less than one.
+    """
+    at_least(1, batch_size=batch_size)
+    for start in range(0, count, batch_size):
+        stop = min(start + batch_size, count)
+        yield slice(start, stop)
+        if report:
+            report(stop / count, {})
+
+
+def part_of(report: OnProgress | None, number: int, count: int) -> OnProgress | None:
+    """What tells `report` how far the part `number`, from 0, of `count` equal parts is."""
+    if report is None:
+        return None
+    return lambda share, values: report((number + share) / count, values)

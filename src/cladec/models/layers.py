@@ -1,14 +1,16 @@
-"""The layers of a classifier: their shapes, and which of them can be decoded."""
+"""The layers of a classifier: which can be decoded, and which have a height and a width."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
+import keras
+
+from cladec.errors import InputError
+from cladec.models import cutting
+from cladec.models.cutting import Flat
 from cladec.text import printable
-
-if TYPE_CHECKING:
-    import keras
 
 SAME_NUMBERS = frozenset(
     (
@@ -47,7 +49,7 @@ class ListedLayer:
         return math.prod(sizes) if len(sizes) == len(self.shape) else None
 
 
-def decodable_layers(classifier: "keras.Model") -> list[ListedLayer]:
+def decodable_layers(classifier: keras.Model) -> list[ListedLayer]:
     """Every layer of a classifier, from its input to its output, and whether it can be decoded.
 
     Layers that give the same numbers as one before them, such as Flatten, Dropout or a nested
@@ -58,8 +60,6 @@ def decodable_layers(classifier: "keras.Model") -> list[ListedLayer]:
     Raises:
         InputError: the model is no image classifier that can be cut.
     """
-    from cladec.models import cutting
-
     flat = cutting.flatten(classifier)
     images = "the images themselves"
     known = {id(flat.inputs): images}
@@ -105,3 +105,54 @@ def _shape_fault(shape: tuple[int | None, ...]) -> str | None:
     if not 1 <= len(shape) <= 3:
         return f"{len(shape)} axes, a decoder takes 1 to 3"
     return None
+
+
+def last_spatial_layer(flat: Flat) -> str:
+    """The path of the last layer with an output (H, W, channels) of more than one position.
+
+    Raises:
+        InputError: no layer has one, or tokens are learned behind it, as in a transformer.
+    """
+    fitting = list(spatial_layers(flat).tensors)
+    if not fitting:
+        raise InputError(
+            "no layer of the model gives (height, width, channels) with more than one position: "
+            "use a method that needs no such layer, saliency for instance"
+        )
+    paths = list(flat.tensors)
+    for path in paths[paths.index(fitting[-1]) + 1 :]:
+        shape = flat.tensors[path].shape[1:]
+        if len(shape) == 2 and shape[0] != 1 and flat.origins[path][0].weights:
+            raise InputError(
+                f"the model learns from tokens, {path!r} of shape {shape}, behind its last layer "
+                f"with a height and a width, {fitting[-1]!r}, which says little of the answer: "
+                "name that one as layer all the same, or use a method that needs no layer"
+            )
+    return fitting[-1]
+
+
+def spatial_layers(flat: Flat) -> Flat:
+    """`flat` with no other layers than those of an output (H, W, channels), H or W above 1."""
+    shapes = {path: tensor.shape[1:] for path, tensor in flat.tensors.items()}
+    fitting = [path for path, shape in shapes.items() if len(shape) == 3 and max(shape[:2]) > 1]
+    return replace(flat, tensors={path: flat.tensors[path] for path in fitting})
+
+
+def find_spatial(flat: Flat, layer: str | None) -> keras.KerasTensor:
+    """The output (N, H, W, channels) of `layer`, or of the last spatial layer for None.
+
+    Raises:
+        InputError: there is no such layer, or it has no spatial extent; the message lists those
+            that have.
+    """
+    fitting = spatial_layers(flat)
+    if layer is None:
+        return flat.tensors[last_spatial_layer(flat)]
+    named = flat.paths_of(layer)
+    if named and not fitting.paths_of(layer):
+        shape = flat.tensors[named[0]].shape[1:]
+        raise InputError(
+            f"layer {layer!r} gives {shape}, which has no spatial extent: choose one of "
+            f"{', '.join(fitting.tensors)}"
+        )
+    return fitting.find(layer)
