@@ -9,7 +9,7 @@ import pytest
 import zoo
 from keras import layers, ops
 
-from cladec import InputWarning, explain, fit_cladec
+from cladec import InputError, InputWarning, Split, explain, fit_cladec
 from cladec.commands import main
 from cladec.data import pixel_ranges
 from cladec.models import loading, pixels
@@ -268,3 +268,16 @@ def test_a_map_of_zeros_is_told(tmp_path, tiny, digits_folder, capsys):
         line for line in errors if line.startswith("warning: grad_cam gave a map of zeros alone")
     ]
     assert sum("zeros" in line for line in errors) == 1
+
+
+def test_images_out_of_range_are_told_the_way_out():
+    images = zoo.images(2) * 255
+    for use in (
+        lambda: Split(images, np.zeros(2, np.int64)),
+        lambda: explain(zoo.build("sequential"), images, method="saliency"),
+    ):
+        with pytest.raises(InputError, match=r"divide bytes by 255; cladec feeds 0 to 1") as caught:
+            use()
+        line = "keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(255), model])"
+        assert line in str(caught.value)
+        assert "-1 to 1 keras.layers.Rescaling(2, offset=-1)" in str(caught.value)
