@@ -261,13 +261,12 @@ def report(settings: ReportFile) -> None:
 
 def list_layers(listing: Listing) -> None:
     """Print a table of the layers of a classifier."""
-    import cladec.models.layers
-    from cladec.models import pixels
-
     start_keras()
+    from cladec.models import layers, pixels
+
     classifier = loading.load_model(listing.model)
     pixels.examine(classifier)
-    show(cladec.models.layers.table(cladec.models.layers.decodable_layers(classifier)))
+    show(layers.table(layers.decodable_layers(classifier)))
 
 
 def print_all(files: Sequence[Path]) -> None:
