@@ -11,9 +11,10 @@ from keras import layers
 from cladec.commands import main
 from cladec.errors import InputError
 from cladec.models import cutting
+from cladec.models.answers import SAME_NUMBERS
 from cladec.models.classifiers import build_classifier
 from cladec.models.decoder import build_decoder
-from cladec.models.layers import SAME_NUMBERS, ListedLayer, decodable_layers, table
+from cladec.models.layers import ListedLayer, decodable_layers, table
 
 FACTOR = ("RandomRotation", "RandomContrast", "RandomBrightness", "RandomColorDegeneration")
 RATE = tuple(name for name in SAME_NUMBERS if "Dropout" in name)

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -97,6 +98,15 @@ def test_a_checksum_that_was_changed(written: Path, content: bytes) -> None:
         read_table(written, COLUMNS)
     checksum_path(written).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"table\.csv\.sha256 cannot be read"):
+        read_table(written, COLUMNS)
+
+
+@pytest.mark.parametrize("of", [lambda path: path, checksum_path], ids=["table", "checksum"])
+def test_nobody_waits_for_a_pipe(written: Path, of) -> None:
+    pipe = of(written)
+    pipe.unlink()
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="cannot be read: it is no file"):
         read_table(written, COLUMNS)
 
 

@@ -138,8 +138,8 @@ def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
         train, test, class_names = tensorflow_datasets.read(
             name, tensorflow_datasets.folder(data_dir)
         )
-    names = tuple(map(printable, class_names))
-    return Dataset(dataset_name(name), Split(*train), Split(*test), names)
+        class_names = tuple(map(printable, class_names))
+    return Dataset(dataset_name(name), Split(*train), Split(*test), class_names)
 
 
 def check_name(name: PathLike, *, data_dir: PathLike | None = None) -> None:

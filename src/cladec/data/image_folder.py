@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unicodedata import category
 
 import numpy as np
 
 from cladec.errors import InputError
+from cladec.text import printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -108,8 +108,7 @@ def _clean_names(names: list[str]) -> tuple[str, ...]:
     """The names of class folders as text, each once; bytes that are none are written \\xe9."""
     clean: list[str] = []
     for name in names:
-        text = os.fsencode(name).decode("utf-8", "backslashreplace")
-        text = "".join(f"\\x{ord(c):02x}" if category(c) == "Cc" else c for c in text)
+        text = printable(os.fsencode(name).decode("utf-8", "backslashreplace"))
         taken = {*clean, *names} - {name}
         numbered = itertools.chain([text], (f"{text} ({n})" for n in itertools.count(2)))
         clean.append(next(each for each in numbered if each not in taken))

@@ -12,12 +12,21 @@ Calls = dict[int, tuple[keras.Operation, keras.KerasTensor]]
 """Of each tensor of a graph, by its id: the operation that gives it, and what that was called on.
 """
 
-SAME_VALUES = (
-    *("Identity", "Flatten", "Reshape", "Permute", "Transpose", "Squeeze", "ExpandDims", "Cast"),
-    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"),
-    *("GaussianDropout", "GaussianNoise", "ActivityRegularization"),
+SAME_NUMBERS = frozenset(
+    (
+        *("Flatten", "Reshape", "Permute", "Identity", "ActivityRegularization"),
+        *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"),
+        *("GaussianDropout", "GaussianNoise", "RandomFlip", "RandomRotation", "RandomTranslation"),
+        *("RandomZoom", "RandomShear", "RandomPerspective", "RandomElasticTransform"),
+        *("RandomBrightness", "RandomContrast", "RandomHue", "RandomSaturation", "RandomInvert"),
+        *("RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomErasing"),
+        *("RandomGaussianBlur", "RandomGrayscale", "RandomPosterization"),
+    )
 )
-"""Layers and functions of Keras that, outside of training, leave every value as it is."""
+"""Layers of Keras that, outside of training, give what they are given, at most in another order."""
+
+SAME_IN_A_GRAPH = frozenset(("Transpose", "Squeeze", "ExpandDims", "Cast"))
+"""Functions of Keras of which the same is true."""
 
 SMALLEST = 1e-12
 """Probabilities below this count as this much, where their logarithm is taken."""
@@ -43,7 +52,7 @@ def scores(
         InputError: the answers are neither logits nor probabilities that sum to one.
     """
     operation, given = calls[id(outputs)]
-    while _leaves_values(operation, given, outputs) and id(given) in calls:
+    while _leaves_answer(operation, given, outputs) and id(given) in calls:
         operation, given = calls[id(given)]
     activation = _activation(operation)
     if not _is_of_keras(operation) or (activation is None and not _learns(operation)):
@@ -58,15 +67,25 @@ def scores(
     )
 
 
-def _leaves_values(operation, given, outputs: keras.KerasTensor) -> bool:
-    """Whether an operation gives the answer just as it was given it, at most in another shape."""
-    if not _is_of_keras(operation) or not isinstance(given, keras.KerasTensor):
-        return False
+def keeps_numbers(operation: keras.Operation) -> bool:
+    """Whether a layer or function gives, outside of training, the numbers that it is given.
+
+    By its type alone; a class of someone's own, even one made from these, may do anything.
+    """
     name = type(operation).__name__
-    same = name in SAME_VALUES or (
-        name == "Activation" and operation.activation is keras.activations.linear
+    if not type(operation).__module__.startswith("keras."):
+        return False
+    if name == "Activation":
+        return operation.activation is keras.activations.linear
+    return name in SAME_NUMBERS | SAME_IN_A_GRAPH
+
+
+def _leaves_answer(operation, given, outputs: keras.KerasTensor) -> bool:
+    """Whether an operation gives the whole answer just as it was given it."""
+    whole = isinstance(given, keras.KerasTensor) and (
+        math.prod(size or 0 for size in given.shape[1:]) == outputs.shape[1]
     )
-    return same and math.prod(size or 0 for size in given.shape[1:]) == outputs.shape[1]
+    return whole and keeps_numbers(operation)
 
 
 def _before_softmax(

@@ -12,7 +12,6 @@ import keras
 from cladec import checks
 from cladec.errors import InputError
 from cladec.models import cutting, loading
-from cladec.storage import remote
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -69,10 +68,7 @@ def as_model(name: str, value: Any) -> keras.Model:
         InputError: it is neither, or the file cannot be loaded.
     """
     if isinstance(value, str | os.PathLike):
-        try:
-            return loading.load_model(remote.location(os.fspath(value)))
-        except remote.Unreachable as error:
-            raise InputError(str(error)) from None
+        return loading.load_model(value)
     if not isinstance(value, keras.Model):
         raise InputError(
             f"{name} is {value!r:.60}: expected a Keras model, or the path of a .keras file"

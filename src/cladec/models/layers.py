@@ -3,27 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import keras
 
 from cladec.errors import InputError
-from cladec.models import cutting
+from cladec.models import answers, cutting
 from cladec.models.cutting import Flat
 from cladec.text import printable
-
-SAME_NUMBERS = frozenset(
-    (
-        *("Flatten", "Reshape", "Permute", "Identity", "ActivityRegularization"),
-        *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"),
-        *("GaussianDropout", "GaussianNoise", "RandomFlip", "RandomRotation", "RandomTranslation"),
-        *("RandomZoom", "RandomShear", "RandomPerspective", "RandomElasticTransform"),
-        *("RandomBrightness", "RandomContrast", "RandomHue", "RandomSaturation", "RandomInvert"),
-        *("RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomErasing"),
-        *("RandomGaussianBlur", "RandomGrayscale", "RandomPosterization"),
-    )
-)
-"""Layers of Keras that, outside of training, give what they are given, at most in another order."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +53,7 @@ def decodable_layers(classifier: keras.Model) -> list[ListedLayer]:
     for path, tensor in flat.tensors.items():
         layer, given = flat.origins[path]
         reason = known.get(id(tensor))
-        if reason is None and _gives_what_it_is_given(layer):
+        if reason is None and answers.keeps_numbers(layer):
             reason = known.get(id(given))
         known[id(tensor)] = reason or f"the same numbers as layer {path}"
         shape = tuple(tensor.shape[1:])
@@ -86,16 +72,6 @@ def table(layers: Sequence[ListedLayer]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     line = f"{{:{widths[0]}}}  {{:{widths[1]}}}  {{:{widths[2]}}}  {{:>{widths[3]}}}  {{}}"
     return "\n".join(line.format(*row) for row in rows)
-
-
-def _gives_what_it_is_given(layer: Any) -> bool:
-    """By its type alone; a class of someone's own, even one made from these, may do anything."""
-    name = type(layer).__name__
-    if not type(layer).__module__.startswith("keras."):
-        return False
-    if name == "Activation":
-        return getattr(layer.activation, "__name__", None) == "linear"
-    return name in SAME_NUMBERS
 
 
 def _shape_fault(shape: tuple[int | None, ...]) -> str | None:

@@ -1,8 +1,10 @@
 """Models loaded from their files, those of this package among them; nothing in them is executed."""
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from cladec.errors import InputError
 from cladec.models.precision import keras_defaults
 from cladec.storage import model_files, remote
 
@@ -10,22 +12,25 @@ if TYPE_CHECKING:
     import keras
 
 
-def load_model(path: str | Path) -> "keras.Model":
+def load_model(path: str | os.PathLike[str]) -> "keras.Model":
     """Load any `.keras` file, on this disk or at a URL.
 
     Raises:
         InputError: the file is missing or damaged, holds code of its own, leads to another file, or
-            would inflate to far more than it could hold.
+            would inflate to far more than it could hold; a URL does not answer.
     """
-    path = remote.location(path) if isinstance(path, str) else path
-    if remote.is_remote(path):
-        with remote.fetched(path) as copy:
+    try:
+        file = cast(Path, path) if hasattr(path, "joinpath") else remote.location(os.fspath(path))
+    except remote.Unreachable as error:
+        raise InputError(str(error)) from None
+    if remote.is_remote(file):
+        with remote.fetched(file) as copy:
             return load_model(copy)
     # Keras finds the classes of a model among those that it has been told of.
     from cladec.models import cladec, conditional, variational  # noqa: F401
 
     with keras_defaults():
-        return model_files.read(path)
+        return model_files.read(file)
 
 
 def load_saved(path: Path) -> "keras.Model":

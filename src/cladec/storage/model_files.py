@@ -67,10 +67,15 @@ def checksum(path: Path) -> str:
     Raises:
         InputError: it is missing; `Unreadable` where it cannot be read.
     """
-    return _read(path, lambda file: hashlib.file_digest(file, "sha256").hexdigest())
+    return read_file(path, lambda file: hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _read(path: Path, reader: Callable[[BufferedReader], T]) -> T:
+def read_file(path: Path, reader: Callable[[BufferedReader], T]) -> T:
+    """What `reader` makes of a regular file, opened in binary mode.
+
+    Raises:
+        InputError: it is missing; `Unreadable` where it cannot be read, or `reader` raises.
+    """
     try:
         if path.exists() and not path.is_file():
             raise OSError("it is no file")  # a pipe would keep us waiting for ever
@@ -177,7 +182,7 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: it is missing, damaged, or not as it was written; `Unreadable` where it cannot
             be read.
     """
-    text = _read(path, lambda file: file.read())
+    text = read_file(path, lambda file: file.read())
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -232,12 +237,12 @@ def _check_kind(path: Path) -> None:
             f"{path} is {kind}: cladec needs the Keras model itself in a file, saved with "
             "model.save('name.keras')"
         )
-    if _read(path, lambda file: file.read(len(HDF5))) == HDF5:
+    if read_file(path, lambda file: file.read(len(HDF5))) == HDF5:
         way = "call keras.models.load_model('name.h5', compile=False).save('name.keras')"
         if path.name.endswith(".weights.h5"):
             way = "build the model, call model.load_weights and model.save('name.keras')"
         raise InputError(f"{path} is an HDF5 file, not yet opened here: in Python, {way}")
-    if path.suffix != ".keras" or not _read(path, zipfile.is_zipfile):
+    if path.suffix != ".keras" or not read_file(path, zipfile.is_zipfile):
         raise InputError(
             f"{path} cannot be loaded: it is no whole .keras file; save one with "
             "model.save('name.keras')"

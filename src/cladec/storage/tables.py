@@ -81,10 +81,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame | None":
     if not path.exists():
         return None
     _check(path)
-    try:
-        table = _with_text(pd.read_csv(path), _original)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
+    table = _with_text(model_files.read_file(path, pd.read_csv), _original)
     missing = [column for column in columns if column not in table]
     if missing:
         raise InputError(
@@ -98,10 +95,7 @@ def _check(path: Path) -> None:
     kept = checksum_path(path)
     if not kept.exists():
         return
-    try:
-        expected = kept.read_text().partition(" ")[0]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{kept} cannot be read: {error}") from None
+    expected = model_files.read_file(kept, lambda file: file.read().decode()).partition(" ")[0]
     if expected != model_files.checksum(path):
         raise InputError(
             f"{path} was changed since it was written: make it anew, or remove {kept} to use it as "
