@@ -68,3 +68,34 @@ def test_explanations_say_that_they_need_tensorflow(by_jax: Path, tmp_path: Path
     assert ended.returncode == 2
     assert "KERAS_BACKEND=tensorflow" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_fitted_model_is_evaluated_and_trained_on(by_jax: Path) -> None:
+    (classifier,) = by_jax.rglob("classifier.keras")
+    done = subprocess.run(
+        [sys.executable, "-c", FITTED, str(classifier)], text=True, capture_output=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    before, after, refused = done.stdout.splitlines()
+    assert float(after) < float(before)
+    assert refused.startswith("the labels are missing: expected (N,)")
+
+
+FITTED = """
+import sys, cladec, keras
+data = cladec.load("digits")
+images, labels = data.test.images, data.test.labels
+quick = cladec.Recipe(1, batch_size=120, learning_rate=1e-2, least_images=0, least_steps=0)
+decoder = keras.Sequential([keras.layers.Dense(784, "sigmoid"), keras.layers.Reshape((28, 28, 1))])
+given = {"decoder": decoder, "optimizer": "rmsprop", "recipe": quick}
+model = cladec.fit_cladec(sys.argv[1], "dense", data, alpha=0.5, **given)
+assert model.decoder is decoder
+for _ in range(2):
+    print(model.evaluate(images, labels, verbose=0)[0])
+    model.fit(images, labels, epochs=3, verbose=0)
+try:
+    model.evaluate(images)
+except cladec.InputError as error:
+    print(error)
+model.evaluate(images, labels, verbose=0)
+"""

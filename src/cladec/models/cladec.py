@@ -75,6 +75,13 @@ class ClaDec(LayerDecoder):
         network: `cutting.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
         decoder: codes -> images, such as `build_decoder` makes.
         alpha: weight of the classification loss, a fraction in [0, 1].
+
+    Examples:
+        >>> from cladec.models import cutting
+        >>> network = cutting.cut(classifier, "dense")
+        >>> model = cladec.ClaDec(network, cladec.build_decoder((128,), (28, 28, 1)), alpha=0.5)
+        >>> model.predict(images, verbose=0).shape
+        (360, 28, 28, 1)
     """
 
     def __init__(self, network: keras.Model, decoder: keras.Model, *, alpha: float, **kwargs):
@@ -118,6 +125,13 @@ class RefAE(Decoding):
     Args:
         encoder: images -> codes, newly initialised: `cutting.fresh_encoder(classifier, layer)`.
         decoder: codes -> images.
+
+    Examples:
+        >>> from cladec.models import cutting
+        >>> encoder = cutting.fresh_encoder(classifier, "dense")
+        >>> model = cladec.RefAE(encoder, cladec.build_decoder((128,), (28, 28, 1)))
+        >>> model.predict(images, verbose=0).shape
+        (360, 28, 28, 1)
     """
 
     def __init__(self, encoder: keras.Model, decoder: keras.Model, **kwargs):
@@ -174,6 +188,10 @@ def compute_codes(
 
     Half precision keeps the codes of a large set in memory at a rounding error of 0.05 %, far below
     what a decoder notices.
+
+    Examples:
+        >>> cladec.compute_codes(classifier, "dense", images).shape
+        (360, 128)
     """
     with seeded(0):
         encoder = cutting.part(cutting.cut(classifier, layer, units), "codes")
@@ -222,6 +240,12 @@ def fit_cladec(
     Raises:
         InputError: alpha out of range, an unknown layer, unit or optimizer, a model that cannot be
             cut, or data or a decoder that do not fit it.
+
+    Examples:
+        >>> model = cladec.fit_cladec(classifier, "dense", data, alpha=0.99, recipe=quick)
+        >>> decoded = model.predict(images, verbose=0)
+        >>> sorted(model.evaluate(images, labels, verbose=0, return_dict=True))
+        ['classification_loss', 'loss', 'reconstruction_loss']
     """
     recipes.check_alpha(alpha)
     with seeded(seed):
@@ -251,6 +275,10 @@ def fit_refae(
     """Train the encoder up to `layer` and its decoder from scratch, on reconstruction alone.
 
     Arguments as for `fit_cladec`; of the classifier only the architecture is used.
+
+    Examples:
+        >>> model = cladec.fit_refae(classifier, "dense", data, recipe=quick)
+        >>> loss = model.evaluate(images, images, verbose=0)
     """
     with seeded(seed):
         encoder = cutting.fresh_encoder(classifier, layer, units)

@@ -118,6 +118,10 @@ def build_classifier(
 
     Raises:
         InputError: the architecture is unknown, or the images are too small for it.
+
+    Examples:
+        >>> cladec.build_classifier((32, 32, 3), 10, "vgg11").output_shape
+        (None, 10)
     """
     if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         raise InputError(
@@ -149,6 +153,12 @@ def fit_classifier(
 
     The cross-entropy is computed from what the softmax is given, where it loses no precision. The
     classifier is left compiled: `classifier.evaluate(images, labels)` gives its loss and accuracy.
+
+    Examples:
+        >>> untrained = cladec.build_classifier(data.image_shape, data.num_classes)
+        >>> sorted(cladec.fit_classifier(untrained, data, recipe=quick))
+        ['accuracy', 'loss']
+        >>> loss, accuracy = untrained.evaluate(images, labels, verbose=0)
     """
     names = [layer.name for layer in getattr(classifier, "layers", ())]
     if PROBABILITIES not in names:

@@ -141,6 +141,14 @@ class ConditionalClaDec(LayerDecoder):
     Args:
         network: `cutting.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
         decoder: codes and alpha -> images, such as `build_conditional_decoder` makes.
+
+    Examples:
+        >>> from cladec.models import conditional, cutting
+        >>> network = cutting.cut(classifier, "dense")
+        >>> decoder = conditional.build_conditional_decoder((128,), (28, 28, 1))
+        >>> model = cladec.ConditionalClaDec(network, decoder)
+        >>> model.predict(images, alpha=0.97).shape
+        (360, 28, 28, 1)
     """
 
     def __init__(self, network: keras.Model, decoder: keras.Model, **kwargs):
@@ -169,12 +177,12 @@ class ConditionalClaDec(LayerDecoder):
 
     def check_arrays(self, x: Any, y: Any) -> None:
         """As in ClaDec; and that there is an alpha."""
+        super().check_arrays(x, y)
         if y is not None and not (isinstance(x, dict) and "alpha" in x):
             raise InputError(
                 "no alpha: this network decodes at every one, so give one for each image, "
                 'x={"images": images, "alpha": alphas}'
             )
-        super().check_arrays(x, y)
 
     def _ratio(self) -> Any:
         """Classification loss over reconstruction loss in this pass so far, at most 1."""
@@ -273,6 +281,11 @@ def fit_conditional(
     Arguments, errors and `history` as for `fit_cladec`; `seed` is of the alphas drawn too, and a
     `decoder` takes {"codes": codes, "alpha": (N,)}. Both losses in the history are means over the
     alphas drawn.
+
+    Examples:
+        >>> model = cladec.fit_conditional(classifier, "dense", data, recipe=quick)
+        >>> model.predict(images, alpha=0.97).shape
+        (360, 28, 28, 1)
     """
     with seeded(seed):
         network = cutting.cut(classifier, layer, units)

@@ -69,6 +69,10 @@ def build_decoder(
 
     Raises:
         InputError: a size is missing or not positive, or the memory is not enough to train it.
+
+    Examples:
+        >>> cladec.build_decoder((7, 7, 64), (28, 28, 1)).output_shape
+        (None, 28, 28, 1)
     """
     return keras.Model(*decoder_graph(code_shape, image_shape, mean_pixel), name="decoder")
 

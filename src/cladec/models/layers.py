@@ -45,6 +45,11 @@ def decodable_layers(classifier: keras.Model) -> list[ListedLayer]:
 
     Raises:
         InputError: the model is no image classifier that can be cut.
+
+    Examples:
+        >>> listed = cladec.decodable_layers(classifier)
+        >>> [layer.path for layer in listed if layer.reason is None][-3:]
+        ['dense', 'logits', 'probabilities']
     """
     flat = cutting.flatten(classifier)
     images = "the images themselves"

@@ -18,6 +18,14 @@ def load_model(path: str | os.PathLike[str]) -> "keras.Model":
     Raises:
         InputError: the file is missing or damaged, holds code of its own, leads to another file, or
             would inflate to far more than it could hold; a URL does not answer.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     classifier.save(f"{folder}/classifier.keras")
+        ...     loaded = cladec.load_model(f"{folder}/classifier.keras")
+        >>> np.array_equal(loaded.predict(images, verbose=0), classifier.predict(images, verbose=0))
+        True
     """
     try:
         file = cast(Path, path) if hasattr(path, "joinpath") else remote.location(os.fspath(path))

@@ -88,6 +88,10 @@ class Recipe:
         precision: number format that the layers compute in.
 
     Raises InputError for a value that makes no sense.
+
+    Examples:
+        >>> cladec.Recipe(epochs=2, batch_size=64, learning_rate=1e-2).epochs_for(1_000)
+        8
     """
 
     epochs: int

@@ -142,6 +142,15 @@ class VariationalClaDec(_Variational, ClaDec):
         beta: weight of the KL divergence from the standard normal, >= 0. The greater, the more
             evenly the codes fill the plane, and the less of each image they keep.
         seed: of the noise in training.
+
+    Examples:
+        >>> from cladec.models import cutting, variational
+        >>> network = cutting.cut(classifier, "dense")
+        >>> decoder = cladec.build_decoder((2,), (28, 28, 1))
+        >>> posterior = variational.build_posterior((128,), latent_dim=2)
+        >>> model = cladec.VariationalClaDec(network, decoder, posterior=posterior, alpha=0.5)
+        >>> model.decode([[0.0, 0.0], [1.0, -1.0]]).shape
+        (2, 28, 28, 1)
     """
 
     def __init__(
@@ -178,6 +187,16 @@ class VariationalRefAE(_Variational, RefAE):
         posterior: codes -> z_mean and z_log_var, from `build_posterior`.
         beta: weight of the KL divergence from the standard normal, >= 0.
         seed: of the noise in training.
+
+    Examples:
+        >>> from cladec.models import cutting, variational
+        >>> encoder = cutting.fresh_encoder(classifier, "dense")
+        >>> decoder = cladec.build_decoder((2,), (28, 28, 1))
+        >>> posterior = variational.build_posterior((128,), latent_dim=2)
+        >>> model = cladec.VariationalRefAE(encoder, decoder, posterior=posterior)
+        >>> z_mean, z_log_var = model.encode(images)
+        >>> z_mean.shape
+        (360, 2)
     """
 
     def __init__(
@@ -226,6 +245,11 @@ def fit_variational_cladec(
         beta: weight of the KL divergence, at least 0.
         seed: of the weights, the order of the images and the noise.
         decoder: latent points (N, latent_dim) -> images.
+
+    Examples:
+        >>> options = {"alpha": 0.5, "latent_dim": 2, "recipe": quick}
+        >>> model = cladec.fit_variational_cladec(classifier, "dense", data, **options)
+        >>> z_mean, z_log_var = model.encode(images)
     """
     recipes.check_alpha(alpha)
     with seeded(seed):
@@ -259,6 +283,11 @@ def fit_variational_refae(
     """Train the encoder up to `layer` and a variational decoder from scratch, without labels.
 
     Arguments as for `fit_variational_cladec`; of the classifier only the architecture is used.
+
+    Examples:
+        >>> model = cladec.fit_variational_refae(classifier, "dense", data, recipe=quick)
+        >>> model.decode([[0.0, 0.0]]).shape
+        (1, 28, 28, 1)
     """
     with seeded(seed):
         encoder = cutting.fresh_encoder(classifier, layer, units)
