@@ -1,6 +1,17 @@
 """cladec: what a layer of an image classifier keeps, shown as pictures.
 
 Names are imported when they are first used, so that `import cladec` does not wait for Keras.
+
+The examples in the docstrings go on from this one; they run in a few seconds, and train too little
+to be looked at.
+
+Examples:
+    >>> import cladec, keras, numpy as np
+    >>> data = cladec.load("digits")
+    >>> images, labels = data.test.images, data.test.labels
+    >>> quick = cladec.Recipe(1, batch_size=240, learning_rate=1e-2, least_images=0, least_steps=0)
+    >>> classifier = cladec.build_classifier(data.image_shape, data.num_classes)
+    >>> history = cladec.fit_classifier(classifier, data, recipe=quick)
 """
 
 from typing import Any

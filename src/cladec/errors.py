@@ -9,6 +9,11 @@ class InputError(ValueError):
 
     The message names the value received, what was expected and what to do next, on one line: the
     command line prints it as it stands and exits with code 2.
+
+    Examples:
+        >>> cladec.Recipe(epochs=0, batch_size=64, learning_rate=1e-2)
+        Traceback (most recent call last):
+        cladec.errors.InputError: epochs is 0: expected a whole number of at least 1
     """
 
     def __init__(self, message: str) -> None:
@@ -19,6 +24,15 @@ class InputWarning(UserWarning):
     """Something that may well be wrong with what the user gave, and that is done all the same.
 
     The message is one sentence as that of an `InputError`: the command line prints it as a line.
+
+    Examples:
+        >>> import warnings
+        >>> wants_bytes = [keras.Input((28, 28, 1)), keras.layers.Rescaling(1 / 255), classifier]
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", cladec.InputWarning)
+        ...     cladec.explain(keras.Sequential(wants_bytes), images[:2], method="saliency")
+        Traceback (most recent call last):
+        cladec.errors.InputWarning: model ... seems to want pixels from 0 to 255, ...
     """
 
 

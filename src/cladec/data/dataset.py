@@ -31,6 +31,11 @@ class Split:
         order.
     Raises InputError for another shape, what has no unambiguous meaning, no image, or a value out
     of range or NaN.
+
+    Examples:
+        >>> split = cladec.Split(np.array([[[[255]]], [[[51]]]], "uint8"), [[0, 1], [1, 0]])
+        >>> split.images.ravel(), split.labels
+        (array([1. , 0.2], dtype=float32), array([1, 0]))
     """
 
     images: np.ndarray
@@ -64,6 +69,11 @@ class Dataset:
     train, test: splits whose images share one (height, width, channels).
     class_names: at least two names; label i is class_names[i], and labels that are names become i.
     Raises InputError when the splits disagree, a label has no class, or the name is no folder name.
+
+    Examples:
+        >>> split = cladec.Split(images, labels)
+        >>> cladec.Dataset("mine", split, split, tuple("0123456789")).image_shape
+        (28, 28, 1)
     """
 
     name: str
@@ -128,6 +138,10 @@ def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
     data_dir: where TensorFlow Datasets prepares its files; without it the environment variable
         TFDS_DATA_DIR, else ~/tensorflow_datasets. What is prepared is read without network.
     Raises InputError if there is no such dataset, it cannot be fetched, or its files are at fault.
+
+    Examples:
+        >>> cladec.load("digits").train.images.shape
+        (1437, 28, 28, 1)
     """
     name = os.fspath(name)
     if name == "digits":

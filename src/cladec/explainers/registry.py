@@ -30,6 +30,12 @@ class Explainer:
         name: of the function and of the method.
         signed: its maps have negative values, where a pixel speaks against the class.
         makes_images: it gives images (N, H, W, C) instead of maps (N, H, W).
+
+    Examples:
+        >>> cladec.EXPLAINERS["grad_cam"].options
+        ['layer', 'batch_size']
+        >>> cladec.EXPLAINERS["grad_cam"](classifier, images[:2], layer="conv").shape
+        (2, 28, 28)
     """
 
     module: str
@@ -116,6 +122,10 @@ def explain(
 
     Warns:
         InputWarning: a map is zero everywhere, or the model seems to want other pixels than [0, 1].
+
+    Examples:
+        >>> cladec.explain(classifier, images[:2], method="integrated_gradients", steps=8).shape
+        (2, 28, 28)
     """
     explainer = find_explainer(method)
     if layer is not None:

@@ -57,6 +57,13 @@ def choose_units(
     Raises:
         InputError: fraction out of range, an unknown `how`, no images where they are needed, or a
             layer that is not there or has no fixed number of units.
+
+    Examples:
+        >>> cladec.choose_units(classifier, "dense", 0.03, "first")
+        array([0, 1, 2, 3])
+        >>> units = cladec.choose_units(classifier, "dense", 0.5, "important", images=images)
+        >>> cladec.compute_codes(classifier, "dense", images, units).shape
+        (360, 64)
     """
     recipes.check_fraction(fraction)
     if not isinstance(how, str) or how not in recipes.UNIT_CHOICES:

@@ -54,6 +54,12 @@ def lost_maps(
 
     Raises:
         InputError: the three are not of one shape (N, H, W, C).
+
+    Examples:
+        >>> grey = np.full_like(images, 0.5)
+        >>> lost = cladec.lost_maps(images, cladec_images=grey, refae_images=images)
+        >>> lost.shape, bool((lost >= 0).all())
+        ((360, 28, 28), True)
     """
     shapes = [images.shape, cladec_images.shape, refae_images.shape]
     if images.ndim != 4 or len(set(shapes)) > 1:

@@ -1,4 +1,11 @@
-"""Arrays and tables -> matplotlib figures. Nothing here shows, saves or computes a model."""
+"""Arrays and tables -> matplotlib figures. Nothing here shows, saves or computes a model.
+
+Examples:
+    >>> rows = {"original": images[:3], "darker": images[:3] / 2}
+    >>> figure = cladec.plots.image_grid(rows, titles=["first", "second", "third"])
+    >>> type(figure).__name__
+    'Figure'
+"""
 
 from cladec.plots.explanations import (
     confusion,
