@@ -28,7 +28,7 @@ from PIL import Image
 from cladec.commands import explain, main
 from cladec.data import image_folder
 from cladec.errors import InputError
-from cladec.experiments import evaluation
+from cladec.experiments import records, results
 from cladec.experiments.runs import Run
 from cladec.models import loading
 from cladec.models.recipes import CLADEC
@@ -253,7 +253,7 @@ def test_no_image_starts_another_program(tmp_path):
 
 # Records
 
-RUN = Run("digits", "cladec", CLADEC, layer="dense", alpha=0.5)
+RUN = Run(dataset="digits", model="cladec", recipe=CLADEC, layer="dense", alpha=0.5)
 RECORD = {"run": asdict(RUN), "sha256": "", "seconds": 1.5, "history": {"loss": [2.0, 1.0]}}
 
 
@@ -288,10 +288,10 @@ def test_records_that_are_sealed_and_wrong(edit, tmp_path_factory):
         model_files.write_json(
             model_files.record_path(path), record | {"sha256": model_files.checksum(path)}
         )
-    runs = result_of(evaluation.saved_runs, models)
+    runs = result_of(records.saved_runs, models)
     if runs is not None:
         assert [run.path(models) for run in runs] == [path]
-        assert evaluation.unusable_measures(runs, models) == []
+        assert results.unusable_measures(runs, models) == []
 
 
 # Models

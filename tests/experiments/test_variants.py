@@ -10,7 +10,7 @@ import pytest
 
 from cladec import load
 from cladec.commands import main
-from cladec.experiments.evaluation import METRICS
+from cladec.experiments.results import METRICS
 from cladec.models import loading
 from cladec.models.recipes import ALPHAS, alpha_text
 

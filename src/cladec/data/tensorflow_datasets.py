@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from cladec.errors import InputError
+from cladec.text import printable
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -47,7 +48,7 @@ def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
             f"dataset {name!r} cannot be read from {builder.data_path} ({_brief(error)}): "
             "the folder is damaged; remove it, then prepare or copy it anew"
         ) from error
-    return train, test, tuple(builder.info.features[label_key].names)
+    return train, test, tuple(map(printable, builder.info.features[label_key].names))
 
 
 def prepare(name: str, data_dir: str) -> Any:
