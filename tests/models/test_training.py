@@ -153,7 +153,7 @@ def regression(rows: int = 24):
     return model, inputs, inputs.sum(axis=1, keepdims=True)
 
 
-def test_fit_learns_reports_and_leaves_no_optimizer():
+def test_fit_learns_reports_and_leaves_an_optimizer_that_begins_anew():
     model, inputs, targets = regression()
     shares = []
     report = ReportProgress(lambda share, values: shares.append(share))
@@ -167,8 +167,9 @@ def test_fit_learns_reports_and_leaves_no_optimizer():
     assert all(type(value) is float for value in history["loss"])
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
-    assert model.optimizer is None
-    assert not model.compiled
+    assert not model.optimizer.built
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
+    assert set(model.evaluate(inputs, targets, verbose=0, return_dict=True)) == {"loss", "mae"}
 
 
 def test_fit_passes_over_few_images_until_enough_were_seen():

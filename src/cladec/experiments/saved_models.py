@@ -21,8 +21,9 @@ from cladec.experiments.saved_decoders import SavedDecoders
 from cladec.explainers import choose_units, explain, find_explainer
 from cladec.metrics import lost_information
 from cladec.models import batches, cutting, loading
-from cladec.models.cladec import check_data, compute_codes
+from cladec.models.cladec import compute_codes
 from cladec.models.cutting import path_in_copy
+from cladec.models.fitting import check_data
 from cladec.progress import OnProgress
 from cladec.storage import model_files
 

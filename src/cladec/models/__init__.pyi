@@ -1,6 +1,5 @@
 from .cladec import ClaDec as ClaDec
 from .cladec import RefAE as RefAE
-from .cladec import check_data as check_data
 from .cladec import compute_codes as compute_codes
 from .cladec import fit_cladec as fit_cladec
 from .cladec import fit_refae as fit_refae
@@ -10,6 +9,7 @@ from .classifiers import fit_classifier as fit_classifier
 from .conditional import ConditionalClaDec as ConditionalClaDec
 from .conditional import fit_conditional as fit_conditional
 from .decoder import build_decoder as build_decoder
+from .fitting import check_data as check_data
 from .latent_plane import classified_plane as classified_plane
 from .latent_plane import decoded_plane as decoded_plane
 from .latent_plane import extent_of as extent_of

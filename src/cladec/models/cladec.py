@@ -13,19 +13,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from cladec import checks
-from cladec.data.dataset import Data, Dataset, as_dataset
+from cladec.data.dataset import Data
 from cladec.errors import InputError
-from cladec.models import batches, cutting, losses, pixels, recipes
-from cladec.models.decoder import build_decoder
+from cladec.models import cutting, losses, recipes
+from cladec.models.decoding import Decoding, check_images, images_and_labels
+from cladec.models.fitting import check_data, decoder_of, encode, targets, training_codes
 from cladec.models.given import checked
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import Recipe
 from cladec.models.selection import Units
-from cladec.models.training import fit, seeded
+from cladec.models.training import Optimizer, fit, seeded
 
 
-class LayerDecoder(keras.Model):
+class LayerDecoder(Decoding):
     """A frozen classifier, cut at a layer, and a decoder of that layer.
 
     Args:
@@ -45,6 +45,10 @@ class LayerDecoder(keras.Model):
         self.decoder = decoder
         self.built = True
 
+    def compared(self, x, y):
+        """Of `y`, {"images", "labels"}, both; where `x` are images, `y` may be the labels alone."""
+        return images_and_labels(x, y, self.network.input_shape[1:])
+
     def get_config(self):
         return super().get_config() | {
             "network": keras.saving.serialize_keras_object(self.network),
@@ -63,7 +67,9 @@ class ClaDec(LayerDecoder):
         loss = (1 - alpha) * reconstruction + alpha * classification
 
     Called on images (N, H, W, C) in [0, 1], or on `{"codes": codes}` where the codes of the layer
-    are computed already; gives decoded images (N, H, W, C), float32 in [0, 1].
+    are computed already; gives decoded images (N, H, W, C), float32 in [0, 1]. What `fit_cladec`
+    gives can be evaluated and trained on: `cladec.evaluate(images, labels)`, or on codes with
+    `{"images": images, "labels": labels}` for the labels.
 
     Args:
         network: `cutting.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
@@ -86,14 +92,15 @@ class ClaDec(LayerDecoder):
         return self.decoder(codes, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of `y_pred` against `y`, {"images": (N, H, W, C), "labels": (N,)}."""
+        """The loss of `y_pred` against `y`, see `compared`."""
+        images, labels = self.compared(x, y)
         count = ops.shape(y_pred)[0]
-        reconstruction = losses.reconstruction(y["images"], y_pred)
+        reconstruction = losses.reconstruction(images, y_pred)
         self.reconstruction_tracker.update_state(reconstruction, sample_weight=count)
         if self.alpha == 0.0:
             return reconstruction
         logits = self.classifier(y_pred, training=False)
-        classification = losses.classification(y["labels"], logits)
+        classification = losses.classification(labels, logits)
         self.classification_tracker.update_state(classification, sample_weight=count)
         return losses.mix(self.alpha, reconstruction, classification)
 
@@ -102,10 +109,11 @@ class ClaDec(LayerDecoder):
 
 
 @keras.saving.register_keras_serializable(package="cladec")
-class RefAE(keras.Model):
+class RefAE(Decoding):
     """The reference autoencoder: the encoder and decoder of a ClaDec, trained on reconstruction.
 
-    Called on images (N, H, W, C) in [0, 1]; gives decoded images of the same shape and range.
+    Called on images (N, H, W, C) in [0, 1]; gives decoded images of the same shape and range. What
+    `fit_refae` gives can be evaluated and trained on: `refae.evaluate(images, images)`.
 
     Args:
         encoder: images -> codes, newly initialised: `cutting.fresh_encoder(classifier, layer)`.
@@ -124,7 +132,11 @@ class RefAE(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The reconstruction loss of `y_pred` against the images `y`, (N, H, W, C)."""
-        return losses.reconstruction(y, y_pred)
+        return losses.reconstruction(self.compared(x, y), y_pred)
+
+    def compared(self, x, y):
+        """The images that the loss is computed from, (N, H, W, C)."""
+        return check_images(y, self.encoder.input_shape[1:])
 
     def get_config(self):
         return super().get_config() | {
@@ -168,15 +180,6 @@ def compute_codes(
     return encode(encoder, images)
 
 
-def encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
-    """What `encoder` makes of images, see `compute_codes`."""
-    with np.errstate(over="ignore"):
-        codes = batches.predict(encoder, images, dtype="float16")
-    if np.isinf(codes).any():
-        codes = batches.predict(encoder, images)
-    return codes
-
-
 @checked
 def fit_cladec(
     classifier: keras.Model,
@@ -188,6 +191,8 @@ def fit_cladec(
     seed: int = 0,
     codes: np.ndarray | None = None,
     units: Units = None,
+    decoder: keras.Model | None = None,
+    optimizer: Optimizer = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> ClaDec:
     """Train a decoder of `layer` on the training images of `data`.
@@ -204,49 +209,30 @@ def fit_cladec(
         seed: of the decoder's weights and the order of the images.
         codes: `compute_codes` of the training images, when several decoders share them.
         units: decode these units or channels of the layer alone, as `choose_units` gives them.
+        decoder: a Keras model of your own, codes -> images in [0, 1]; this very model is trained,
+            from the weights that it has. None for `build_decoder`.
+        optimizer: one of Keras, or its name; a new one with the same settings trains, at its own
+            learning rate. None for Adam, with the learning rate and the warm-up of the recipe.
         callbacks: Keras callbacks, for progress.
 
     Returns:
-        The trained ClaDec; `history` holds its losses per epoch.
+        The trained ClaDec; `history` holds its losses per epoch. It is compiled with a new
+        optimizer, at the recipe's learning rate where none was given.
 
     Raises:
-        InputError: alpha out of range, an unknown layer or unit, a model that cannot be cut, or
-            data that do not fit it.
+        InputError: alpha out of range, an unknown layer, unit or optimizer, a model that cannot be
+            cut, or data or a decoder that do not fit it.
     """
     recipes.check_alpha(alpha)
     with seeded(seed):
         network = cutting.cut(classifier, layer, units)
         data = check_data(classifier, data)
-        code_shape = network.output["codes"].shape[1:]
-        decoder = build_decoder(code_shape, network.inputs[0].shape[1:], mean_pixel=data.mean_pixel)
+        decoder = decoder_of(network.output["codes"].shape[1:], data, decoder)
         cladec = ClaDec(network, decoder, alpha=alpha, name="cladec")
-    codes = training_codes(cladec, data, codes)
-    fit(cladec, {"codes": codes}, targets(data), recipe, seed=seed, callbacks=callbacks)
+    inputs = {"codes": training_codes(cladec.encoder, data, codes)}
+    compared = targets(data)
+    fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
     return cladec
-
-
-def training_codes(model: LayerDecoder, data: Dataset, codes: np.ndarray | None) -> np.ndarray:
-    """The codes of the training images: those given, or computed where there are none.
-
-    Raises:
-        InputError: those given are of another shape.
-    """
-    images = data.train.images
-    if codes is None:
-        return encode(model.encoder, images)
-    codes = checks.array("codes", codes)
-    code_shape = model.encoder.output_shape[1:]
-    if codes.shape != (len(images), *code_shape):
-        raise InputError(
-            f"codes of shape {codes.shape}: expected those of the {len(images)} training images, "
-            f"each {code_shape}, as compute_codes gives them"
-        )
-    return codes
-
-
-def targets(data: Dataset) -> dict[str, np.ndarray]:
-    """What `compute_loss` of a ClaDec compares the decoded training images with."""
-    return {"images": data.train.images, "labels": data.train.labels}
 
 
 @checked
@@ -258,6 +244,8 @@ def fit_refae(
     recipe: Recipe = recipes.REFAE,
     seed: int = 0,
     units: Units = None,
+    decoder: keras.Model | None = None,
+    optimizer: Optimizer = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> RefAE:
     """Train the encoder up to `layer` and its decoder from scratch, on reconstruction alone.
@@ -267,33 +255,8 @@ def fit_refae(
     with seeded(seed):
         encoder = cutting.fresh_encoder(classifier, layer, units)
         data = check_data(classifier, data)
-        decoder = build_decoder(
-            encoder.output_shape[1:], encoder.input_shape[1:], mean_pixel=data.mean_pixel
-        )
+        decoder = decoder_of(encoder.output_shape[1:], data, decoder)
         refae = RefAE(encoder, decoder, name="refae")
     images = data.train.images
-    fit(refae, images, images, recipe, seed=seed, callbacks=callbacks)
+    fit(refae, images, images, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
     return refae
-
-
-def check_data(classifier: keras.Model, data: Data) -> Dataset:
-    """The data as a Dataset that fits the classifier.
-
-    Warns, once for each classifier, where it seems to want pixels of another range than [0, 1].
-
-    Raises InputError for what is no data, images of another size, or more classes than it has.
-    """
-    with seeded(0):
-        pixels.examine(classifier)
-    expected, classes = cutting.image_shape(classifier), classifier.outputs[0].shape[-1]
-    data = as_dataset(data, classes)
-    if data.image_shape != expected:
-        raise InputError(
-            f"the images are {data.image_shape}, the classifier takes {expected}: resize them"
-        )
-    if data.num_classes > classes:
-        raise InputError(
-            f"the dataset has {data.num_classes} classes, the classifier {classes}: use the "
-            "dataset that it was trained on"
-        )
-    return data

@@ -10,7 +10,7 @@ from cladec.data.dataset import Data, Split
 from cladec.errors import InputError
 from cladec.models import batches, recipes
 from cladec.models.architectures import find_architecture
-from cladec.models.cladec import check_data
+from cladec.models.fitting import check_data
 from cladec.models.given import checked
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import Recipe
@@ -137,7 +137,8 @@ def fit_classifier(
 ) -> dict[str, list[float]]:
     """Train a classifier of `build_classifier` in place and return its history per epoch.
 
-    The cross-entropy is computed from what the softmax is given, where it loses no precision.
+    The cross-entropy is computed from what the softmax is given, where it loses no precision. The
+    classifier is left compiled: `classifier.evaluate(images, labels)` gives its loss and accuracy.
     """
     names = [layer.name for layer in getattr(classifier, "layers", ())]
     if PROBABILITIES not in names:
@@ -147,7 +148,7 @@ def fit_classifier(
         )
     data = check_data(classifier, data)
     logits = keras.Model(classifier.inputs, classifier.get_layer(PROBABILITIES).input)
-    return fit(
+    history = fit(
         logits,
         data.train.images,
         data.train.labels,
@@ -157,6 +158,8 @@ def fit_classifier(
         metrics=["accuracy"],
         callbacks=callbacks,
     )
+    classifier.compile(logits.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return history
 
 
 def accuracy(classifier: keras.Model, split: Split) -> float:

@@ -19,13 +19,14 @@ from cladec import checks
 from cladec.data.dataset import Data
 from cladec.errors import InputError
 from cladec.models import batches, cutting, losses, recipes
-from cladec.models.cladec import LayerDecoder, check_data, targets, training_codes
-from cladec.models.decoder import decoder_graph
+from cladec.models.cladec import LayerDecoder
+from cladec.models.decoder import check_decoder, decoder_graph
+from cladec.models.fitting import check_data, targets, training_codes
 from cladec.models.given import checked
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import Recipe
 from cladec.models.selection import Units
-from cladec.models.training import fit, seeded
+from cladec.models.training import Optimizer, fit, seeded
 
 SCALES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
 """How many times larger than the classification loss the reconstruction loss may be."""
@@ -134,7 +135,8 @@ class ConditionalClaDec(LayerDecoder):
     The weights (`weights_of`) change how much of the decoder serves which alpha, and not what is
     best at any one. Called on `{"images": images, "alpha": alpha}` or
     `{"codes": codes, "alpha": alpha}` with an alpha for each image, (N,); gives decoded images
-    (N, H, W, C), float32 in [0, 1]. `predict` is for people.
+    (N, H, W, C), float32 in [0, 1]. `predict` is for people; `evaluate` and `fit` take such a dict
+    and the labels.
 
     Args:
         network: `cutting.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
@@ -155,14 +157,24 @@ class ConditionalClaDec(LayerDecoder):
         return self.decoder({"codes": codes, "alpha": inputs["alpha"]}, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of `y_pred` against `y`, {"images": (N, H, W, C), "labels": (N,)}."""
-        reconstruction = losses.reconstruction_of_each(y["images"], y_pred)
+        """The loss of `y_pred` against `y`, which is as in ClaDec."""
+        images, labels = self.compared(x, y)
+        reconstruction = losses.reconstruction_of_each(images, y_pred)
         logits = self.classifier(y_pred, training=False)
-        classification = losses.classification_of_each(y["labels"], logits)
+        classification = losses.classification_of_each(labels, logits)
         self.reconstruction_tracker.update_state(reconstruction)
         self.classification_tracker.update_state(classification)
         mixed = losses.mix(x["alpha"], reconstruction, classification)
         return ops.mean(weights_of(x["alpha"], self._ratio()) * mixed)
+
+    def check_arrays(self, x: Any, y: Any) -> None:
+        """As in ClaDec; and that there is an alpha."""
+        if y is not None and not (isinstance(x, dict) and "alpha" in x):
+            raise InputError(
+                "no alpha: this network decodes at every one, so give one for each image, "
+                'x={"images": images, "alpha": alphas}'
+            )
+        super().check_arrays(x, y)
 
     def _ratio(self) -> Any:
         """Classification loss over reconstruction loss in this pass so far, at most 1."""
@@ -252,24 +264,31 @@ def fit_conditional(
     seed: int = 0,
     codes: np.ndarray | None = None,
     units: Units = None,
+    decoder: keras.Model | None = None,
+    optimizer: Optimizer = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> ConditionalClaDec:
     """Train one decoder of `layer` for every alpha, on the training images of `data`.
 
-    Arguments, errors and `history` as for `fit_cladec`; `seed` is of the alphas drawn too. Both
-    losses in the history are means over the alphas drawn.
+    Arguments, errors and `history` as for `fit_cladec`; `seed` is of the alphas drawn too, and a
+    `decoder` takes {"codes": codes, "alpha": (N,)}. Both losses in the history are means over the
+    alphas drawn.
     """
     with seeded(seed):
         network = cutting.cut(classifier, layer, units)
         data = check_data(classifier, data)
         code_shape = network.output["codes"].shape[1:]
-        decoder = build_conditional_decoder(
-            code_shape, network.inputs[0].shape[1:], mean_pixel=data.mean_pixel
-        )
+        if decoder is None:
+            decoder = build_conditional_decoder(
+                code_shape, data.image_shape, mean_pixel=data.mean_pixel
+            )
+        else:
+            check_decoder(decoder, {"codes": code_shape, "alpha": ()}, data.image_shape)
         cladec = ConditionalClaDec(network, decoder, name="cladec_conditional")
     inputs = {
-        "codes": training_codes(cladec, data, codes),
+        "codes": training_codes(cladec.encoder, data, codes),
         "alpha": DrawnAlphas(len(data.train.images), seed),
     }
-    fit(cladec, inputs, targets(data), recipe, seed=seed, callbacks=callbacks)
+    compared = targets(data)
+    fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
     return cladec

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import keras
 from keras import layers
@@ -70,6 +71,42 @@ def build_decoder(
         InputError: a size is missing or not positive, or the memory is not enough to train it.
     """
     return keras.Model(*decoder_graph(code_shape, image_shape, mean_pixel), name="decoder")
+
+
+def check_decoder(decoder: keras.Model, takes: Any, image_shape: Size) -> keras.Model:
+    """A decoder that somebody else made; one that has no shapes yet is built.
+
+    Args:
+        decoder: any Keras model.
+        takes: the shape, without the batch, of what it is called on, or a dict of shapes.
+        image_shape: (H, W, C) of the images that it is to give.
+
+    Raises:
+        InputError: it takes or gives something else.
+    """
+    made = _made(decoder, takes)
+    if made != tuple(image_shape):
+        found = f"gives {made} of" if made else "cannot be called on"
+        raise InputError(
+            f"decoder {decoder.name!r} {found} {takes}: expected a Keras model from {takes} to "
+            f"images {tuple(image_shape)}, these shapes without the batch"
+        )
+    return decoder
+
+
+def _made(decoder: keras.Model, takes: Any) -> Any:
+    """The shape of what a model makes of inputs of these shapes; None where it takes no such."""
+    if isinstance(takes, dict):
+        inputs = {name: keras.Input(shape, name=name) for name, shape in takes.items()}
+        known = getattr(decoder, "input", inputs)
+        if not isinstance(known, dict) or set(known) != set(inputs):
+            return None
+    else:
+        inputs = keras.Input(takes)
+    try:
+        return tuple(decoder(inputs).shape[1:])
+    except Exception:  # layers raise what they like
+        return None
 
 
 def decoder_graph(

@@ -15,13 +15,13 @@ from cladec import checks
 from cladec.data.dataset import Data
 from cladec.errors import InputError
 from cladec.models import batches, cutting, losses, recipes
-from cladec.models.cladec import ClaDec, RefAE, check_data, check_parts, targets, training_codes
-from cladec.models.decoder import build_decoder
+from cladec.models.cladec import ClaDec, RefAE, check_parts
+from cladec.models.fitting import check_data, decoder_of, targets, training_codes
 from cladec.models.given import checked
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import Recipe
 from cladec.models.selection import Units
-from cladec.models.training import fit, seeded
+from cladec.models.training import Optimizer, fit, seeded
 
 
 @keras_defaults()
@@ -213,6 +213,8 @@ def fit_variational_cladec(
     seed: int = 0,
     codes: np.ndarray | None = None,
     units: Units = None,
+    decoder: keras.Model | None = None,
+    optimizer: Optimizer = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> VariationalClaDec:
     """Train a variational decoder of `layer` on the training images of `data`.
@@ -223,26 +225,19 @@ def fit_variational_cladec(
         latent_dim: dimensions of the latent space, at least 1; two can be drawn.
         beta: weight of the KL divergence, at least 0.
         seed: of the weights, the order of the images and the noise.
+        decoder: latent points (N, latent_dim) -> images.
     """
     recipes.check_alpha(alpha)
     with seeded(seed):
         network = cutting.cut(classifier, layer, units)
         data = check_data(classifier, data)
         posterior = build_posterior(network.output["codes"].shape[1:], latent_dim)
-        decoder = build_decoder(
-            (latent_dim,), network.inputs[0].shape[1:], mean_pixel=data.mean_pixel
-        )
-        cladec = VariationalClaDec(
-            network,
-            decoder,
-            posterior=posterior,
-            alpha=alpha,
-            beta=beta,
-            seed=seed,
-            name="variational_cladec",
-        )
-    inputs = {"codes": training_codes(cladec, data, codes)}
-    fit(cladec, inputs, targets(data), recipe, seed=seed, callbacks=callbacks)
+        decoder = decoder_of((latent_dim,), data, decoder)
+        parts = {"posterior": posterior, "alpha": alpha, "beta": beta, "seed": seed}
+        cladec = VariationalClaDec(network, decoder, **parts, name="variational_cladec")
+    inputs = {"codes": training_codes(cladec.encoder, data, codes)}
+    compared = targets(data)
+    fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
     return cladec
 
 
@@ -257,6 +252,8 @@ def fit_variational_refae(
     recipe: Recipe = recipes.VARIATIONAL,
     seed: int = 0,
     units: Units = None,
+    decoder: keras.Model | None = None,
+    optimizer: Optimizer = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> VariationalRefAE:
     """Train the encoder up to `layer` and a variational decoder from scratch, without labels.
@@ -267,10 +264,9 @@ def fit_variational_refae(
         encoder = cutting.fresh_encoder(classifier, layer, units)
         data = check_data(classifier, data)
         posterior = build_posterior(encoder.output_shape[1:], latent_dim)
-        decoder = build_decoder((latent_dim,), encoder.input_shape[1:], mean_pixel=data.mean_pixel)
-        refae = VariationalRefAE(
-            encoder, decoder, posterior=posterior, beta=beta, seed=seed, name="variational_refae"
-        )
+        decoder = decoder_of((latent_dim,), data, decoder)
+        parts = {"posterior": posterior, "beta": beta, "seed": seed}
+        refae = VariationalRefAE(encoder, decoder, **parts, name="variational_refae")
     images = data.train.images
-    fit(refae, images, images, recipe, seed=seed, callbacks=callbacks)
+    fit(refae, images, images, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
     return refae

@@ -99,13 +99,23 @@ def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
     """
 
     def write_both(temporary: Path) -> None:
-        model.save(temporary)
+        _save_for_use(model, temporary)
         versions = {library: version(library) for library in LIBRARIES}
         write_json(
             record_path(path), record | {"versions": versions, "sha256": checksum(temporary)}
         )
 
     write(path, write_both)
+
+
+def _save_for_use(model: "keras.Model", path: Path) -> None:
+    """Write a model without its optimizer, which would make the file three times as large."""
+    compiled, optimizer = model.compiled, getattr(model, "optimizer", None)
+    model.compiled, model.optimizer = False, None
+    try:
+        model.save(path)
+    finally:
+        model.compiled, model.optimizer = compiled, optimizer
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
