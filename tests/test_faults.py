@@ -425,11 +425,13 @@ def replace(path: Path, other: Path) -> None:
     shutil.copy(other, path)
 
 
-DAMAGES = pytest.mark.parametrize("damage", [truncate, empty, flip, replace])
+HARM = [truncate, empty, replace]
 
 
-@DAMAGES
-@pytest.mark.parametrize("suffix", [".keras", ".json"])
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [(".keras", flip), *((suffix, damage) for suffix in (".keras", ".json") for damage in HARM)],
+)
 @pytest.mark.parametrize("number", range(len(MODELS)))
 def test_a_damaged_model_is_named_and_never_used(done, number, suffix, damage):
     models = done / "saved-models"
@@ -515,7 +517,7 @@ def test_a_model_in_the_place_of_another_is_named_and_never_used(done):
     assert next(iter(todo)).path(done / "saved-models") == place
 
 
-@DAMAGES
+@pytest.mark.parametrize("damage", HARM)
 def test_damaged_measures_and_tables_are_made_anew(done, damage, capsys):
     folder = done / "saved-models/digits/vgg/dense"
     kept, other = folder / "refae.evaluation.json", folder / "cladec-alpha-0.evaluation.json"
