@@ -104,7 +104,7 @@ BROKEN = {
     "not installed": (
         {"KERAS_BACKEND": "torch"},
         {},
-        ["No module named 'torch'", "pip install torch"],
+        ["No module named 'torch'", "pip install 'cladec[torch]'", "KERAS_BACKEND=tensorflow"],
     ),
     "misspelt": ({"KERAS_BACKEND": "tensroflow"}, {}, ["tensroflow", "tensorflow, jax, torch"]),
     "trains nothing": ({"KERAS_BACKEND": "numpy"}, {}, ["numpy, which trains nothing"]),

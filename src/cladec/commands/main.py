@@ -22,7 +22,7 @@ from cladec.experiments.sweep import Sweep
 from cladec.models import loading
 from cladec.progress import Progress
 from cladec.report.write import ReportFile
-from cladec.startup import start_keras
+from cladec.startup import own_version, start_keras
 from cladec.storage.locks import locked
 from cladec.storage.remote import Unreachable
 from cladec.text import printable
@@ -58,10 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> Any:
     """The settings of the `cladec` command that the arguments name."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if list(words) == ["--version"]:
+        print(f"cladec {own_version()}")
+        sys.exit()
     return settings(
         Command,
         prog="cladec",
-        description="What a layer of an image classifier keeps, shown as pictures.",
+        description="What a layer of an image classifier keeps, shown as pictures. "
+        "With --version alone it says which version it is.",
         args=arguments,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )

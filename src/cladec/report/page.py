@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from cladec.experiments.runs import Run
 from cladec.models.recipes import alpha_text
 from cladec.report import charts, measure_tables, sprites
 from cladec.report.contents import Decoded, Exhibition
+from cladec.startup import own_version
 from cladec.storage import model_files
 from cladec.text import printable
 
@@ -80,7 +80,7 @@ def render(
         script=Markup(script),
         script_digest=digest,
         made=datetime.now(UTC),
-        version=version("cladec"),
+        version=own_version(),
         views=views,
         table=measure_tables.wide(own) if (own["model"] != "classifier").any() else None,
         rankings=_rankings(rankings, views),
