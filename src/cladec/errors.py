@@ -37,7 +37,7 @@ def needing(extra: str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise InputError(
             f"{what} needs more than is installed ({error}): pip install 'cladec[{extra}]'"
         ) from None

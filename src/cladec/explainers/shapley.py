@@ -236,7 +236,9 @@ def _left_clean() -> Iterator[None]:
 
 def _check_rules(logits: LogitsModel, one_class: keras.Model) -> None:
     """Raises InputError if shap has no rule for an operation between the images and the answer."""
-    deep_tf = _shap().explainers._deep.deep_tf
+    with needing("shap", "SHAP"):
+        from shap.explainers._deep import deep_tf
+
     shape = one_class.inputs[0].shape
     spec = tf.TensorSpec((2, *shape[1:]), tf.float32)
     function = tf.function(lambda images: one_class([images], training=False), autograph=False)
