@@ -7,7 +7,7 @@ from typing import Any
 
 import lazy_loader
 
-from cladec.startup import import_keras
+from cladec.startup import import_keras, own_version
 
 WITHOUT_KERAS = {
     *("EXPLAINERS", "Dataset", "Evaluation", "InputError", "InputWarning", "Recipe", "Split"),
@@ -19,6 +19,8 @@ _imported, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return own_version()
     if name not in __all__:
         raise AttributeError(f"module 'cladec' has no attribute {name!r}")
     if name not in WITHOUT_KERAS:

@@ -1,6 +1,8 @@
 """The one exception and the one warning of the package that a user is meant to read."""
 
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -20,6 +22,25 @@ class InputWarning(UserWarning):
 
     The message is one sentence as that of an `InputError`: the command line prints it as a line.
     """
+
+
+@contextmanager
+def needing(extra: str, what: str) -> Iterator[None]:
+    """Import what an extra of the package brings.
+
+    Args:
+        extra: its name.
+        what: needs it, as the message names it.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{what} needs more than is installed ({error}): pip install 'cladec[{extra}]'"
+        ) from None
 
 
 def check_at_least_one(name: str, value: int | None) -> None:

@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
+from importlib.util import find_spec
 
 from cladec.errors import InputError
 
@@ -12,12 +13,13 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def import_keras() -> None:
-    """Import Keras.
+    """Import Keras, on the only backend that is installed where nothing else is set.
 
     Raises:
         InputError: it is set to run on what is not installed or trains nothing, or its
             `keras.json` is wrong.
     """
+    _choose_backend()
     try:
         import keras
     except Exception as error:
@@ -31,11 +33,34 @@ def import_keras() -> None:
         )
 
 
+def own_version() -> str:
+    """The version of this package; "unknown" where it is a source tree that is not installed."""
+    # Not at the top: `import cladec` would wait for it.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("cladec")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _choose_backend() -> None:
+    """Without TensorFlow, on which Keras runs unless told otherwise, take what is there instead."""
+    installed = _installed()
+    if len(installed) == 1 and "tensorflow" not in installed and "keras" not in sys.modules:
+        os.environ.setdefault("KERAS_BACKEND", installed[0])
+
+
+def _installed() -> list[str]:
+    return [name for name in BACKENDS if find_spec(name)]
+
+
 def _remedy(error: Exception) -> str:
     """What to do where Keras cannot be imported."""
     missing = getattr(error, "name", None)
     if missing in BACKENDS:
-        return f"pip install {missing}, or set the environment variable KERAS_BACKEND=tensorflow"
+        others = "".join(f", or set KERAS_BACKEND={name}" for name in _installed())
+        return f"pip install 'cladec[{missing}]'{others}"
     settings = os.path.join(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json")
     names = ", ".join(BACKENDS)
     return f"set the environment variable KERAS_BACKEND to one of {names}, or mend {settings}"

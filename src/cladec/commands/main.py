@@ -12,7 +12,7 @@ from cladec.commands.settings import Comparison, Explanation, Listing, Metrics, 
 from cladec.errors import InputError
 from cladec.experiments.evaluation import Evaluation
 from cladec.experiments.sweep import Sweep
-from cladec.startup import start_keras
+from cladec.startup import own_version, start_keras
 from cladec.storage.locks import locked
 from cladec.storage.remote import Unreachable
 
@@ -35,11 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> Any:
     """The settings of the `cladec` command that the arguments name."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if list(words) == ["--version"]:
+        print(f"cladec {own_version()}")
+        sys.exit()
     kinds = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items()]
     return settings(
         Union[tuple(kinds)],  # noqa: UP007
         prog="cladec",
-        description="What a layer of an image classifier keeps, shown as pictures.",
+        description="What a layer of an image classifier keeps, shown as pictures. "
+        "With --version alone it says which version it is.",
         args=arguments,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )

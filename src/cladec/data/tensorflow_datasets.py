@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from cladec.errors import InputError
+from cladec.errors import InputError, needing
 from cladec.text import printable
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -58,6 +58,8 @@ def prepare(name: str, data_dir: str) -> Any:
     """
     builder = _builder(name, data_dir)
     _image_and_label_keys(name, builder)
+    with needing("datasets", f"dataset {name!r}"):
+        import tensorflow  # noqa: F401  (reads it, whatever trains)
     if not builder.data_path.exists():
         _download(name, builder)
     return builder
@@ -78,7 +80,8 @@ def folder(data_dir: str | os.PathLike[str] | None) -> str:
 def _builder(name: str, data_dir: str) -> Any:
     """Returns the builder, or raises InputError if TFDS has no such name; never goes online."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer of TensorFlow's start-up notes
-    import tensorflow_datasets as tfds
+    with needing("datasets", f"dataset {name!r}"):
+        import tensorflow_datasets as tfds
 
     base = re.split("[/:]", name)[0]
     known = tfds.list_builders(with_community_datasets=False)  # the community list is online

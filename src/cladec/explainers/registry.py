@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cladec.errors import InputError, InputWarning
+from cladec.errors import InputError, InputWarning, needing
 from cladec.startup import import_keras
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ class Explainer:
     def function(self) -> Callable[..., "np.ndarray"]:
         """The function itself: (model, images, targets, *, options) -> array."""
         import_keras()
-        return getattr(import_module(f"cladec.explainers.{self.module}"), self.name)
+        with needing("tensorflow", f"method {self.name!r}"):
+            module = import_module(f"cladec.explainers.{self.module}")
+        return getattr(module, self.name)
 
     @property
     def __signature__(self) -> inspect.Signature:

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from cladec.models.recipes import alpha_text
 from cladec.report import charts, sprites
 from cladec.report import measures as tables_of
 from cladec.report.section import Decoded, Section
+from cladec.startup import own_version
 from cladec.storage import model_files
 from cladec.text import printable
 
@@ -82,7 +82,7 @@ def render(
         script=Markup(script),
         script_digest=digest,
         made=datetime.now(UTC),
-        version=version("cladec"),
+        version=own_version(),
         views=views,
         table=tables_of.wide(own) if (own["model"] != "classifier").any() else None,
         rankings=_rankings(rankings, views),
