@@ -5,9 +5,7 @@ Names are imported when they are first used, so that `import cladec` does not wa
 
 from typing import Any
 
-import lazy_loader
-
-from cladec.startup import import_keras, own_version
+from cladec.startup import front, own_version
 
 WITHOUT_KERAS = {
     *("EXPLAINERS", "Dataset", "Evaluation", "InputError", "InputWarning", "Recipe", "Split"),
@@ -15,14 +13,8 @@ WITHOUT_KERAS = {
 }
 """What is imported, if not used, where Keras is not installed or wrongly set."""
 
-_imported, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_imported, __dir__, __all__ = front(__name__, __file__, WITHOUT_KERAS)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return own_version()
-    if name not in __all__:
-        raise AttributeError(f"module 'cladec' has no attribute {name!r}")
-    if name not in WITHOUT_KERAS:
-        import_keras()
-    return _imported(name)
+    return own_version() if name == "__version__" else _imported(name)

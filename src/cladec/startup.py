@@ -3,13 +3,41 @@
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from importlib.util import find_spec
+from typing import Any
+
+import lazy_loader
 
 from cladec.errors import InputError
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """What models can be trained on."""
+
+
+def front(
+    package: str, file: str, without_keras: Collection[str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """The `__getattr__`, `__dir__` and `__all__` of a package that hands on the names of its stub.
+
+    They are imported when they are first used, those that need Keras after it was started.
+
+    Args:
+        package: its `__name__`.
+        file: its `__file__`.
+        without_keras: the names that are there as well where Keras is not installed or wrongly set.
+    """
+    imported, directory, names = lazy_loader.attach_stub(package, file)
+
+    def get(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name not in without_keras:
+            start_keras()
+        return imported(name)
+
+    return get, directory, names
 
 
 def import_keras() -> None:
@@ -69,9 +97,17 @@ def _remedy(error: Exception) -> str:
 def start_keras(threads: int | None = None) -> None:
     """Import Keras and its backend without the greeting written past Python's own streams.
 
+    Where the program has imported it already, it is left as it is.
+
     Args:
         threads: that TensorFlow may use; without it one for each core.
+
+    Raises:
+        InputError: as `import_keras`.
     """
+    if "keras" in sys.modules:
+        import_keras()
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Else the first process with JAX takes most of a GPU's memory.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

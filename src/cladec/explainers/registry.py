@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cladec.errors import InputError, InputWarning, needing
-from cladec.startup import import_keras
+from cladec.startup import start_keras
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +40,7 @@ class Explainer:
     @cached_property
     def function(self) -> Callable[..., "np.ndarray"]:
         """The function itself: (model, images, targets, *, options) -> array."""
-        import_keras()
+        start_keras()
         with needing("tensorflow", f"method {self.name!r}"):
             module = import_module(f"cladec.explainers.{self.module}")
         return getattr(module, self.name)
