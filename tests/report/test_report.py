@@ -445,7 +445,7 @@ def test_runs_are_grouped_by_classifier_and_by_how_they_decode() -> None:
         "dense",
         "dense, one network for every alpha",
         "dense, first 10 %",
-        "dense, variational (2 dimensions, beta 1)",
+        "dense, variational (latent dim 2, beta 1)",
     ]
     assert not any(variant.pair for variant in (conditional, part, variational))
 

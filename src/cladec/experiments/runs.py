@@ -194,10 +194,9 @@ class Variant:
         if self.kind.every_alpha:
             parts.append(self.kind.title)
         elif self.settings["decoder"] != PLAIN:
-            parts.append(
-                f"{self.settings['decoder']} ({self.settings['latent_dim']} dimensions, "
-                f"beta {self.settings['beta']:g})"
-            )
+            names = self.kind.settings
+            own = ", ".join(f"{name.replace('_', ' ')} {self.settings[name]:g}" for name in names)
+            parts.append(self.settings["decoder"] + (f" ({own})" if own else ""))
         if self.settings["fraction"] != 1:
             parts.append(
                 f"{self.settings['units']} {alpha_text(100 * self.settings['fraction'])} %"
