@@ -68,7 +68,8 @@ audit: $(BIN)/pytest
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	  --custom-compile-command "make lock" pyproject.toml \
+	  --extra tensorflow --extra datasets --extra shap --extra notebooks -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" --constraint requirements.txt \
 	  --group dev -o requirements-dev.txt

@@ -23,9 +23,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from cladec.experiments.evaluation import saved_runs
+from cladec.experiments.records import saved_runs
 from cladec.experiments.runs import Run
-from cladec.experiments.sweep import needs
+from cladec.experiments.trainer import needs
 from cladec.storage import model_files
 
 ROOT = Path(__file__).parent.parent

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from cladec.errors import InputError
-from cladec.experiments.evaluation import VARIANTS
+from cladec.experiments.results import published
+from cladec.experiments.runs import VARIANTS
 from cladec.models.recipes import ALPHAS, alpha_text
-from cladec.report.measure_tables import published
 from cladec.storage.tables import read_table
 
 ROOT = Path(__file__).parent.parent

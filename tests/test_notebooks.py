@@ -10,9 +10,9 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from scripts import private_imports
 
-from cladec.experiments.evaluation import Evaluation, evaluate
-from cladec.experiments.sweep import Sweep, train
+from cladec.experiments import Evaluation, Sweep, evaluate, train
 from cladec.progress import Progress
 
 ROOT = Path(__file__).parent.parent
@@ -196,6 +196,8 @@ def test_parameters_first_and_conclusions_checked(name: str) -> None:
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_public_names_only_and_no_plotting_of_its_own(name: str) -> None:
     for cell in code_cells(read(name)):
+        assert not private_imports(python(cell))
+        assert "start_keras" not in cell.source
         for node in ast.walk(python(cell)):
             if isinstance(node, ast.Attribute):
                 assert not node.attr.startswith("_")

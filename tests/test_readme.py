@@ -1,5 +1,6 @@
 """Everything the README tells people to type."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripts import private_imports
 
 from cladec.commands import main
 
@@ -24,6 +26,7 @@ def test_python_snippets_run(tmp_path: Path) -> None:
     snippets = re.findall(r"```python\n(.*?)```", TEXT, re.S)
     assert snippets
     for snippet in snippets:
+        assert not private_imports(ast.parse(snippet))
         subprocess.run(
             [sys.executable, "-W", "error", "-c", PREPARE + snippet], check=True, cwd=tmp_path
         )

@@ -17,8 +17,8 @@ from PIL import Image
 from scripts import HERE, ROOT, SMALL, TINY, files_of, run, start
 
 from cladec import load
-from cladec.commands import main
-from cladec.experiments.evaluation import METRICS
+from cladec.commands import console, main
+from cladec.experiments.results import METRICS
 from cladec.models import cutting, loading
 from cladec.storage import model_files
 
@@ -135,7 +135,7 @@ def test_interrupted_and_started_again(tmp_path: Path, trained: Path) -> None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == main.INTERRUPTED, errors
+    assert process.returncode == console.INTERRUPTED, errors
     assert errors.strip() == "stopped; the same command goes on from here"
     assert not [name for name in files_of(folder) if Path(name).name.startswith(".")]
     output, _ = run("create_models.py", *TINY, "--out", str(folder))

@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from cladec import load, metrics, plots
-from cladec.commands import main
+from cladec.commands import console
 from cladec.errors import InputError
 from cladec.progress import Progress
 from cladec.text import printable, shortened
@@ -131,9 +131,9 @@ def test_legends_name_what_begins_with_an_underscore(name, drawn):
 
 
 def test_a_terminal_is_told_nothing_but_text(capsys):
-    main.tell(InputError("no class \x1b[2J\x07 in \udcff"))
-    main.print_all([Path("a\x1b]0;b\x07.png"), Path("\udcfe.png")])
-    main.show(pd.DataFrame({"class": ODD[:6], "value": 1}).to_string())
+    console.tell(InputError("no class \x1b[2J\x07 in \udcff"))
+    console.print_all([Path("a\x1b]0;b\x07.png"), Path("\udcfe.png")])
+    console.show(pd.DataFrame({"class": ODD[:6], "value": 1}).to_string())
     captured = capsys.readouterr()
     assert captured.err == "error: no class \\x1b[2J\\x07 in \\udcff\n"
     assert captured.out.startswith("a\\x1b]0;b\\x07.png\n\\udcfe.png\n")

@@ -16,9 +16,7 @@ Examples:
 
 from typing import Any
 
-import lazy_loader
-
-from cladec.startup import import_keras
+from cladec.startup import front, own_version
 
 WITHOUT_KERAS = {
     *("EXPLAINERS", "Dataset", "Evaluation", "InputError", "InputWarning", "Recipe", "Split"),
@@ -26,12 +24,8 @@ WITHOUT_KERAS = {
 }
 """What is imported, if not used, where Keras is not installed or wrongly set."""
 
-_imported, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_imported, __dir__, __all__ = front(__name__, __file__, WITHOUT_KERAS)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'cladec' has no attribute {name!r}")
-    if name not in WITHOUT_KERAS:
-        import_keras()
-    return _imported(name)
+    return own_version() if name == "__version__" else _imported(name)

@@ -5,6 +5,7 @@ from .data import load as load
 from .errors import InputError as InputError
 from .errors import InputWarning as InputWarning
 from .experiments import Evaluation as Evaluation
+from .experiments import SavedClassifier as SavedClassifier
 from .experiments import Sweep as Sweep
 from .experiments import evaluate as evaluate
 from .experiments import train_missing as train_missing

@@ -1,6 +1,8 @@
 """The one exception and the one warning of the package that a user is meant to read."""
 
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -34,6 +36,25 @@ class InputWarning(UserWarning):
         Traceback (most recent call last):
         cladec.errors.InputWarning: model ... seems to want pixels from 0 to 255, ...
     """
+
+
+@contextmanager
+def needing(extra: str, what: str) -> Iterator[None]:
+    """Import what an extra of the package brings.
+
+    Args:
+        extra: its name.
+        what: needs it, as the message names it.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{what} needs more than is installed ({error}): pip install 'cladec[{extra}]'"
+        ) from None
 
 
 def check_at_least_one(name: str, value: int | None) -> None:

@@ -104,5 +104,15 @@ class Progress:
         return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
+@contextmanager
+def shown(progress: Progress | None) -> Iterator[Progress]:
+    """The progress that a caller gave, or a new one that is shown here."""
+    if progress is not None:
+        yield progress
+        return
+    with Progress() as own:
+        yield own
+
+
 def _words(name: str) -> str:
     return name.replace("_loss", "").replace("_", " ")

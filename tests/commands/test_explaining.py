@@ -14,11 +14,13 @@ from keras import layers
 from PIL import Image
 
 from cladec import load
-from cladec.commands import compare, main
 from cladec.commands import explain as explain_command
+from cladec.commands import main
+from cladec.data.arrays import drawn_rows
 from cladec.errors import InputError
-from cladec.experiments import subject
 from cladec.explainers import explain
+from cladec.metrics.measures import MEASURES
+from cladec.metrics.ranking import rank
 from cladec.models import cutting, loading
 
 QUICK = ("saliency", "grad_cam")
@@ -300,7 +302,7 @@ def test_compare_ranks_the_methods_and_random_maps(model_file, folder, tmp_path,
     assert errors == []
     table = pd.read_csv(out / "ranking.csv")
     assert set(table["method"]) == {*methods[:2], "random"}
-    assert set(table["measure"]) == {*compare.MEASURES, "mean_rank"}
+    assert set(table["measure"]) == {*MEASURES, "mean_rank"}
     assert len(table) == 3 * 6
     measured = table[table["measure"] != "mean_rank"]  # ranks of samples can all be on one side
     assert (measured["low"] <= measured["mean"] + 1e-6).all()
@@ -329,7 +331,7 @@ def test_rank_by_hand():
         "fair": {"deletion": np.full(5, 0.2), "insertion": np.full(5, 0.8)},
         "half": {"insertion": np.full(5, 0.1)},
     }
-    table = compare.rank(values).set_index(["measure", "method"])
+    table = rank(values).set_index(["measure", "method"])
     assert table["rank"].to_dict() == {
         ("deletion", "good"): 1,
         ("deletion", "fair"): 2,
@@ -364,7 +366,8 @@ def test_compare_tells_how_decoded_images_do(trained, folder, tmp_path, capsys):
     table = pd.read_csv(tmp_path / "fidelity.csv")
     assert list(table["alpha"]) == [0, 1]
     assert set(table["layer"]) == {"dense"}
-    images = subject.choose(load(folder).test.images, 20, 0)
+    images = load(folder).test.images
+    images = images[drawn_rows(len(images), 20, 0)]
     classifier = loading.load_saved(model)
     for row in table.itertuples():
         decoder = loading.load_saved(trained / f"tiny/vgg/dense/cladec-alpha-{row.alpha:g}.keras")

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cladec.commands import main
+from cladec.commands.settings import ReportFile
 from cladec.errors import InputError
-from cladec.experiments import evaluation, measuring, pictures, sweep, trainer
-from cladec.experiments.evaluation import Evaluation, saved_runs
-from cladec.experiments.pictures import located
+from cladec.experiments import evaluator, records, results, trainer
+from cladec.experiments.evaluation import Evaluation
+from cladec.experiments.records import located, saved_runs
 from cladec.experiments.runs import Run
 from cladec.models.recipes import Recipe
-from cladec.progress import Progress
-from cladec.report import write
 from cladec.storage import model_files
 
 QUICK = Recipe(1, 8, 1e-2, 0, 0)
@@ -37,14 +37,14 @@ def make_pictures(folder: Path, first: int = 0) -> Path:
 
 def save(dataset: str, models: Path, *, old: bool = False) -> Run:
     """What training leaves, but for the weights; a record of before this was known if `old`."""
-    run = Run(dataset, "classifier", QUICK)
+    run = Run(dataset=dataset, model="classifier", recipe=QUICK)
     path = run.path(models)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"weights")
     record = {"run": asdict(run), "sha256": model_files.checksum(path)}
     if old:
         del record["run"]["name"]
-    elif origin := pictures.origin(dataset, models):
+    elif origin := records.origin(dataset, models):
         record["pictures"] = asdict(origin)
     model_files.write_json(model_files.record_path(path), record)
     return run
@@ -191,52 +191,52 @@ def test_a_sweep_keeps_models_of_pictures_that_were_moved(project, tmp_path, mon
     models = project / "saved-models"
     run = save("pics/my cats", models, old=old)
     absolute = replace(run, dataset=str(project / "pics/my cats"))
-    assert sweep.pending([run], models) == {}
-    assert sweep.pending([absolute], models) == {}
+    assert trainer.pending([run], models) == {}
+    assert trainer.pending([absolute], models) == {}
     shutil.move("pics", tmp_path / "moved")
     moved = replace(run, dataset=str(tmp_path / "moved/my cats"))
-    todo = sweep.pending([moved], models)
+    todo = trainer.pending([moved], models)
     if old:  # no record tells that they are the same
         assert todo == {moved: f"settings changed (dataset pics/my cats -> {moved.dataset})"}
     else:
         assert todo == {}
     make_pictures(tmp_path / "others" / "my cats", first=100)
     other = replace(run, dataset=str(tmp_path / "others/my cats"))
-    assert "settings changed (dataset " in sweep.pending([other], models)[other]
+    assert "settings changed (dataset " in trainer.pending([other], models)[other]
     monkeypatch.chdir(tmp_path)
     make_pictures(tmp_path / "pics" / "my cats", first=100)  # the same words, other pictures
     if not old:
         assert (
-            f"dataset {project}/pics/my cats -> pics/my cats" in sweep.pending([run], models)[run]
+            f"dataset {project}/pics/my cats -> pics/my cats" in trainer.pending([run], models)[run]
         )
 
 
 def test_a_trained_model_is_measured_on_pictures_that_were_moved(project, tmp_path, monkeypatch):
     """Trained, moved and measured as the commands do it; the rows are named as ever."""
     models = project / "saved-models"
-    trainer.Trainer(models)(Run("pics/my cats", "classifier", QUICK), lambda *_: None)
+    trainer.Trainer(models)(
+        Run(dataset="pics/my cats", model="classifier", recipe=QUICK), lambda *_: None
+    )
     monkeypatch.chdir(tmp_path)
     shutil.move(project / "pics" / "my cats", tmp_path / "kittens")
     (run,) = located(saved_runs(models), models, tmp_path / "kittens")
-    measures = measuring.Measurer(models)(run, lambda *_: None)
+    measures = evaluator.Measurer(models)(run, lambda *_: None)
     assert 0 <= measures["evaluation_accuracy"] <= 1
-    assert {row["dataset"] for row in evaluation.tidy_rows(run, measures)} == {"my-cats"}
+    assert {row["dataset"] for row in results.tidy_rows(run, measures)} == {"my-cats"}
     make_pictures(tmp_path / "my cats")
     three = shutil.copytree(tmp_path / "my cats/train/dark", tmp_path / "my cats/train/third")
     assert three.exists()
+    run.evaluation_path(models).unlink()
     with pytest.raises(InputError, match="3 classes, the classifier 2"):
-        measuring.Measurer(models)(replace(run, dataset=str(tmp_path / "my cats")), lambda *_: None)
+        evaluator.Measurer(models)(replace(run, dataset=str(tmp_path / "my cats")), lambda *_: None)
 
 
-@pytest.mark.parametrize(
-    ("settings", "command"),
-    [(Evaluation, evaluation.evaluate), (write.ReportFile, write.write_report)],
-)
-def test_commands_say_what_is_gone_before_any_work(project, tmp_path, settings, command):
+@pytest.mark.parametrize("settings", [Evaluation, ReportFile])
+def test_commands_say_what_is_gone_before_any_work(project, tmp_path, settings):
     models = project / "saved-models"
     save("pics/my cats", models)
     shutil.rmtree("pics")
     for data, expected in ((None, "not where"), (tmp_path, "not where"), (Path("no"), "--data no")):
         given = settings(models=models, data=data, out=tmp_path / "made" / "it")
         with pytest.raises(InputError, match=expected):
-            command(given, Progress())
+            main.run(given)

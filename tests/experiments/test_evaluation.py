@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from cladec.errors import InputError
-from cladec.experiments.evaluation import METRICS, saved_runs, tidy_rows, wide_table
+from cladec.experiments.records import saved_runs
+from cladec.experiments.results import METRICS, tidy_rows, wide_table
 from cladec.experiments.runs import Run
 from cladec.experiments.sweep import Sweep
 from cladec.models.recipes import ALPHAS, CLADEC, CLASSIFIER
@@ -33,11 +34,13 @@ def test_given_twice_is_trained_once():
 
 
 def test_paths():
-    run = Run("digits", "cladec", CLADEC, layer="block/conv", alpha=0.9999, repeat=2)
-    assert run.path(Path("m")) == Path("m/digits/vgg/block.conv/cladec-alpha-0.9999-repeat-2.keras")
-    assert Run("emnist/letters", "classifier", CLASSIFIER).path(Path("m")) == Path(
-        "m/emnist-letters/vgg/classifier.keras"
+    run = Run(
+        dataset="digits", model="cladec", recipe=CLADEC, layer="block/conv", alpha=0.9999, repeat=2
     )
+    assert run.path(Path("m")) == Path("m/digits/vgg/block.conv/cladec-alpha-0.9999-repeat-2.keras")
+    assert Run(dataset="emnist/letters", model="classifier", recipe=CLASSIFIER).path(
+        Path("m")
+    ) == Path("m/emnist-letters/vgg/classifier.keras")
 
 
 def names(**settings) -> list[str]:
@@ -68,7 +71,14 @@ def test_what_sets_a_run_apart_is_in_its_name():
 
 def test_a_conditional_decoder_is_measured_at_every_alpha():
     plain, conditional = (
-        Run("digits", "cladec", CLADEC, layer="conv", alpha=alpha, decoder=decoder)
+        Run(
+            dataset="digits",
+            model="cladec",
+            recipe=CLADEC,
+            layer="conv",
+            alpha=alpha,
+            decoder=decoder,
+        )
         for alpha, decoder in ((0.5, "plain"), (None, "conditional"))
     )
     assert plain.measured() == [plain]
@@ -84,7 +94,7 @@ def test_what_decodes_a_classifier_shares_its_path():
 
 
 def test_important_units_depend_on_the_classifier():
-    refae = Run("digits", "refae", CLADEC, layer="conv", fraction=0.5)
+    refae = Run(dataset="digits", model="refae", recipe=CLADEC, layer="conv", fraction=0.5)
     assert not refae.depends_on_classifier
     assert replace(refae, units="important").depends_on_classifier
     assert replace(refae, model="cladec").depends_on_classifier
@@ -95,13 +105,20 @@ def test_repeats_have_seeds_of_their_own():
 
 
 def test_wide_table():
-    classifier = Run("digits", "classifier", CLASSIFIER)
+    classifier = Run(dataset="digits", model="classifier", recipe=CLASSIFIER)
     table = rows(classifier, 0.5)
     for layer in ("conv", "dense"):
-        table += rows(Run("digits", "refae", CLADEC, layer=layer), 1.0)
+        table += rows(Run(dataset="digits", model="refae", recipe=CLADEC, layer=layer), 1.0)
         for alpha in (0.0, 0.9999, 1.0):
             for repeat, value in enumerate((2.0, 4.0)):
-                run = Run("digits", "cladec", CLADEC, layer=layer, alpha=alpha, repeat=repeat)
+                run = Run(
+                    dataset="digits",
+                    model="cladec",
+                    recipe=CLADEC,
+                    layer=layer,
+                    alpha=alpha,
+                    repeat=repeat,
+                )
                 table += rows(run, value + alpha)
     wide = wide_table(pd.DataFrame(table))
     assert list(wide) == ["dataset", "layer", "eval", "classifier", "refAE", "0", "0.9999", "1"]
@@ -115,8 +132,8 @@ def test_wide_table():
 
 
 def test_what_sets_runs_apart_has_a_column_where_it_differs():
-    table = rows(Run("digits", "classifier", CLASSIFIER), 0.5)
-    refae = Run("digits", "refae", CLADEC, layer="conv")
+    table = rows(Run(dataset="digits", model="classifier", recipe=CLASSIFIER), 0.5)
+    refae = Run(dataset="digits", model="refae", recipe=CLADEC, layer="conv")
     cladec = replace(refae, model="cladec", alpha=0.0)
     table += rows(refae, 1.0) + rows(cladec, 2.0)
     table += rows(replace(refae, fraction=0.1, units="random"), 3.0)
@@ -136,7 +153,9 @@ def test_what_sets_runs_apart_has_a_column_where_it_differs():
 def test_architectures_have_their_own_classifier_in_the_table():
     table = []
     for value, architecture in enumerate(("vgg", "diff_ae")):
-        classifier = Run("digits", "classifier", CLASSIFIER, architecture)
+        classifier = Run(
+            dataset="digits", model="classifier", recipe=CLASSIFIER, architecture=architecture
+        )
         table += rows(classifier, float(value))
         table += rows(replace(classifier, model="refae", layer="conv"), 10.0 + value)
     wide = wide_table(pd.DataFrame(table))
@@ -148,7 +167,7 @@ def test_architectures_have_their_own_classifier_in_the_table():
 
 
 def test_wide_table_without_refae_or_classifier():
-    run = Run("digits", "cladec", CLADEC, layer="conv", alpha=0.0)
+    run = Run(dataset="digits", model="cladec", recipe=CLADEC, layer="conv", alpha=0.0)
     wide = wide_table(pd.DataFrame(rows(run, 2.0)))
     assert wide["0"].tolist() == [2.0] * 5
     assert wide[["classifier", "refAE"]].isna().all(axis=None)

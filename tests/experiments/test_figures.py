@@ -10,17 +10,17 @@ import pytest
 from matplotlib.figure import Figure
 
 from cladec.errors import InputError
-from cladec.experiments import figures, losing
-from cladec.experiments.evaluation import METRICS, own_measures, saved_runs, tidy_rows
-from cladec.experiments.gallery import Gallery, galleries
-from cladec.experiments.measuring import keep_measures
-from cladec.experiments.runs import Run
+from cladec.experiments import figures
+from cladec.experiments.records import saved_runs
+from cladec.experiments.results import METRICS, keep_measures, own_measures, tidy_rows
+from cladec.experiments.runs import Run, by_classifier
+from cladec.experiments.saved_models import SavedClassifier
 from cladec.experiments.trainer import Trainer
 from cladec.models.recipes import Recipe
 from cladec.storage import model_files
-from cladec.storage.tables import write_table
+from cladec.storage.outputs import save_figure
 
-CLASSIFIER = Run("digits", "classifier", Recipe(1, 128, 1e-2, 0, 0))
+CLASSIFIER = Run(dataset="digits", model="classifier", recipe=Recipe(1, 128, 1e-2, 0, 0))
 REFAE = replace(CLASSIFIER, model="refae", layer="dense")
 CLADEC = replace(CLASSIFIER, model="cladec", layer="dense", alpha=0.0)
 PART = {"fraction": 0.5, "units": "random"}
@@ -53,14 +53,14 @@ def table() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def gallery(models, table) -> Gallery:
-    (only,) = galleries(saved_runs(models), table, models)
-    return only
+def saved(models, table) -> SavedClassifier:
+    (only,) = by_classifier(saved_runs(models))
+    return SavedClassifier(only, models, measures=table)
 
 
 @pytest.fixture(scope="module")
-def drawn(gallery) -> dict:
-    return {name: figure for make in figures.MAKERS for name, figure in make(gallery)}
+def drawn(saved) -> dict:
+    return {name: figure for make in figures.MAKERS for name, figure in make(saved)}
 
 
 def rows_of(figure) -> dict[str, list]:
@@ -81,9 +81,10 @@ def test_every_figure_that_there_are_models_for(drawn):
 
 
 def test_without_decoders_there_is_nothing_to_draw(models, table):
-    empty = Gallery([CLASSIFIER], table[table["model"] == "classifier"], models)
+    measures = table[table["model"] == "classifier"]
+    empty = SavedClassifier([CLASSIFIER], models, measures=measures)
     assert not [name for make in figures.MAKERS for name, _ in make(empty)]
-    assert not list(losing.layers_lost(empty))
+    assert not list(figures.layers_lost(empty))
 
 
 def test_the_first_look_is_at_plain_decoders_of_whole_layers(drawn):
@@ -93,51 +94,43 @@ def test_the_first_look_is_at_plain_decoders_of_whole_layers(drawn):
         assert of_dense.get_ydata().tolist() == [VALUES[CLADEC]]
 
 
-def test_only_measures_of_the_very_models_are_drawn(models, table, tmp_path):
+def test_only_measures_of_the_very_models_are_read(models, table, tmp_path):
     own = Path(shutil.copytree(models, tmp_path / "saved models"))
     runs, record = saved_runs(own), model_files.verify(CLASSIFIER.path(own))
-    table = table.assign(value=table["value"] / 3)
-    written = pd.read_csv(write_table(table, tmp_path / "table.csv"))
 
     def keep(run, classifier=record, folder=own):
-        values = dict.fromkeys(METRICS, VALUES[run] / 3)
-        keep_measures(run, own, classifier, values, folder)
+        keep_measures(run, own, classifier, dict.fromkeys(METRICS, VALUES[run]), folder)
 
-    def refused(written: pd.DataFrame) -> str:
-        with pytest.raises(InputError, match="of other models than those of digits") as caught:
-            _ = Gallery(runs, written, own).measures
-        return str(caught.value)
-
-    assert f"python eval.py --models '{own}'" in refused(written)
+    with pytest.raises(InputError, match=r"of digits .* were not measured") as caught:
+        _ = SavedClassifier(runs, own).measures
+    assert f"python eval.py --models '{own}'" in str(caught.value)
     for run in VALUES:
         keep(run)
-    pd.testing.assert_frame_equal(Gallery(runs, written, own).measures, written)
-    refused(written.assign(value=written["value"] + 1e-5))
-    assert not Gallery(runs, written[written["layer"] != "dense"], own).measures.empty
+    read = SavedClassifier(runs, own).measures
+    assert sorted(map(str, read.to_numpy())) == sorted(map(str, table.to_numpy()))
     keep(REFAE, record | {"sha256": "of another classifier"})
-    refused(written)
-    assert len(own_measures(runs, own)) == len(table) - len(METRICS)
+    assert len(SavedClassifier(runs, own).measures) == len(table) - len(METRICS)
     keep(REFAE, folder=tmp_path / "eval")
     assert len(own_measures(runs, own, tmp_path / "eval")) == len(table)
 
 
-def test_chosen_images_are_right_then_wrong(gallery):
-    shown = gallery.choose(3, 2)
+def test_chosen_images_are_right_then_wrong(saved):
+    shown = saved.choose(3, 2)
     assert shown.wrong == [False, False, False, True, True]
     for title, wrong in zip(shown.titles, shown.wrong, strict=True):
         true, predicted = title.split(" - ")
         assert (true != predicted) == wrong
-    answers = gallery.material.classifier.predict(shown.images, verbose=0).argmax(1)
+    answers = saved.classifier.predict(shown.images, verbose=0).argmax(1)
     assert [title.split(" - ")[1] for title in shown.titles] == [str(a) for a in answers]
 
 
-def test_the_images_of_parts_of_a_layer(gallery, drawn):
+def test_the_images_of_parts_of_a_layer(saved, drawn):
     rows = rows_of(drawn["digits-dense-fraction-images"])
     part = ["RefAE\n0.5, random", "ClaDec 0\n0.5, random"]
     assert list(rows) == ["original", *part, "RefAE\nwhole layer", "ClaDec 0\nwhole layer"]
-    images = gallery.choose(3, 2).images
+    images = saved.choose(3, 2).images
     for run, name in ((replace(CLADEC, **PART), part[1]), (REFAE, "RefAE\nwhole layer")):
-        expected = gallery.load(run).predict(images, verbose=0)
+        expected = saved.load(run).predict(images, verbose=0)
         for axis, image in zip(rows[name], expected, strict=True):
             np.testing.assert_allclose(axis.images[0].get_array(), image[..., 0], atol=1e-5)
 
@@ -154,11 +147,11 @@ def test_layers_are_drawn_from_input_to_output(drawn):
         np.testing.assert_array_equal(lines["RefAE"], of_refae)
 
 
-def test_one_network_is_drawn_at_the_alphas_of_the_others(gallery, drawn):
+def test_one_network_is_drawn_at_the_alphas_of_the_others(saved, drawn):
     rows = rows_of(drawn["digits-dense-conditional"])
     assert list(rows) == ["original", "alpha 0"]
-    images = gallery.choose(3, 2).images
-    network = gallery.load(next(run for run in gallery.runs if run.decoder == "conditional"))
+    images = saved.choose(3, 2).images
+    network = saved.load(next(run for run in saved.runs if run.decoder == "conditional"))
     expected = network.predict(images, alpha=0.0)
     for axis, image in zip(rows["alpha 0"][-5:], expected, strict=True):
         np.testing.assert_allclose(axis.images[0].get_array(), image[..., 0], atol=1e-5)
@@ -166,17 +159,18 @@ def test_one_network_is_drawn_at_the_alphas_of_the_others(gallery, drawn):
 
 def test_other_architectures_have_names_of_their_own(table, models):
     other = replace(CLASSIFIER, architecture="diff_ae")
-    both = list(galleries([CLASSIFIER, other], table, models))
-    assert [gallery.name for gallery in both] == ["digits", "digits-diff_ae"]
+    groups = by_classifier([CLASSIFIER, other])
+    both = [SavedClassifier(runs, models, measures=table) for runs in groups]
+    assert [saved.name for saved in both] == ["digits", "digits-diff_ae"]
     assert len(both[0].measures) == len(table)
     assert both[1].measures.empty
-    assert both[1].file_name("block/dense", "lost") == "digits-diff_ae-block.dense-lost"
+    assert figures.file_name(both[1], "block/dense", "lost") == "digits-diff_ae-block.dense-lost"
 
 
-def test_what_the_layers_lost(gallery, tmp_path):
-    lost = list(losing.layers_lost(gallery))
+def test_what_the_layers_lost(saved, tmp_path):
+    lost = list(figures.layers_lost(saved))
     assert [layer.name for layer in lost] == ["digits-block_1-lost", "digits-dense-lost"]
-    files = losing.save_tables(lost, tmp_path)
+    files = figures.save_lost(lost, tmp_path)
     assert [file.name for file in files] == [
         "evaluation_lost.csv",
         "evaluation_lost_correlation.csv",
@@ -185,13 +179,13 @@ def test_what_the_layers_lost(gallery, tmp_path):
     first = ["dataset", "architecture", "layer"]
     assert list(means) == [*first, "class", "images", "lost", "low", "high"]
     assert list(correlations) == [*first, "images", "wrong", "correlation", "low", "high"]
-    data = gallery.material.data
+    data = saved.data
     errors = []
     for run in (CLADEC, REFAE):
-        decoded = gallery.load(run).predict(data.test.images, verbose=0).astype("float64")
+        decoded = saved.load(run).predict(data.test.images, verbose=0).astype("float64")
         errors.append(((decoded - data.test.images) ** 2).sum((1, 2, 3)))
     expected = errors[0] - errors[1]
-    wrong = gallery.material.classifier.predict(data.test.images, verbose=0).argmax(1)
+    wrong = saved.classifier.predict(data.test.images, verbose=0).argmax(1)
     wrong = wrong != data.test.labels
     of_dense = means[means["layer"] == "dense"].set_index("class")
     assert list(of_dense.index) == ["all", *data.class_names]
@@ -208,11 +202,11 @@ def test_what_the_layers_lost(gallery, tmp_path):
 
 
 def test_where_nothing_can_be_compared_nothing_is_written(tmp_path):
-    assert losing.save_tables([], tmp_path) == []
+    assert figures.save_lost([], tmp_path) == []
     assert not list(tmp_path.iterdir())
 
 
 def test_a_figure_with_too_long_a_name_gets_a_shorter_one(tmp_path):
-    path = figures.save(Figure(), tmp_path / f"{'n' * 300}-dense-lost.png")
+    path = save_figure(Figure(), tmp_path / f"{'n' * 300}-dense-lost.png")
     assert [path] == list(tmp_path.iterdir())
     assert (len(path.name), path.suffix) == (255, ".png")

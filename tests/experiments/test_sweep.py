@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cladec.experiments.sweep import Sweep, train, train_missing
+from cladec.experiments.sweep import Sweep
+from cladec.experiments.trainer import train, train_missing
 from cladec.progress import Progress
 from cladec.storage import model_files
 

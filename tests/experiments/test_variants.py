@@ -10,7 +10,7 @@ import pytest
 
 from cladec import load
 from cladec.commands import main
-from cladec.experiments.evaluation import METRICS
+from cladec.experiments.results import METRICS
 from cladec.models import loading
 from cladec.models.recipes import ALPHAS, alpha_text
 
@@ -166,7 +166,7 @@ def test_the_report_slides_finely_through_one_network_for_every_alpha(
     assert set(decoded) == {
         "dense",
         "dense, important 25 %",
-        "dense, variational (3 dimensions, beta 1)",
+        "dense, variational (latent dim 3, beta 1)",
         "dense, one network for every alpha",
     }
     one = decoded["dense, one network for every alpha"]

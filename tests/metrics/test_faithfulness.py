@@ -5,11 +5,12 @@ import itertools
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import zoo
 from keras import layers
 
 from cladec.errors import InputError
-from cladec.metrics import bootstrap, faithfulness, robustness
+from cladec.metrics import bootstrap, correlations, faithfulness, robustness
 
 SHAPE = (6, 5, 2)
 CLASSES = 3
@@ -226,6 +227,31 @@ def test_bootstrap_intervals_cover_the_mean_as_often_as_they_say():
     narrow = bootstrap.interval(bootstrap.resampled_means(samples, draws=500), confidence=0.5)
     assert (narrow[0] > low).all()
     assert (narrow[1] < high).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 42])
+@pytest.mark.parametrize("shape", [(30,), (4, 100), (3, 2, 7)])
+def test_bootstrap_intervals_are_those_of_scipy(shape, seed):
+    values = np.random.default_rng(5).random(shape)
+    expected = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=2000, batch=1, axis=-1, method="percentile", rng=seed
+    )
+    means = bootstrap.resampled_means(values, seed=seed)
+    np.testing.assert_allclose(means, expected.bootstrap_distribution, rtol=1e-12)
+    interval = bootstrap.interval(means)
+    np.testing.assert_allclose(interval, expected.confidence_interval, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_pearson_is_that_of_scipy_and_zero_for_what_does_not_vary(scale):
+    first, second = np.random.default_rng(6).normal(1.0, 1.0, (2, 50)) * [[scale], [1.0]]
+    expected = scipy.stats.pearsonr(first, second).statistic
+    assert correlations.pearson(first, second) == pytest.approx(expected, rel=1e-12)
+    means = correlations.moments(first, second).mean(axis=-1)
+    assert correlations.from_means(means) == pytest.approx(expected, rel=1e-12)
+    constant = np.full(50, 0.1 * scale)
+    for same in (constant, constant * (1 + 1e-9 * second), np.zeros(50)):
+        assert correlations.pearson(same, second) == 0.0
 
 
 @pytest.mark.parametrize(

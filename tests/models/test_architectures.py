@@ -1,19 +1,21 @@
 """The architectures of the package: their shapes, their training, and every layer of them."""
 
+import inspect
 from functools import cache
-from typing import get_args
 
 import numpy as np
 import pytest
 
 from cladec.data.dataset import Dataset, Split
-from cladec.experiments.runs import Architecture
+from cladec.errors import InputError
+from cladec.experiments.sweep import Sweep
 from cladec.models import cutting
+from cladec.models.architectures import ARCHITECTURES
 from cladec.models.cladec import ClaDec, RefAE
-from cladec.models.classifiers import ARCHITECTURES, build_classifier, fit_classifier
+from cladec.models.classifiers import build_classifier, fit_classifier
 from cladec.models.decoder import build_decoder
 from cladec.models.layers import decodable_layers
-from cladec.models.recipes import CLASSIFIERS, Recipe
+from cladec.models.recipes import Recipe
 
 SHAPE, CLASSES = (8, 8, 1), 3
 DISTINCT = sorted(set(ARCHITECTURES) - {"perfect_ae"})
@@ -61,9 +63,12 @@ def test_vgg11_has_eight_convolutions_of_its_widths_each_normalised():
     assert types.count("Dense") == 3
 
 
-def test_whoever_names_architectures_names_those_there_are():
-    assert set(get_args(Architecture)) == set(ARCHITECTURES)
-    assert set(CLASSIFIERS) <= set(ARCHITECTURES)
+def test_whoever_names_architectures_names_those_there_are(tmp_path):
+    for name in ARCHITECTURES:
+        assert name in inspect.getsource(Sweep)
+        Sweep(datasets=("digits",), architecture=name, out=tmp_path).check()
+    with pytest.raises(InputError, match="unknown architecture 'resnet': choose from vgg"):
+        Sweep(datasets=("digits",), architecture="resnet", out=tmp_path).check()
 
 
 def test_perfect_ae_is_another_name_of_vgg():

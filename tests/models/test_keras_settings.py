@@ -19,6 +19,7 @@ from cladec.models.conditional import build_conditional_decoder
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import Recipe
 from cladec.models.training import seeded
+from cladec.startup import BACKENDS
 
 QUICK = Recipe(epochs=1, batch_size=32, learning_rate=1e-2, least_images=0, least_steps=0)
 
@@ -104,7 +105,7 @@ BROKEN = {
     "not installed": (
         {"KERAS_BACKEND": "torch"},
         {},
-        ["No module named 'torch'", "pip install torch"],
+        ["No module named 'torch'", "pip install 'cladec[torch]'", "KERAS_BACKEND=tensorflow"],
     ),
     "misspelt": ({"KERAS_BACKEND": "tensroflow"}, {}, ["tensroflow", "tensorflow, jax, torch"]),
     "trains nothing": ({"KERAS_BACKEND": "numpy"}, {}, ["numpy, which trains nothing"]),
@@ -142,3 +143,36 @@ print(cladec.load("digits").name)
     assert lines[0] == lines[1]
     assert lines[0].startswith("Keras does not start (Unable to import backend : jaxx): set the ")
     assert lines[2] == "digits"
+
+
+def installed_without(hidden: set[str], folder: Path) -> Path:
+    """A folder with everything that is installed here, but for these packages."""
+    folder.mkdir()
+    for path in Path(keras.__file__).parents[1].iterdir():
+        if path.name not in hidden:
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("installed", "result"), [("jax", "jax\n"), (None, "pip install 'cladec[tensorflow]'\n")]
+)
+def test_without_tensorflow_what_is_installed_is_used_unasked(installed, result, tmp_path):
+    if installed:
+        pytest.importorskip(installed)
+    here = installed_without(set(BACKENDS) - {installed}, tmp_path / "installed")
+    code = f"""
+import os, sys
+os.environ.pop("KERAS_BACKEND", None)
+sys.path += [{str(Path(cladec.__file__).parents[1])!r}, {str(here)!r}]
+import cladec
+try:
+    cladec.fit_cladec
+    print(sys.modules["keras"].backend.backend())
+except cladec.InputError as error:
+    print(error)
+"""
+    alone = [sys.executable, "-S", "-W", "ignore", "-c", code]
+    environment = os.environ | {"KERAS_HOME": settings(tmp_path / "keras"), "PYTHONPATH": ""}
+    done = subprocess.run(alone, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.stdout.endswith(result), done.stderr

@@ -2,23 +2,21 @@
 
 import re
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
 
 from cladec.errors import InputError
-from cladec.experiments.runs import DecoderKind, ModelKind
+from cladec.experiments.sweep import Sweep
+from cladec.models.architectures import ARCHITECTURES
+from cladec.models.kinds import KINDS
 from cladec.models.recipes import (
     ALPHAS,
     CLASSIFIER,
-    CLASSIFIERS,
-    RECIPES,
     Recipe,
     alpha_text,
     check_alpha,
     check_fraction,
-    recipe_of,
 )
 
 RECIPE = Recipe(epochs=4, batch_size=128, learning_rate=1e-3, least_images=20_000)
@@ -109,8 +107,10 @@ def test_with_changes(epochs, batch_size, expected):
 
 
 def test_there_is_a_recipe_for_each_kind_of_model():
-    assert set(RECIPES) == {*get_args(ModelKind), *get_args(DecoderKind)} - {"plain"}
-    for recipe in RECIPES.values():
+    of_kinds = [
+        recipe for kind in KINDS.values() for recipe in (kind.recipe, kind.reference_recipe)
+    ]
+    for recipe in (*of_kinds, *(row.recipe for row in ARCHITECTURES.values())):
         assert recipe.epochs >= 1
         assert recipe.batch_size >= 1
         assert 0 < recipe.learning_rate < 1
@@ -133,9 +133,12 @@ def test_small_sets_are_cut_into_smaller_batches(rows, least_steps, expected):
 
 
 def test_an_architecture_may_have_a_recipe_of_its_own():
-    assert recipe_of("classifier", "vgg") == recipe_of("classifier", "diff_ae") == CLASSIFIER
-    assert recipe_of("classifier", "vgg11") == CLASSIFIERS["vgg11"] != CLASSIFIER
-    assert recipe_of("cladec", "vgg11") == RECIPES["cladec"]
+    assert ARCHITECTURES["vgg"].recipe == ARCHITECTURES["diff_ae"].recipe == CLASSIFIER
+    assert ARCHITECTURES["vgg11"].recipe != CLASSIFIER
+    for architecture in ("vgg", "vgg11"):
+        of_model = {run.model: run.recipe for run in Sweep(architecture=architecture).runs()}
+        assert of_model["classifier"].epochs == ARCHITECTURES[architecture].recipe.epochs
+        assert of_model["cladec"].epochs == KINDS["plain"].recipe.epochs
 
 
 @pytest.mark.parametrize("fraction", [1, 0.1, 1e-9, "0.5", np.float32(0.25)])

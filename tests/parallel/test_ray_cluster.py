@@ -25,7 +25,8 @@ from rich.console import Console
 
 from cladec.commands import main
 from cladec.errors import InputError
-from cladec.experiments.sweep import Sweep, needs
+from cladec.experiments.sweep import Sweep
+from cladec.experiments.trainer import needs
 from cladec.models import loading
 from cladec.parallel import ray_cluster
 from cladec.parallel.ray_cluster import Cluster, RayWorkers

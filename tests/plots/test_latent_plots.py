@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from drawing import assert_nothing_is_cut_off, drawn
 from keras import layers
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
 from cladec.models import cutting, latent_plane
@@ -15,20 +15,10 @@ from cladec.plots import latent as latent_plots
 NAMES = ("cat", "dog", "owl")
 
 
-def drawn(figure):
+def the_axes(figure):
     """The one pair of axes of a figure, once it has been drawn."""
-    FigureCanvasAgg(figure).draw()
-    (axis,) = figure.axes
+    (axis,) = drawn(figure)
     return axis
-
-
-def assert_nothing_is_cut_off(figure):
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    box = figure.get_tightbbox(canvas.get_renderer())
-    width, height = figure.get_size_inches()
-    assert 0 <= box.x0 < box.x1 <= width
-    assert 0 <= box.y0 < box.y1 <= height
 
 
 def model_of(latent_dim: int, image_shape=(8, 8, 1)) -> VariationalRefAE:
@@ -101,7 +91,7 @@ def test_the_classified_plane_is_the_answer_to_the_decoded_image(classifier):
 def test_the_grid_shows_every_image_where_its_point_is(shape):
     images = np.random.default_rng(0).random((9, *shape))
     figure = latent_plots.latent_grid(images, title="dense")
-    axis = drawn(figure)
+    axis = the_axes(figure)
     picture = np.asarray(axis.images[0].get_array()).reshape(3 * shape[0], 3 * shape[1], shape[2])
     for place, image in enumerate(images):
         row, column = divmod(place, 3)
@@ -121,7 +111,7 @@ def test_codes_have_the_colours_of_their_classes():
     z = np.array([[-1.0, 0.5, 9.0], [2.0, -2.0, 9.0], [0.0, 1.0, 9.0], [1.0, 1.0, 9.0]])
     labels = np.array([2, 0, 1, 2])
     figure = latent_plots.latent_codes(z, labels, NAMES, extent=2.5)
-    axis = drawn(figure)
+    axis = the_axes(figure)
     (scatter,) = axis.collections
     colours = latent_plots.class_colours(3)
     found = {
@@ -142,7 +132,7 @@ def test_codes_have_the_colours_of_their_classes():
 
 def test_codes_of_one_dimension_lie_on_a_line_and_without_extent_all_are_seen():
     z = np.array([[-40.0], [3.0]])
-    axis = drawn(latent_plots.latent_codes(z, np.array([0, 1]), NAMES))
+    axis = the_axes(latent_plots.latent_codes(z, np.array([0, 1]), NAMES))
     assert axis.get_xlim()[0] < -40
     assert axis.get_xlim()[1] > 3
     np.testing.assert_array_equal(axis.collections[0].get_offsets()[:, 1], 0)
@@ -153,7 +143,7 @@ def test_classes_are_paler_where_the_classifier_is_less_certain():
     plane[0, 0], plane[0, 1] = [1, 0, 0], [0.6, 0.2, 0.2]
     plane[1, 0], plane[1, 1] = [0, 0, 1], [0.5, 0.1, 0.4]
     figure = latent_plots.latent_classes(plane, 3.0, NAMES, title="dense")
-    axis = drawn(figure)
+    axis = the_axes(figure)
     first, _, third = latent_plots.class_colours(3)
     picture = np.asarray(axis.images[0].get_array())
     np.testing.assert_allclose(picture[0, 0], first)

@@ -1,14 +1,14 @@
-"""Figures of the research: what is drawn, read back from the figures, and where it stands."""
+"""Figures of layers: what is drawn, read back from the figures, and where it stands."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from drawing import assert_nothing_is_cut_off, row
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from cladec import plots
-from cladec.plots import layers as research_plots
+from cladec.plots.layers import DEPTH_MEASURES
 
 NAMES = ["T-shirt/top", "Trouser", "Ankle boot"]
 TITLES = ["Ankle boot - Sandal", "Bag - Bag"]
@@ -16,22 +16,6 @@ TITLES = ["Ankle boot - Sandal", "Bag - Bag"]
 
 def images(count: int = 2, shape: tuple[int, int, int] = (6, 8, 1), seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((count, *shape))
-
-
-def row(**settings) -> dict:
-    """A row of the tidy table: the whole dense layer by a plain ClaDec, unless said otherwise."""
-    usual = {"layer": "dense", "model": "cladec", "alpha": None, "fraction": 1.0, "repeat": 0}
-    return usual | {"units": "first", "decoder": "plain"} | settings
-
-
-def check_nothing_is_cut_off(figure: Figure) -> None:
-    """All that is drawn lies within the figure."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert min(drawn.x0, drawn.y0) >= 0
-    assert drawn.x1 <= width
-    assert drawn.y1 <= height
 
 
 def classes(values: list[float]) -> pd.DataFrame:
@@ -44,7 +28,7 @@ def classes(values: list[float]) -> pd.DataFrame:
 def draw_lost(maps: np.ndarray) -> Figure:
     rows = {"original": images(), "RefAE": images(seed=1), "ClaDec 0": images(seed=2)}
     table = classes([3.0, 5.0, -2.0, 4.0])
-    return research_plots.lost_by_layer(rows, maps, TITLES, table, marked=[True, False], title="t")
+    return plots.lost_by_layer(rows, maps, TITLES, table, marked=[True, False], title="t")
 
 
 def test_lost_maps_share_one_scale_centred_at_zero():
@@ -74,46 +58,13 @@ def test_lost_draws_every_image_and_class():
     intervals = [segment[:, 1].tolist() for segment in chart.collections[0].get_segments()]
     assert intervals == [[4.0, 7.0], [-3.0, 0.0], [3.0, 6.0]]
     assert chart.lines[0].get_ydata()[0] == 3.0
-    check_nothing_is_cut_off(figure)
+    assert_nothing_is_cut_off(figure)
 
 
 def test_lost_where_nothing_was_lost():
     figure = draw_lost(np.zeros((2, 6, 8)))
     assert figure.axes[6].images[0].get_clim() == (-1.0, 1.0)
-    check_nothing_is_cut_off(figure)
-
-
-def test_measures_over_fraction():
-    table = []
-    for metric in plots.LABELS:
-        table.append(row(layer=None, model="classifier", eval=metric, value=0.5))
-        for units, shift in (("first", 0.0), ("random", 10.0)):
-            for fraction in (0.1, 0.5):
-                part = {"fraction": fraction, "units": units, "eval": metric}
-                table.append(row(model="refae", value=1 + fraction + shift, **part))
-                for alpha in (0.0, 0.99):
-                    for repeat in (-1.0, 1.0):
-                        value = 5 + alpha + fraction + shift + repeat
-                        table.append(row(alpha=alpha, value=value, **part))
-        table.append(row(model="refae", eval=metric, value=2.0))
-        table += [row(alpha=alpha, eval=metric, value=6 + alpha) for alpha in (0.0, 0.99)]
-    figure = research_plots.measures_over_fraction(pd.DataFrame(table), title="digits")
-    assert len(figure.axes) == 2 * len(plots.LABELS)
-    for number, axis in enumerate(figure.axes):
-        shift = 10.0 * (number >= len(plots.LABELS))
-        assert axis.get_title().startswith("dense, random" if shift else "dense, first")
-        lines = {line.get_label(): line for line in axis.lines}
-        assert list(lines) == ["ClaDec 0", "ClaDec 0.99", "RefAE", "classifier"]
-        np.testing.assert_allclose(lines["ClaDec 0"].get_xdata(), [0.1, 0.5, 1])
-        np.testing.assert_allclose(lines["ClaDec 0"].get_ydata(), [5.1 + shift, 5.5 + shift, 6])
-        np.testing.assert_allclose(lines["RefAE"].get_ydata(), [1.1 + shift, 1.5 + shift, 2])
-        assert [label.get_text() for label in axis.get_xticklabels()] == ["0.1", "0.5", "1"]
-    names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["ClaDec 0", "ClaDec 0.99", "RefAE", "classifier"]
-    above, below = np.split(np.array(figure.axes), 2)
-    for first, random in zip(above, below, strict=True):
-        assert first.get_ylim() == random.get_ylim()
-    check_nothing_is_cut_off(figure)
+    assert_nothing_is_cut_off(figure)
 
 
 LAYERS = ["convolution_1", "block2/batch_normalization", "flat", "logits"]
@@ -134,16 +85,16 @@ def depth_figure(shape: tuple[int, int, int]) -> Figure:
     ]
     table.append(row(layer=None, model="classifier", eval="evaluation_accuracy", value=0.9))
     # The rows of the table are in no order.
-    return research_plots.layers_by_depth(shown, decoded, pd.DataFrame(table[::-1]), title="t")
+    return plots.layers_by_depth(shown, decoded, pd.DataFrame(table[::-1]), title="t")
 
 
 @pytest.mark.parametrize("shape", [(6, 6, 1), (4, 8, 3)])
 def test_layers_stand_above_their_measures(shape):
     figure = depth_figure(shape)
-    check_nothing_is_cut_off(figure)
+    assert_nothing_is_cut_off(figure)
     pictures = np.array(figure.axes[3:27]).reshape(6, 4)
     curves = figure.axes[27:]
-    assert len(curves) == len(research_plots.DEPTH_MEASURES)
+    assert len(curves) == len(DEPTH_MEASURES)
     for axis in curves:
         for depth in range(len(LAYERS)):
             box = pictures[0, depth].get_window_extent()
@@ -184,10 +135,10 @@ def test_one_network_beside_a_decoder_for_each_alpha(alphas):
         for repeat in (-0.5, 0.5)
     ]
     table += [row(model="refae", eval=metric, value=1.0) for metric in plots.LABELS]
-    figure = research_plots.conditional_beside_separate(
+    figure = plots.conditional_beside_separate(
         shown, separate, one, pd.DataFrame(table), TITLES, marked=[False, True], title="digits"
     )
-    check_nothing_is_cut_off(figure)
+    assert_nothing_is_cut_off(figure)
     rows = 1 + len(alphas)
     pictures = np.array(figure.axes[: 4 * rows]).reshape(2, rows, 2)
     for block, decoded in zip(pictures, (separate, one), strict=True):

@@ -22,17 +22,18 @@ from scripts import HERE
 
 from cladec import load, metrics
 from cladec.commands import main
-from cladec.experiments.evaluation import Evaluation, evaluate, own_measures, saved_runs, tidy_rows
-from cladec.experiments.runs import Run
+from cladec.commands.settings import MAP_METHODS, ReportFile
+from cladec.experiments import Evaluation, evaluate
+from cladec.experiments.records import saved_runs
+from cladec.experiments.results import own_measures, published, tidy_rows
+from cladec.experiments.runs import Run, by_classifier, variants
 from cladec.explainers import EXPLAINERS
 from cladec.metrics import lost_information
 from cladec.models import loading
 from cladec.models.recipes import ALPHAS, CLADEC, CLASSIFIER, REFAE
 from cladec.progress import Progress
-from cladec.report import charts, choosing, measure_tables, page, sprites
-from cladec.report.collect import MAP_METHODS
-from cladec.report.contents import Decoded, Exhibition, Group, groups
-from cladec.report.write import ReportFile
+from cladec.report import charts, choosing, measures, page, sprites
+from cladec.report.section import ClassifierRuns, Decoded, Section
 from cladec.storage import model_files
 from cladec.storage.tables import csv_text, read_table
 
@@ -86,7 +87,7 @@ def data(text: str) -> dict:
 def pictures(text: str) -> dict[str, np.ndarray]:
     """The sprites of the page by the rule that shows them, (height, width, ...)."""
     rules = re.findall(
-        r"(#gallery-[^{]*) { background-image: url\(data:image/webp;base64,(.*?)\)", text
+        r"(#classifier-[^{]*) { background-image: url\(data:image/webp;base64,(.*?)\)", text
     )
     return {
         rule.strip(): np.asarray(Image.open(io.BytesIO(b64decode(content))))
@@ -142,8 +143,8 @@ def test_sprites_hold_the_decoded_images(text: str, data: dict, trained: Path) -
     decoder = loading.load_saved(trained / "digits/vgg/dense/cladec-alpha-0.99.keras")
     across = sprites.columns(len(images))
     for rule, expected in (
-        ("#gallery-0 .original", images),
-        ('#gallery-0[data-layer="0"][data-alpha="1"] .cladec', np.asarray(decoder(images))),
+        ("#classifier-0 .original", images),
+        ('#classifier-0[data-layer="0"][data-alpha="1"] .cladec', np.asarray(decoder(images))),
     ):
         sheet = shown[rule]
         if sheet.ndim == 3:
@@ -268,8 +269,8 @@ def test_measures_that_cannot_be_kept_beside_the_models_are_kept_in_the_results(
     evaluate(Evaluation(models, out, workers=1), Progress())
     runs = saved_runs(models)
     assert set(own_measures(runs, models)["model"]) == {"refae", "cladec"}
-    own = own_measures(runs, models, ReportFile(models=models).results)
-    written = read_table(out / "evaluation_runs.csv", measure_tables.COLUMNS)
+    own = own_measures(runs, models, out)
+    written = read_table(out / "evaluation_runs.csv", measures.COLUMNS)
     assert csv_text(own) == csv_text(written)
     assert (out / "digits/vgg/classifier.evaluation.json").is_file()
 
@@ -308,15 +309,15 @@ def test_a_table_that_cannot_be_read_is_named(content, trained, tmp_path, capsys
     assert str(table) in capsys.readouterr().err
 
 
-def exhibition(name: str = "0", classes: int = 3) -> Exhibition:
-    """An exhibition of a classifier that nothing decodes, made by hand."""
+def section(name: str = "0", classes: int = 3) -> Section:
+    """The section of a classifier that nothing decodes, made by hand."""
     random = np.random.default_rng(0)
     labels = np.arange(6) % classes
     probabilities = random.dirichlet(np.ones(classes), 6)
     names = (name, *map(str, range(1, classes)))
     report = metrics.class_report(labels, probabilities, names)
-    return Exhibition(
-        group=Group((Run("digits", "classifier", CLASSIFIER),)),
+    return Section(
+        of=ClassifierRuns((Run(dataset="digits", model="classifier", recipe=CLASSIFIER),)),
         class_names=names,
         image_shape=(4, 4, 1),
         rows=np.arange(6),
@@ -334,22 +335,22 @@ def exhibition(name: str = "0", classes: int = 3) -> Exhibition:
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """A folder with the record of the classifier of `exhibition`, and no model."""
+    """A folder with the record of the classifier of `section`, and no model."""
     record = {
         "finished": "2026-01-02T03:04:05+00:00",
         "seconds": 1.5,
         "versions": {"keras": EVIL},
     }
-    path = Run("digits", "classifier", CLASSIFIER).path(tmp_path)
+    path = Run(dataset="digits", model="classifier", recipe=CLASSIFIER).path(tmp_path)
     path.parent.mkdir(parents=True)
     model_files.write_json(model_files.record_path(path), record)
     return tmp_path
 
 
 def test_names_are_never_read_as_html(models: Path) -> None:
-    settings = ReportFile(models=models, evaluation=Path(EVIL.replace("/", "")))
+    folders = {"models": models, "evaluation": Path(EVIL.replace("/", ""))}
     table = pd.DataFrame([[EVIL, EVIL, 1.0, 0.5, 1.5, 1, True]], columns=list(page.RANKING_COLUMNS))
-    text = page.render(settings, [exhibition(EVIL)], None, {Path("a" + EVIL): table})
+    text = page.render([section(EVIL)], None, {Path("a" + EVIL): table}, **folders)
     assert EVIL not in text
     assert "<script>alert" not in text
     shown = Page(text)
@@ -360,9 +361,9 @@ def test_names_are_never_read_as_html(models: Path) -> None:
 
 def test_names_hold_nothing_but_text(models: Path) -> None:
     odd, shown = "\x1b[31m\x07 \u202egnp", r"\x1b[31m\x07 \u202egnp"
-    settings = ReportFile(models=models)
+    folders = {"models": models, "evaluation": models}
     table = pd.DataFrame([["d", "m", 1.0, 0.5, 1.5, 1, True]], columns=list(page.RANKING_COLUMNS))
-    text = page.render(settings, [exhibition(odd)], None, {Path(f"{odd} \udcff"): table})
+    text = page.render([section(odd)], None, {Path(f"{odd} \udcff"): table}, **folders)
     assert not {"\x1b", "\x07", "\u202e", "\udcff"} & set(text)
     assert rf"<caption>{shown} \udcff</caption>" in text
     assert shown in Page(text).texts["option"]
@@ -376,36 +377,37 @@ def test_published_figures_stand_beside_their_own_dataset_only(
     monkeypatch.chdir(tmp_path)
     if is_folder:
         (tmp_path / "mnist").mkdir()
-    classifier = Run("mnist", "classifier", CLASSIFIER)
-    runs = [Run("mnist", "cladec", CLADEC, layer="dense", alpha=alpha) for alpha in (0.0, 0.5)]
+    classifier = Run(dataset="mnist", model="classifier", recipe=CLASSIFIER)
+    runs = [
+        Run(dataset="mnist", model="cladec", recipe=CLADEC, layer="dense", alpha=alpha)
+        for alpha in (0.0, 0.5)
+    ]
     rows = [row for run in runs for row in tidy_rows(run, {"total_loss": 1.0})]
-    measures = measure_tables.complete(pd.DataFrame(rows))
-    group = Group((classifier, *runs))
-    (variant,) = group.variants
+    own = measures.complete(pd.DataFrame(rows))
+    (variant,) = variants([classifier, *runs])
     decoded = Decoded(variant, (0.0, 0.5), (), np.zeros((2, 6, 3)), None, None, None, None)
-    shown = replace(exhibition(), group=group, decoded=(decoded,))
-    table = measure_tables.of_variant(measures, shown, variant)
-    (drawn,) = measure_tables.over_alpha(shown, [table])["dense"]
+    shown = replace(section(), of=ClassifierRuns((classifier, *runs)), decoded=(decoded,))
+    table = measures.of_variant(own, shown, variant)
+    (drawn,) = measures.over_alpha(shown, [table])["dense"]
     assert ("published" in {line.kind for line in drawn.lines}) != is_folder
 
 
 def test_many_classes_are_listed_instead_of_a_matrix(models: Path) -> None:
-    text = page.render(ReportFile(models=models), [exhibition(classes=30)], None, {})
+    text = page.render([section(classes=30)], None, {}, models=models, evaluation=models)
     assert '<table class="confusion">' not in text
     assert '<ul class="confusions">' in text
 
 
 def test_measures_of_a_table_without_variants_are_read(models: Path) -> None:
     rows = [["digits", "vgg", None, "classifier", None, 0, "total_loss", 0.25]]
-    measures = pd.DataFrame(rows, columns=list(measure_tables.COLUMNS))
-    decoder = ["digits", "vgg", "dense", "cladec", 0.5, 0, "total_loss", 0.75]
-    measures.loc[1] = decoder
-    text = page.render(ReportFile(models=models), [exhibition()], measures, {})
+    table = pd.DataFrame(rows, columns=list(measures.COLUMNS))
+    table.loc[1] = ["digits", "vgg", "dense", "cladec", 0.5, 0, "total_loss", 0.75]
+    text = page.render([section()], table, {}, models=models, evaluation=models)
     assert "<td>0.75</td>" in text
 
 
 def test_published_figures_are_those_of_both_datasets_and_layers() -> None:
-    table = measure_tables.published()
+    table = published()
     assert set(table["dataset"]) == {"mnist", "fashion_mnist"}
     assert set(table["layer"]) == {"dense", "conv"}
     assert set(table["alpha"].dropna()) == set(ALPHAS)
@@ -417,7 +419,7 @@ def test_published_figures_are_those_of_both_datasets_and_layers() -> None:
 
 def test_runs_are_grouped_by_classifier_and_by_how_they_decode() -> None:
     def run(model, recipe=CLADEC, **settings):
-        return Run("digits", model, recipe, **settings)
+        return Run(dataset="digits", model=model, recipe=recipe, **settings)
 
     dense = [
         run("refae", REFAE, layer="dense"),
@@ -430,22 +432,22 @@ def test_runs_are_grouped_by_classifier_and_by_how_they_decode() -> None:
         run("cladec", layer="dense", alpha=0.5, decoder="variational", latent_dim=2, beta=1.0),
     ]
     other = run("classifier", CLASSIFIER, architecture="diff_ae")
-    first, second = groups([run("classifier", CLASSIFIER), *dense, other])
-    assert second == Group((other,))
-    assert second.variants == []
-    usual, conditional, part, variational = first.variants
+    first, second = by_classifier([run("classifier", CLASSIFIER), *dense, other])
+    assert second == (other,)
+    assert variants(second) == []
+    usual, conditional, part, variational = variants(first)
     assert usual.decoders == tuple(dense[1:3])
-    assert usual.whole_pair == (dense[0], dense[1])
+    assert usual.pair == (dense[0], dense[1])
     assert conditional.reference == dense[0]
     assert part.reference == dense[5]
     assert variational.reference is None
-    assert [variant.label for variant in first.variants] == [
+    assert [variant.label for variant in variants(first)] == [
         "dense",
         "dense, one network for every alpha",
         "dense, first 10 %",
-        "dense, variational (2 dimensions, beta 1)",
+        "dense, variational (latent dim 2, beta 1)",
     ]
-    assert not any(variant.whole_pair for variant in (conditional, part, variational))
+    assert not any(variant.pair for variant in (conditional, part, variational))
 
 
 def test_chosen_images_have_every_confusion_every_class_and_the_most_lost() -> None:

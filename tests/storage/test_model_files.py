@@ -1,6 +1,5 @@
 """Models on disk: whole with their record or refused, and nothing in them is executed."""
 
-import hashlib
 import json
 import os
 import warnings
@@ -53,7 +52,8 @@ def test_a_model_comes_back_as_it_was(model, saved):
     assert not loaded.compiled
     assert record["run"] == RECORD["run"]
     assert record["seconds"] == 1.5
-    assert set(record["versions"]) == {"cladec", "keras", "tensorflow", "numpy"}
+    installed = {"cladec", "keras", keras.config.backend(), "numpy"}
+    assert set(record["versions"]) >= installed
     assert record["versions"]["keras"] == keras.__version__
     assert record["sha256"] == model_files.checksum(saved)
     assert files_below(saved.parent) == {"cladec-alpha-0.99.keras", "cladec-alpha-0.99.json"}
@@ -89,10 +89,6 @@ def replace_by_folder(path):
     path.mkdir()
 
 
-def edit(path):
-    path.write_text(path.read_text().replace("1.5", "1.6"))
-
-
 def replace_by_another(path):
     model_files.write_json(path, model_files.read_json(path) | {"sha256": "0" * 64})
 
@@ -112,9 +108,7 @@ DAMAGES = {
     "record empty": (".json", write(""), "cannot be read"),
     "record of bytes": (".json", lambda path: path.write_bytes(b"\xff\xfe"), "cannot be read"),
     "record a list": (".json", write("[1, 2]"), "no JSON object"),
-    "record without checksum": (".json", write("{}"), "damaged or was edited"),
-    "record with a flipped bit": (".json", flip, "cladec-alpha-0.99.json"),
-    "record edited": (".json", edit, "damaged or was edited"),
+    "record without checksum": (".json", write("{}"), "truncated or was changed"),
     "record nested without end": (".json", write('{"a":' + "[" * 100_000), "cannot be read"),
     "record of another model": (".json", replace_by_another, "truncated or was changed"),
     "a folder for a record": (".json", replace_by_folder, "cannot be read"),
@@ -307,23 +301,25 @@ def test_a_record_is_json_that_people_can_read(tmp_path):
     content = {"layer": "dense", "name": "Zürich"}
     model_files.write_json(tmp_path / "record.json", content)
     text = (tmp_path / "record.json").read_text()
-    canonical = b'{"layer": "dense", "name": "Z\\u00fcrich"}'
-    assert json.loads(text) == content | {"checksum": hashlib.sha256(canonical).hexdigest()}
-    assert text.count("\n") == 5
+    assert json.loads(text) == content
+    assert text.count("\n") == 4
     assert model_files.read_json(tmp_path / "record.json") == content
 
 
-def test_no_flipped_bit_of_a_record_goes_unnoticed(tmp_path):
-    path = tmp_path / "record.json"
-    content = {"run": {"alpha": 0.99, "layer": None}, "sha256": "ab" * 32}
-    model_files.write_json(path, content)
-    whole = path.read_bytes()
-    for place in range(8 * len(whole)):
-        damaged = bytearray(whole)
-        damaged[place // 8] ^= 1 << place % 8
-        path.write_bytes(damaged)
-        with suppress(InputError):  # white space for white space is harmless
-            assert model_files.read_json(path) == content
+def test_a_record_of_an_earlier_version_is_read_without_its_checksum(saved):
+    """Those were written with the SHA-256 of the rest, whatever has been edited since."""
+    path = model_files.record_path(saved)
+    record = model_files.read_json(path)
+    path.write_text(json.dumps(record | {"checksum": "0" * 64}))
+    assert model_files.verify(saved) == record
+
+
+def test_only_what_is_installed_has_a_version(tmp_path, monkeypatch):
+    """With JAX or PyTorch alone there is no TensorFlow."""
+    monkeypatch.setattr(model_files, "LIBRARIES", ("keras", "no-such-library"))
+    model_files.save(zoo.build("logits_end"), tmp_path / "model.keras", {})
+    record = model_files.verify(tmp_path / "model.keras")
+    assert record["versions"] == {"keras": keras.__version__}
 
 
 def test_what_was_left_by_the_killed_is_removed(tmp_path):

@@ -1,12 +1,12 @@
 """`cladec layers`: the layers of a classifier, and which of them can be decoded."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from cladec.commands.console import show
+from cladec.commands.settings import Listing
+from cladec.models import layers, loading, pixels
 
 
-@dataclass(frozen=True)
-class Listing:
-    """List the layers of a classifier with their shapes, and say which can be decoded."""
-
-    model: Path
-    """The classifier, a .keras file."""
+def run(listing: Listing) -> None:
+    """Print a table of the layers of a classifier."""
+    classifier = loading.load_model(listing.model)
+    pixels.examine(classifier)
+    show(layers.table(layers.decodable_layers(classifier)))

@@ -1,69 +1,34 @@
 """`cladec metrics`: how good a classifier is, and why it takes one class for another."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from cladec import data
-from cladec.commands.explain import save_arrays
-from cladec.data.dataset import Dataset
-from cladec.errors import InputError, check_at_least_one
-from cladec.experiments import subject
-from cladec.experiments.subject import Complain, Subject
+from cladec import data, metrics, plots
+from cladec.commands.classifier import explain_all, load_classifier
+from cladec.commands.console import Complain, complaints, print_all, show
+from cladec.commands.settings import Metrics
+from cladec.errors import InputError
+from cladec.experiments.saved_models import SavedClassifier
 from cladec.progress import Progress
-from cladec.storage import model_files
+from cladec.storage.outputs import save_arrays, save_figure
 from cladec.storage.tables import write_table
 from cladec.text import printable
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-@dataclass(frozen=True)
-class Metrics:
-    """Measure a classifier on test images; explain one of its confusions."""
-
-    model: Path
-    """The classifier, a .keras file. Code in it is never executed."""
-    dataset: str
-    """digits (built in), any TensorFlow Datasets name, or a folder with train/<class>/*.png and
-    test/<class>/*.png."""
-    confusion: tuple[str, str] | None = None
-    """A true and a predicted class, by name or number: explain the images of the one that are taken
-    for the other."""
-    methods: tuple[str, ...] = subject.METHODS
-    """Names of the explainers for --confusion."""
-    images: int = 8
-    """At most how many images of --confusion to explain."""
-    layer: str | None = None
-    """For methods that look at a layer; without it each chooses its own."""
-    models: Path = Path("saved-models")
-    """Folder of trained models, for the method cladec: with a ClaDec and a RefAE of --model."""
-    alpha: float | None = None
-    """Which ClaDec to take; without it that of the smallest alpha."""
-    seed: int = 0
-    """Of all random numbers."""
-    out: Path = Path("metrics")
-    """Folder for the tables and figures."""
-
-    def check(self) -> None:
-        """Find what is wrong with the settings, without TensorFlow.
-
-        Raises:
-            InputError: an unknown method or dataset, a number out of range, a folder that cannot be
-                written.
-        """
-        subject.check_methods(self.methods)
-        check_at_least_one("images", self.images)
-        data.check_name(self.dataset)
-        model_files.check_writable(self.out)
+def run(settings: Metrics) -> None:
+    """Measure a classifier, print the report and the files written."""
+    with complaints() as complain:
+        with Progress() as progress:
+            report, files = measure(settings, progress, complain)
+        show(report.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+        print_all(files)
 
 
 def measure(
     settings: Metrics, progress: Progress, complain: Complain
-) -> tuple["pd.DataFrame", list[Path]]:
+) -> tuple[pd.DataFrame, list[Path]]:
     """Measure a classifier on the test images and save tables and figures.
 
     Args:
@@ -77,31 +42,18 @@ def measure(
     Raises:
         InputError: the settings, the model or the data are wrong.
     """
-    from cladec import metrics
-
     settings.check()
-    dataset = data.load(settings.dataset)
-    methods = subject.check_methods(settings.methods) if settings.confusion else ()
-    measured = subject.load_subject(
-        settings.model,
-        methods,
-        layer=settings.layer,
-        seed=settings.seed,
-        data=dataset,
-        models=settings.models,
-        alpha=settings.alpha,
-        progress=progress,
-    )
-    names = subject.class_names(measured.model, dataset)
+    decoded = settings.confusion is not None and "cladec" in settings.methods
+    saved = load_classifier(settings, data.load(settings.dataset), progress, decoded=decoded)
+    names = list(saved.class_names)
     pair = _classes(settings.confusion, names) if settings.confusion else None
-    probabilities = measured.probabilities(dataset.test.images)
-    report = metrics.class_report(dataset.test.labels, probabilities, names)
-    files = _save_measures(settings.out, dataset.test.labels, probabilities, names)
+    labels = saved.data.test.labels
+    probabilities = saved.probabilities(saved.data.test.images)
+    report = metrics.class_report(labels, probabilities, names)
+    files = _save_measures(settings.out, labels, probabilities, names)
     files.append(write_table(report, settings.out / "report.csv"))
     if pair is not None:
-        files += _explain_confusion(
-            settings, measured, dataset, pair, probabilities, progress, complain
-        )
+        files += _explain_confusion(settings, saved, pair, probabilities, progress, complain)
     return report, files
 
 
@@ -109,11 +61,6 @@ def _save_measures(
     folder: Path, labels: np.ndarray, probabilities: np.ndarray, names: list[str]
 ) -> list[Path]:
     """The confusion matrices, curves and calibration, as figures and tables."""
-    import pandas as pd
-
-    from cladec import metrics, plots
-    from cladec.experiments import figures
-
     files = []
     for name, normalised in (("confusion", False), ("confusion-normalised", True)):
         matrix = metrics.confusion_matrix(
@@ -124,7 +71,7 @@ def _save_measures(
         files.append(write_table(table, folder / f"{name}.csv"))
         title = "share of the true class" if normalised else "images"
         figure = plots.confusion(matrix, names, title=title)
-        files.append(figures.save(figure, folder / f"{name}.png"))
+        files.append(save_figure(figure, folder / f"{name}.png"))
     curves = plots.curves(
         metrics.roc_curves(labels, probabilities),
         metrics.precision_recall_curves(labels, probabilities),
@@ -140,29 +87,24 @@ def _save_measures(
     }
     return [
         *files,
-        figures.save(curves, folder / "curves.png"),
-        figures.save(plots.reliability(calibration), folder / "calibration.png"),
+        save_figure(curves, folder / "curves.png"),
+        save_figure(plots.reliability(calibration), folder / "calibration.png"),
         write_table(pd.DataFrame(bins), folder / "calibration.csv"),
     ]
 
 
 def _explain_confusion(
     settings: Metrics,
-    measured: Subject,
-    dataset: Dataset,
+    saved: SavedClassifier,
     pair: tuple[int, int],
     probabilities: np.ndarray,
     progress: Progress,
     complain: Complain,
 ) -> list[Path]:
     """Why images of the one class are taken for the other: the predicted class, explained."""
-    from cladec import plots
-    from cladec.experiments import figures
-
-    true, predicted = pair
-    confused = (dataset.test.labels == true) & (probabilities.argmax(axis=1) == predicted)
+    (true, predicted), names, test = pair, saved.class_names, saved.data.test
+    confused = (test.labels == true) & (probabilities.argmax(axis=1) == predicted)
     rows = np.flatnonzero(confused)[: settings.images]
-    names = subject.class_names(measured.model, dataset)
     if not len(rows):
         complain(
             InputError(
@@ -171,10 +113,8 @@ def _explain_confusion(
             )
         )
         return []
-    images = dataset.test.images[rows]
-    targets = np.full(len(rows), predicted)
-    methods = subject.check_methods(settings.methods)
-    maps = measured.explain_all(methods, images, targets, progress, complain)
+    images, targets = test.images[rows], np.full(len(rows), predicted)
+    maps = explain_all(saved, settings, images, targets, progress, complain)
     if not maps:
         return []
     titles = [f"{probabilities[row, predicted]:.0%}" for row in rows]
@@ -182,7 +122,7 @@ def _explain_confusion(
     figure = plots.explanation_grid(images, maps, titles, title=title)
     path = settings.out / f"confusion-{true}-{predicted}.png"
     arrays = {"images": images, "rows": rows, **maps}
-    return [figures.save(figure, path), save_arrays(path.with_suffix(".npz"), arrays)]
+    return [save_figure(figure, path), save_arrays(path.with_suffix(".npz"), arrays)]
 
 
 def _classes(confusion: tuple[str, str], names: list[str]) -> tuple[int, int]:

@@ -105,3 +105,11 @@ def _array(name: str, values: Any) -> np.ndarray:
 
 def _text(name: Any) -> str:
     return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
+
+
+def drawn_rows(total: int, count: int, seed: int) -> np.ndarray:
+    """Indices of `count` of `total` rows, drawn without replacement, in order; all if there are
+    fewer.
+    """
+    drawn = np.random.default_rng(seed).choice(total, min(count, total), replace=False)
+    return np.sort(drawn)

@@ -9,15 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from cladec.data import arrays, image_folder, tensorflow_datasets
+from cladec.data import arrays
 from cladec.data.pixel_ranges import way_out
+from cladec.data.sources import SOURCES, PathLike, find_source
 from cladec.errors import InputError
-from cladec.text import printable
-
-PathLike = str | os.PathLike[str]
-
-USUAL_NAMES = ("digits", "mnist", "fashion_mnist")
-"""Known without the half second TFDS takes to import."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,25 +139,14 @@ def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
         (1437, 28, 28, 1)
     """
     name = os.fspath(name)
-    if name == "digits":
-        return _load_digits()
-    if is_folder(name):
-        train, test, class_names = image_folder.read(Path(name))
-    else:
-        train, test, class_names = tensorflow_datasets.read(
-            name, tensorflow_datasets.folder(data_dir)
-        )
-        class_names = tuple(map(printable, class_names))
+    train, test, class_names = find_source(name).read(name, data_dir)
     return Dataset(dataset_name(name), Split(*train), Split(*test), class_names)
 
 
 def check_name(name: PathLike, *, data_dir: PathLike | None = None) -> None:
     """Raises InputError, within a second and reading no image, for a name `load` cannot use."""
     name = os.fspath(name)
-    if is_folder(name):
-        image_folder.list_images(Path(name))
-    elif name not in USUAL_NAMES:
-        tensorflow_datasets.check(name, tensorflow_datasets.folder(data_dir))
+    find_source(name).check(name, data_dir)
 
 
 def prepare(name: PathLike, *, data_dir: PathLike | None = None) -> None:
@@ -171,13 +155,12 @@ def prepare(name: PathLike, *, data_dir: PathLike | None = None) -> None:
     Raises InputError if it cannot be fetched.
     """
     name = os.fspath(name)
-    if name != "digits" and not is_folder(name):
-        tensorflow_datasets.prepare(name, tensorflow_datasets.folder(data_dir))
+    find_source(name).prepare(name, data_dir)
 
 
 def is_folder(name: PathLike) -> bool:
     """Whether `load(name)` reads a folder of pictures."""
-    return os.fspath(name) != "digits" and os.path.isdir(name)
+    return find_source(os.fspath(name)) is SOURCES["folder"]
 
 
 def dataset_name(name: PathLike) -> str:
@@ -243,22 +226,3 @@ def _numbered(split: Split, class_names: tuple[str, ...]) -> Split:
 def _artifact_name(name: str) -> str:
     """Returns the name made fit for a path: "emnist/letters" -> "emnist-letters"."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "images"
-
-
-def _load_digits() -> Dataset:
-    from PIL import Image
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    digits = load_digits()
-    images = np.empty((len(digits.images), 28, 28, 1), np.float32)
-    for i, image in enumerate((digits.images / 16).astype(np.float32)):
-        enlarged = Image.fromarray(image).resize((28, 28), Image.Resampling.BICUBIC)
-        images[i, :, :, 0] = np.clip(np.asarray(enlarged), 0, 1)  # bicubic overshoots at edges
-    labels = digits.target.astype(np.int64)
-    train_images, test_images, train_labels, test_labels = train_test_split(
-        images, labels, test_size=360, random_state=0, stratify=labels
-    )
-    class_names = tuple(str(digit) for digit in range(10))
-    train, test = Split(train_images, train_labels), Split(test_images, test_labels)
-    return Dataset("digits", train, test, class_names)

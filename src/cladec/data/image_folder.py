@@ -220,3 +220,61 @@ def opened(path: Path) -> Iterator["Image.Image"]:
         raise InputError(
             f"{path} cannot be read as an image ({error}): replace or remove it"
         ) from error
+
+
+def read_image(path: Path, shape: tuple[int, int, int], *, resize: bool = False) -> np.ndarray:
+    """Read an image as a model takes it, turned as EXIF says.
+
+    Grey becomes colour where the model takes colour; colour becomes grey only where it is grey.
+
+    Args:
+        path: of the file.
+        shape: (H, W, C) that the model takes.
+        resize: to this height and width, proportions not kept; else another size is an error.
+
+    Returns:
+        (H, W, C) float32 in [0, 1].
+
+    Raises:
+        InputError: no single opaque image, of another size, colour for a grey model, or a picture
+            of floats with values that are NaN or outside [0, 1]; the file is named.
+    """
+    pixels = fractions(read_pixels(path))
+    if not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both comparisons
+        raise InputError(
+            f"{path} holds values from {pixels.min():g} to {pixels.max():g}: expected 0 to 1"
+        )
+    pixels = _convert(path, pixels, shape[2])
+    if pixels.shape == tuple(shape):
+        return pixels
+    if not resize:
+        raise InputError(
+            f"{path} is {pixels.shape[1]} wide and {pixels.shape[0]} high, the model takes "
+            f"{shape[1]} x {shape[0]}: resize it, or let --resize do it"
+        )
+    return _resized(pixels, shape[1], shape[0])
+
+
+def _convert(path: Path, pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Pixels with the channels that a model takes, where no colour is lost."""
+    if pixels.shape[2] == channels:
+        return pixels
+    if pixels.shape[2] == 1 and channels == 3:
+        return np.repeat(pixels, 3, axis=2)
+    if channels == 1 and (pixels == pixels[..., :1]).all():
+        return pixels[..., :1]
+    raise InputError(
+        f"{path} has {pixels.shape[2]} channels, the model takes {channels}: convert it as the "
+        "training images were"
+    )
+
+
+def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    from PIL import Image
+
+    # Bilinear stays in range, and Pillow averages over the area where it reduces.
+    planes = [
+        Image.fromarray(pixels[..., c]).resize((width, height), Image.Resampling.BILINEAR)
+        for c in range(pixels.shape[2])
+    ]
+    return np.clip(np.stack([np.asarray(plane) for plane in planes], axis=-1), 0, 1)

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from cladec.errors import InputError
+from cladec.errors import InputError, needing
+from cladec.text import printable
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -47,7 +48,7 @@ def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
             f"dataset {name!r} cannot be read from {builder.data_path} ({_brief(error)}): "
             "the folder is damaged; remove it, then prepare or copy it anew"
         ) from error
-    return train, test, tuple(builder.info.features[label_key].names)
+    return train, test, tuple(map(printable, builder.info.features[label_key].names))
 
 
 def prepare(name: str, data_dir: str) -> Any:
@@ -57,6 +58,8 @@ def prepare(name: str, data_dir: str) -> Any:
     """
     builder = _builder(name, data_dir)
     _image_and_label_keys(name, builder)
+    with needing("datasets", f"dataset {name!r}"):
+        import tensorflow  # noqa: F401  (reads it, whatever trains)
     if not builder.data_path.exists():
         _download(name, builder)
     return builder
@@ -77,7 +80,8 @@ def folder(data_dir: str | os.PathLike[str] | None) -> str:
 def _builder(name: str, data_dir: str) -> Any:
     """Returns the builder, or raises InputError if TFDS has no such name; never goes online."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer of TensorFlow's start-up notes
-    import tensorflow_datasets as tfds
+    with needing("datasets", f"dataset {name!r}"):
+        import tensorflow_datasets as tfds
 
     base = re.split("[/:]", name)[0]
     known = tfds.list_builders(with_community_datasets=False)  # the community list is online

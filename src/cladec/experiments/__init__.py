@@ -1,5 +1,7 @@
 """What is missing of a sweep, its training, and what came out."""
 
-import lazy_loader
+from cladec.startup import front
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = front(
+    __name__, __file__, {"VARIANTS", "Evaluation", "Sweep", "published"}
+)

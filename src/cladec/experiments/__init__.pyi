@@ -1,5 +1,9 @@
 from .evaluation import Evaluation as Evaluation
-from .evaluation import evaluate as evaluate
+from .evaluator import evaluate as evaluate
+from .figures import layers_lost as layers_lost
+from .results import published as published
+from .runs import VARIANTS as VARIANTS
+from .saved_models import SavedClassifier as SavedClassifier
 from .sweep import Sweep as Sweep
-from .sweep import train as train
-from .sweep import train_missing as train_missing
+from .trainer import train as train
+from .trainer import train_missing as train_missing

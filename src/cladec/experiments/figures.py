@@ -1,29 +1,45 @@
-"""Saved models -> every figure that their evaluation shows, as PNG files."""
+"""Saved models -> every figure that their evaluation shows, as PNG files; what the layers lost.
 
-from collections.abc import Callable, Iterator
+A maker yields the figures of one classifier with their names, none where it has no models for them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from cladec import plots
-from cladec.experiments import losing, research_figures
-from cladec.experiments.gallery import Gallery, galleries
-from cladec.experiments.runs import Run
+from cladec.experiments.runs import Run, by_classifier
+from cladec.experiments.saved_models import SavedClassifier
+from cladec.metrics import lost_information
+from cladec.models import cutting, latent_plane
+from cladec.models.kinds import PLAIN
 from cladec.models.recipes import alpha_text
-from cladec.storage import model_files
-from cladec.text import LONGEST_NAME, shortened
+from cladec.storage.outputs import save_figure
+from cladec.storage.tables import write_table
 
 COLUMNS = 5
 """Correctly classified images of a grid, and as many wrongly classified ones."""
 
+RIGHT, WRONG = 3, 2
+"""The same where there is less room."""
 
-def save_figures(runs: list[Run], table: pd.DataFrame, models: Path, out: Path) -> list[Path]:
+LOST_TABLE = "evaluation_lost.csv"
+CORRELATION_TABLE = "evaluation_lost_correlation.csv"
+
+Figures = Iterator[tuple[str, Figure]]
+
+
+def save_figures(runs: Sequence[Run], table: pd.DataFrame, models: Path, out: Path) -> list[Path]:
     """Draw and save every figure, and measure what the layers lost.
 
     Args:
         runs: the saved runs, from `saved_runs`.
-        table: the tidy table of their measures.
+        table: the tidy table of what was measured of these very models.
         models: folder of the trained models.
         out: where the tables of what was lost go; the figures go into img/ in it.
 
@@ -31,49 +47,212 @@ def save_figures(runs: list[Run], table: pd.DataFrame, models: Path, out: Path) 
         The files written.
     """
     files, lost = [], []
-    for gallery in galleries(runs, table, models):
+    for of_classifier in by_classifier(runs):
+        saved = SavedClassifier(of_classifier, models, measures=table)
         for make in MAKERS:
-            for name, figure in make(gallery):
-                files.append(save(figure, out / "img" / f"{name}.png"))
-        for layer in losing.layers_lost(gallery):
-            files.append(save(layer.figure, out / "img" / f"{layer.name}.png"))
+            for name, figure in make(saved):
+                files.append(save_figure(figure, out / "img" / f"{name}.png"))
+        for layer in layers_lost(saved):
+            files.append(save_figure(layer.figure, out / "img" / f"{layer.name}.png"))
             lost.append(layer)
-    return losing.save_tables(lost, out) + files
+    return save_lost(lost, out) + files
 
 
-def reconstructions(gallery: Gallery) -> Iterator[tuple[str, Figure]]:
+def file_name(saved: SavedClassifier, layer: str, what: str) -> str:
+    """The name, without suffix, of a figure of one layer."""
+    return f"{saved.name}-{layer.replace('/', '.')}-{what}"
+
+
+def reconstructions(saved: SavedClassifier) -> Figures:
     """Images as every plain decoder of a whole layer shows them."""
-    for layer in gallery.layers:
-        if runs := gallery.plain(layer):
-            shown = gallery.choose(COLUMNS, COLUMNS)
+    for layer in saved.layers:
+        if runs := saved.plain(layer):
+            shown = saved.choose(COLUMNS, COLUMNS)
             rows = {"original": shown.images}
-            for run in runs:
-                name = "RefAE" if run.alpha is None else f"ClaDec {alpha_text(run.alpha)}"
-                rows[name] = gallery.decode(run, shown.images)
+            rows |= {run.short_title: saved.decode(run, shown.images) for run in runs}
             figure = plots.image_grid(rows, shown.titles, marked=shown.wrong)
-            yield gallery.file_name(layer, "reconstructions"), figure
+            yield file_name(saved, layer, "reconstructions"), figure
 
 
-def measures(gallery: Gallery) -> Iterator[tuple[str, Figure]]:
+def measures(saved: SavedClassifier) -> Figures:
     """Every measure of the plain decoders over alpha."""
-    if gallery.layers:
-        figure = plots.measures_over_alpha(gallery.plain_measures, title=gallery.name)
-        yield f"{gallery.name}-measures", figure
+    if saved.layers:
+        figure = plots.measures_over_alpha(saved.plain_measures, title=saved.name)
+        yield f"{saved.name}-measures", figure
 
 
-MAKERS: tuple[Callable[[Gallery], Iterator[tuple[str, Figure]]], ...] = (
-    reconstructions,
-    measures,
-    research_figures.fractions,
-    research_figures.layers,
-    research_figures.conditional,
-    research_figures.latent_planes,
+def fractions(saved: SavedClassifier) -> Figures:
+    """The measures over the fraction of a layer, and images from RefAE and ClaDec at each."""
+    for layer in saved.layers:
+        runs = [run for run in saved.runs if run.layer == layer and run.decoder == PLAIN]
+        if all(run.fraction == 1 for run in runs):
+            continue
+        table = saved.measures[saved.measures["decoder"] == PLAIN]
+        table = table[table["layer"].isna() | (table["layer"] == layer)]
+        figure = plots.measures_over_fraction(table, title=saved.name)
+        yield file_name(saved, layer, "fractions"), figure
+        shown = saved.choose(RIGHT, WRONG)
+        rows = {"original": shown.images}
+        for run in _smallest_alpha(runs):
+            part = "whole layer" if run.fraction == 1 else f"{run.fraction:.12g}, {run.units}"
+            rows[f"{run.short_title}\n{part}"] = saved.decode(run, shown.images)
+        figure = plots.image_grid(rows, shown.titles, marked=shown.wrong)
+        yield file_name(saved, layer, "fraction-images"), figure
+
+
+def _smallest_alpha(runs: list[Run]) -> list[Run]:
+    """RefAE and the ClaDec of smallest alpha of every part of a layer, the whole of it last."""
+    alpha = min((run.alpha for run in runs if run.alpha is not None), default=None)
+    kept = [run for run in runs if run.alpha in (None, alpha)]
+    return sorted(
+        kept, key=lambda run: (run.fraction == 1, run.units, run.fraction, run.alpha is not None)
+    )
+
+
+def layers(saved: SavedClassifier) -> Figures:
+    """What each layer still knows, where more than two are decoded, from input to output."""
+    runs = _smallest_alpha([run for layer in saved.layers for run in saved.plain(layer)])
+    names = {str(run.layer) for run in runs}
+    if len(names) <= 2:
+        return
+    shown = saved.choose(RIGHT - 1, WRONG)
+    depths = list(cutting.layer_shapes(saved.classifier))
+    decoded: dict[str, dict[str, np.ndarray]] = {}
+    for layer in sorted(names, key=lambda name: _depth(name, depths)):
+        of_layer = [run for run in runs if run.layer == layer]
+        decoded[layer] = {run.model: saved.decode(run, shown.images) for run in of_layer}
+    alpha = max((run.alpha for run in runs if run.alpha is not None), default=0.0)
+    table = saved.plain_measures
+    table = table[table["alpha"].isna() | (table["alpha"] == alpha)]
+    title = f"{saved.name}: what each layer still knows, ClaDec at alpha {alpha_text(alpha)}"
+    figure = plots.layers_by_depth(shown.images, decoded, table, title=title)
+    yield f"{saved.name}-layers", figure
+
+
+def _depth(layer: str, paths: list[str]) -> int:
+    """How far from the input a layer is; it may be named by the end of its path."""
+    return next(i for i, path in enumerate(paths) if f"/{path}".endswith(f"/{layer}"))
+
+
+def one_for_every_alpha(saved: SavedClassifier) -> Figures:
+    """One network for every alpha beside the decoders that were trained for one alpha each."""
+    for run in saved.runs:
+        if not run.kind.every_alpha or run.layer is None or run.fraction != 1:
+            continue
+        alphas = {measured.alpha for measured in run.measured()}
+        others = [other for other in saved.plain(run.layer) if other.alpha in alphas]
+        if not others:
+            continue
+        shown = saved.choose(RIGHT, WRONG)
+        separate = {cast(float, other.alpha): other for other in others}
+        figure = plots.conditional_beside_separate(
+            shown.images,
+            {alpha: saved.decode(other, shown.images) for alpha, other in separate.items()},
+            {alpha: saved.decode(run, shown.images, alpha) for alpha in separate},
+            both_kinds(saved, run),
+            shown.titles,
+            marked=shown.wrong,
+            title=f"{saved.name} {run.layer}",
+        )
+        yield file_name(saved, run.layer, run.decoder), figure
+
+
+def both_kinds(saved: SavedClassifier, run: Run) -> pd.DataFrame:
+    """The measures of the plain decoders of a whole layer, and of those of the kind of a run."""
+    table = saved.measures
+    kinds = table["decoder"].isin([PLAIN, run.decoder])
+    return table[kinds & (table["layer"] == run.layer) & (table["fraction"] == 1)]
+
+
+def latent_planes(saved: SavedClassifier) -> Figures:
+    """Of each variational model: decoded points, the codes of the test images, and the classes."""
+    data = saved.data
+    for run in saved.runs:
+        if run.latent_dim is None or run.layer is None:
+            continue
+        model = saved.load(run)
+        z_mean, _ = model.encode(data.test.images)
+        extent = latent_plane.extent_of(z_mean)
+        classes = latent_plane.classified_plane(model, saved.classifier, extent=extent)
+        name = file_name(saved, run.layer, run.path(saved.models).stem)
+        title, names = run.title, data.class_names
+        yield f"{name}-images", plots.latent_grid(latent_plane.decoded_plane(model), title=title)
+        codes = plots.latent_codes(z_mean, data.test.labels, names, extent=extent, title=title)
+        yield f"{name}-codes", codes
+        yield f"{name}-classes", plots.latent_classes(classes, extent, names, title=title)
+
+
+MAKERS: tuple[Callable[[SavedClassifier], Figures], ...] = (
+    *(reconstructions, measures, fractions, layers, one_for_every_alpha, latent_planes),
 )
-"""What draws the figures of one classifier, each with its name; nothing where it has no models."""
+"""What draws the figures of one classifier."""
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all; its path, whose name may have become shorter."""
-    path = path.with_name(shortened(path.stem, LONGEST_NAME - len(path.suffix)) + path.suffix)
-    model_files.write(path, lambda file: figure.savefig(file))
-    return path
+@dataclass(frozen=True, eq=False)
+class LayerLost:
+    """What one layer lost of the test images.
+
+    Attributes:
+        name: of the figure's file, without suffix.
+        about: dataset, architecture and layer: the first columns of the tables.
+        summary: means, correlation, and where most was lost.
+        figure: the images where most was lost, and the means.
+    """
+
+    name: str
+    about: dict[str, str]
+    summary: lost_information.Summary
+    figure: Figure
+
+
+def layers_lost(saved: SavedClassifier) -> Iterator[LayerLost]:
+    """What was lost by every layer that has a RefAE and a ClaDec at alpha 0, each of all of it."""
+    for layer, lost in saved.lost.items():
+        labels, names = saved.data.test.labels, saved.data.class_names
+        summary = lost_information.summarize(lost, labels, saved.predicted, names)
+        about = {"dataset": saved.dataset, "architecture": saved.architecture, "layer": layer}
+        name = file_name(saved, layer, "lost")
+        yield LayerLost(name, about, summary, _where_most_was_lost(saved, layer, summary))
+
+
+def _where_most_was_lost(
+    saved: SavedClassifier, layer: str, summary: lost_information.Summary
+) -> Figure:
+    shown = saved.show(summary.most_lost)
+    refae, cladec = (saved.decode(run, shown.images) for run in saved.pair(layer, 0.0))
+    return plots.lost_by_layer(
+        {"original": shown.images, "RefAE": refae, "ClaDec 0": cladec},
+        lost_information.lost_maps(shown.images, cladec, refae),
+        shown.titles,
+        summary.classes,
+        marked=shown.wrong,
+        title=f"{saved.name} {layer}: {_in_words(summary)}",
+    )
+
+
+def _in_words(summary: lost_information.Summary) -> str:
+    overall, row = summary.classes.iloc[0], summary.correlation.iloc[0]
+    mean = f"lost {overall['lost']:.3g} per image ({overall['low']:.3g} to {overall['high']:.3g})"
+    if np.isnan(row["correlation"]):
+        return f"{mean}\nno correlation with being wrong: {row['wrong']:.0f} images are wrong"
+    interval = f"{row['low']:.3f} to {row['high']:.3f}"
+    return f"{mean}\ncorrelation with being wrong {row['correlation']:.3f} ({interval})"
+
+
+def save_lost(layers: Sequence[LayerLost], out: Path) -> list[Path]:
+    """Write what the layers lost and its correlations as CSV, and return the files.
+
+    An empty cell is a value that is not defined: a class without images, a correlation where no
+    image is wrongly classified. Without layers there is nothing to write.
+    """
+    tables = {
+        LOST_TABLE: [layer.summary.classes.assign(**layer.about) for layer in layers],
+        CORRELATION_TABLE: [layer.summary.correlation.assign(**layer.about) for layer in layers],
+    }
+    files = []
+    for name, parts in tables.items() if layers else ():
+        table = pd.concat(parts, ignore_index=True)
+        first = list(layers[0].about)
+        table = table[[*first, *table.columns.drop(first)]]
+        files.append(write_table(table, out / name))
+    return files

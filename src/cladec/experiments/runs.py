@@ -1,53 +1,54 @@
-"""One model to train: what its weights depend on, and where it lies."""
+"""One model to train: what its weights depend on, where it lies, and what belongs to it."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
 from cladec.data.dataset import dataset_name
 from cladec.errors import InputError, check_types
+from cladec.models.kinds import KINDS, PLAIN, Kind, find_kind
 from cladec.models.recipes import ALPHAS, BETA, LATENT_DIM, Recipe, UnitChoice, alpha_text
 
-Architecture = Literal["vgg", "diff_ae", "perfect_ae", "vgg11"]
 ModelKind = Literal["classifier", "refae", "cladec"]
-DecoderKind = Literal["plain", "variational", "conditional"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One model to train: everything that its weights depend on.
 
     Attributes:
         dataset: name or folder, as `load` takes it.
-        model: classifier, refae or cladec.
         architecture: of the classifier.
         layer: the layer decoded; None for the classifier itself.
+        fraction: share of the layer's units or channels that is decoded.
+        units: which of them, where the fraction is below 1.
+        decoder: its kind, a name in `KINDS`.
+        latent_dim: size of a variational decoder's latent space; None for the others.
+        beta: weight of a variational decoder's KL divergence; None for the others.
+        model: classifier, refae or cladec.
         alpha: weight of the classification loss, a fraction; None but for cladec, and None where
-            one conditional decoder serves every alpha.
+            one decoder serves every alpha.
         repeat: 0, 1, ... for the same training with other seeds.
         seed: of the sweep; `run_seed` is what the run is trained with.
         recipe: how long and how fast it is trained.
-        fraction: share of the layer's units or channels that is decoded.
-        units: which of them, where the fraction is below 1.
-        decoder: plain; variational; or conditional, one decoder for every alpha.
-        latent_dim: size of a variational decoder's latent space; None for the others.
-        beta: weight of a variational decoder's KL divergence; None for the others.
         name: of the dataset, and of the folder of what is trained on it, wherever its own is now.
     """
 
     dataset: str
-    model: ModelKind
-    recipe: Recipe
-    architecture: Architecture = "vgg"
+    architecture: str = field(default="vgg", metadata={"usual": "vgg"})
     layer: str | None = None
+    fraction: float = field(default=1.0, metadata={"usual": 1.0})
+    units: UnitChoice = field(default="first", metadata={"usual": "first"})
+    decoder: str = field(default=PLAIN, metadata={"usual": PLAIN})
+    latent_dim: int | None = field(default=None, metadata={"usual": LATENT_DIM})
+    beta: float | None = field(default=None, metadata={"usual": BETA})
+    model: ModelKind
     alpha: float | None = None
     repeat: int = 0
     seed: int = 0
-    fraction: float = 1.0
-    units: UnitChoice = "first"
-    decoder: DecoderKind = "plain"
-    latent_dim: int | None = None
-    beta: float | None = None
+    recipe: Recipe
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -58,14 +59,29 @@ class Run:
         return self.seed + 1000 * self.repeat
 
     @property
+    def kind(self) -> Kind:
+        """What there is to know of its decoder."""
+        return find_kind(self.decoder)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its kind of decoder is trained with that other kinds do not have."""
+        return {name: getattr(self, name) for name in self.kind.settings}
+
+    @property
     def title(self) -> str:
         return " ".join(filter(None, [self.name, self.layer, *self._parts]))
+
+    @property
+    def short_title(self) -> str:
+        """What stands beside its images: RefAE, or ClaDec and its alpha."""
+        return "RefAE" if self.model == "refae" else f"ClaDec {alpha_text(self.alpha or 0.0)}"
 
     @property
     def _parts(self) -> list[str]:
         """What sets the run apart from the others of its layer, in words."""
         parts: list[str] = [self.model]
-        if self.decoder != "plain":
+        if self.decoder != PLAIN:
             parts.append(self.decoder)
         if self.alpha is not None:
             parts.append(f"alpha {alpha_text(self.alpha)}")
@@ -87,6 +103,11 @@ class Run:
         return "-".join(self._parts).replace(" ", "-")
 
     @property
+    def is_whole(self) -> bool:
+        """Whether a plain decoder decodes all of a layer."""
+        return self.layer is not None and self.decoder == PLAIN and self.fraction == 1.0
+
+    @property
     def depends_on_classifier(self) -> bool:
         """Whether the weights of the classifier count, not only its architecture."""
         return self.model == "cladec" or self.units == "important"
@@ -96,7 +117,7 @@ class Run:
         folder = models / self.name / self.architecture
         if self.layer is not None:
             folder /= self.layer.replace("/", ".")
-        saved = replace(self, alpha=None) if self.decoder == "conditional" else self
+        saved = replace(self, alpha=None) if self.kind.every_alpha else self
         return folder / f"{saved._stem}.keras"
 
     def evaluation_path(self, models: Path) -> Path:
@@ -105,14 +126,18 @@ class Run:
 
     def measured(self) -> list["Run"]:
         """The run itself; one for each published alpha where one decoder serves them all."""
-        if self.decoder != "conditional":
+        if not self.kind.every_alpha:
             return [self]
         return [replace(self, alpha=alpha) for alpha in ALPHAS]
 
     def classifier_path(self, models: Path) -> Path:
         """Where the classifier lies that this run decodes, or is."""
-        classifier = Run(self.dataset, "classifier", self.recipe, self.architecture, name=self.name)
-        return classifier.path(models)
+        return models / self.name / self.architecture / "classifier.keras"
+
+    def reference(self) -> "Run":
+        """The RefAE that a ClaDec is held against."""
+        decoder = self.decoder if self.kind.fit_reference else PLAIN
+        return replace(self, model="refae", alpha=None, decoder=decoder)
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Run":
@@ -128,4 +153,95 @@ class Run:
             raise InputError(f"not the record of a run ({error})") from None
         for part in (run, run.recipe):
             check_types(part)
+        find_kind(run.decoder)
         return run
+
+
+COLUMNS = tuple(each.name for each in fields(Run) if each.name not in ("seed", "recipe", "name"))
+"""What the tidy table says of a run."""
+
+VARIANTS: dict[str, Any] = {
+    each.name: each.metadata["usual"] for each in fields(Run) if "usual" in each.metadata
+}
+"""What sets runs of a layer apart beside alpha, and its usual value."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to decode a layer: what its RefAE and its ClaDecs of every alpha have in common.
+
+    Attributes:
+        layer: which is decoded.
+        settings: the columns and values that name it in the table of measures.
+        reference: its RefAE; None where there is none.
+        decoders: its ClaDecs by ascending alpha, or the one for every alpha alone.
+    """
+
+    layer: str
+    settings: dict[str, Any]
+    reference: Run | None
+    decoders: tuple[Run, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """What there is to know of its decoders."""
+        return KINDS[self.settings["decoder"]]
+
+    @property
+    def label(self) -> str:
+        """The layer, and what is not usual."""
+        parts = [self.layer]
+        if self.kind.every_alpha:
+            parts.append(self.kind.title)
+        elif self.settings["decoder"] != PLAIN:
+            names = self.kind.settings
+            own = ", ".join(f"{name.replace('_', ' ')} {self.settings[name]:g}" for name in names)
+            parts.append(self.settings["decoder"] + (f" ({own})" if own else ""))
+        if self.settings["fraction"] != 1:
+            parts.append(
+                f"{self.settings['units']} {alpha_text(100 * self.settings['fraction'])} %"
+            )
+        return ", ".join(parts)
+
+    @property
+    def is_whole(self) -> bool:
+        """The whole layer, by plain decoders."""
+        return self.settings["decoder"] == PLAIN and self.settings["fraction"] == 1
+
+    @property
+    def pair(self) -> tuple[Run, Run] | None:
+        """RefAE and ClaDec at alpha 0 of the whole layer: what was lost is between them."""
+        if not self.is_whole or self.reference is None:
+            return None
+        return next(((self.reference, run) for run in self.decoders if run.alpha == 0), None)
+
+
+def by_classifier(runs: Iterable[Run]) -> list[tuple[Run, ...]]:
+    """The runs of each classifier together, where each classifier is before what decodes it."""
+    grouped = groupby(runs, key=lambda run: (run.name, run.architecture))
+    return [tuple(of_classifier) for _, of_classifier in grouped]
+
+
+def variants(runs: Sequence[Run]) -> list[Variant]:
+    """Every way in which layers of one classifier are decoded, the first repeat of each.
+
+    The layers come in the order of the runs, of each layer the usual way first.
+    """
+    first = [run for run in runs if run.layer is not None and run.repeat == 0]
+    found: dict[tuple, list[Run]] = {}
+    for run in first:
+        found.setdefault((run.layer, *_settings(run).values()), []).append(run)
+    listed = []
+    for of_way in found.values():
+        layer, settings = str(of_way[0].layer), _settings(of_way[0])
+        wanted = layer, _settings(of_way[0].reference())
+        references = (run for run in first if run.model == "refae")
+        reference = next((run for run in references if (run.layer, _settings(run)) == wanted), None)
+        decoders = tuple(run for run in of_way if run.model == "cladec")
+        listed.append(Variant(layer, settings, reference, decoders))
+    layers = [variant.layer for variant in listed]
+    return sorted(listed, key=lambda each: (layers.index(each.layer), not each.is_whole))
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in VARIANTS if name != "architecture"}

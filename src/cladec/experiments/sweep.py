@@ -1,25 +1,20 @@
-"""Train every dataset x layer x alpha: the settings, and what is missing of them.
+"""What is to be trained: every dataset x layer x alpha.
 
-TensorFlow is imported when training starts, so that `--help` and bad input answer at once.
+No Keras here, so that `--help` and bad input answer at once.
 """
 
 import itertools
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from cladec.data.dataset import check_name, prepare
+from cladec.data.dataset import check_name
 from cladec.errors import InputError, check_at_least_one
-from cladec.experiments import pictures
-from cladec.experiments.runs import (
-    Architecture,
-    DecoderKind,
-    ModelKind,
-    Run,
-)
-from cladec.experiments.trainer import Trainer
+from cladec.experiments.runs import ModelKind, Run
+from cladec.models.architectures import find_architecture
+from cladec.models.kinds import PLAIN, find_kind
 from cladec.models.precision import Precision, fastest
 from cladec.models.recipes import (
     ALPHAS,
@@ -29,11 +24,9 @@ from cladec.models.recipes import (
     check_alpha,
     check_beta,
     check_fraction,
-    recipe_of,
 )
 from cladec.parallel.processes import check_workers, default_workers
 from cladec.parallel.ray_cluster import Cluster
-from cladec.progress import Progress
 from cladec.storage import model_files
 from cladec.storage.remote import Location
 
@@ -42,44 +35,52 @@ from cladec.storage.remote import Location
 class Sweep:
     """Train the classifier, RefAE and every ClaDec of each dataset and layer."""
 
+    resumes: ClassVar[bool] = True
+
     datasets: tuple[str, ...] = ("mnist", "fashion_mnist")
     """What to train on: digits (built in), any TensorFlow Datasets name, or a folder with
     train/<class>/*.png and test/<class>/*.png."""
-    architecture: Architecture = "vgg"
-    """Of the classifier; perfect_ae is another name of vgg."""
+    architecture: str = "vgg"
+    """The architecture of the classifier: vgg (also called perfect_ae), diff_ae or vgg11."""
     layers: tuple[str, ...] = ("dense", "conv")
-    """Layers of the classifier to decode, or all; `cladec layers` lists them."""
+    """The layers of the classifier to decode, or all; cladec layers lists them."""
     alphas: tuple[float, ...] = ALPHAS
-    """Weights of the classification loss, fractions from 0 (likeness only) to 1 (class only)."""
+    """The weights of the classification loss: fractions from 0, likeness alone, to 1, class
+    alone."""
     fractions: tuple[float, ...] = (1.0,)
-    """Shares of a layer's units or channels to decode; the rest is removed."""
+    """The shares of a layer's units or channels to decode; the rest of the layer is removed."""
     units: UnitChoice = "first"
-    """Which of them: the first, a seeded choice, or those that count most for the answer."""
+    """Which of the units are kept: the first, a seeded choice, or those that count most for the
+    answer."""
+    decoder: str = PLAIN
+    """The kind of the decoders: plain, one for each alpha; conditional, one network for every
+    alpha; or variational, the layer squeezed through a latent space that one can draw from."""
     conditional: bool = False
-    """Train one decoder for every alpha, instead of one for each."""
+    """The same as --decoder conditional."""
     variational: bool = False
-    """Train variational decoders: the layer squeezed through a latent space one can draw from."""
+    """The same as --decoder variational."""
     latent_dim: int = LATENT_DIM
-    """Dimensions of the latent space of variational decoders."""
+    """How many dimensions the latent space of variational decoders has."""
     beta: float = BETA
-    """Weight of the KL divergence in the loss of variational decoders."""
+    """The weight of the KL divergence in the loss of variational decoders."""
     epochs: int | None = None
-    """Passes over the training images, for every model. Without it each kind of model has its own
-    number, and small datasets are passed over more often."""
+    """How often every model is trained on all training images. Without it each kind of model has a
+    number of its own, and models see the images of a small dataset more often than that."""
     batch_size: int | None = None
-    """Images of a training step, for every model. Without it each kind of model has its own."""
+    """How many images every model is given in a training step. Without it each kind of model has a
+    number of its own."""
     seed: int = 0
-    """Of all random numbers; the same seed gives the same models on the same machine."""
+    """Where the random numbers start: the same seed gives the same models on the same machine."""
     repeats: int = 1
     """How often RefAE and ClaDec are trained, each time with another seed."""
     precision: Literal["auto", Precision] = "auto"
-    """What the layers compute in while they are trained; auto is mixed_bfloat16 where the
-    processor has instructions for it."""
+    """The number format that layers compute in while they are trained; auto is mixed_bfloat16 where
+    the processor has instructions for it."""
     workers: int = field(default_factory=default_workers)
     """How many models are trained at once, each in its own process with its share of the cores; 0
     trains in the process of the command itself, which starts sooner and dies with its work."""
     out: Location = Path("saved-models")
-    """Folder for the trained models, or a URL such as s3://bucket/models."""
+    """The folder that the trained models are saved in, or a URL such as s3://bucket/models."""
     cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
 
     def runs(self) -> list[Run]:
@@ -93,29 +94,46 @@ class Sweep:
                 runs += self._decoders(dataset, layer=layer, fraction=fraction, repeat=repeat)
         return runs
 
+    @property
+    def kind(self) -> str:
+        """The name of the kind of decoders."""
+        short = [name for name in ("conditional", "variational") if getattr(self, name)]
+        return short[0] if short else self.decoder
+
     def _decoders(self, dataset: str, **settings) -> list[Run]:
         """RefAE, then every ClaDec, of one layer."""
+        kind = find_kind(self.kind)
         if settings["fraction"] != 1.0:
             settings["units"] = self.units
-        if self.variational:
-            settings |= {"latent_dim": self.latent_dim, "beta": self.beta}
-        kind: DecoderKind = "variational" if self.variational else "plain"
-        runs = [self._run(dataset, "refae", decoder=kind, **settings)]
-        if self.conditional:
-            return [*runs, self._run(dataset, "cladec", decoder="conditional", **settings)]
-        alphas = dict.fromkeys(self.alphas)
-        cladec = (
-            self._run(dataset, "cladec", decoder=kind, alpha=alpha, **settings) for alpha in alphas
-        )
-        return [*runs, *cladec]
+        settings |= {name: getattr(self, name) for name in kind.settings}
+        of_reference = self.kind if kind.fit_reference else PLAIN
+        alphas = [None] if kind.every_alpha else dict.fromkeys(self.alphas)
+        return [
+            self._run(dataset, "refae", decoder=of_reference, **settings),
+            *(
+                self._run(dataset, "cladec", decoder=self.kind, alpha=alpha, **settings)
+                for alpha in alphas
+            ),
+        ]
 
-    def _run(self, dataset: str, model: ModelKind, **settings) -> Run:
-        decoder: DecoderKind = settings.get("decoder", "plain")
-        recipe = recipe_of(model if decoder == "plain" else decoder, self.architecture)
-        recipe = recipe.with_changes(self.epochs, self.batch_size)
+    def _run(self, dataset: str, model: ModelKind, decoder: str = PLAIN, **settings) -> Run:
+        kind = find_kind(decoder)
+        recipes = {
+            "classifier": find_architecture(self.architecture).recipe,
+            "refae": kind.reference_recipe,
+            "cladec": kind.recipe,
+        }
+        recipe = recipes[model].with_changes(self.epochs, self.batch_size)
         precision = fastest() if self.precision == "auto" else self.precision
-        recipe = replace(recipe, precision=precision)
-        return Run(dataset, model, recipe, self.architecture, seed=self.seed, **settings)
+        return Run(
+            dataset=dataset,
+            model=model,
+            recipe=replace(recipe, precision=precision),
+            architecture=self.architecture,
+            decoder=decoder,
+            seed=self.seed,
+            **settings,
+        )
 
     def check(self) -> None:
         """Find what is wrong with the settings, all but the layers, without TensorFlow.
@@ -136,6 +154,8 @@ class Sweep:
         check_beta(self.beta)
         if self.conditional and self.variational:
             raise InputError("--conditional and --variational are two kinds of decoders: take one")
+        find_kind(self.kind)
+        find_architecture(self.architecture)
         for dataset in self.datasets:
             check_name(dataset)
         self.cluster.check(self.datasets)
@@ -148,130 +168,15 @@ class Sweep:
             InputError: the architecture does not have one of the layers; the message names those
                 it has.
         """
-        from cladec.models import classifiers, cutting
+        from cladec.models import classifiers, cutting, layers
 
         # The names of an architecture's layers do not depend on the images.
         built = classifiers.build_classifier((32, 32, 1), 10, self.architecture)
         if "all" in self.layers:
-            from cladec.models import layers
-
             listed = layers.decodable_layers(built)
-            return replace(
-                self, layers=tuple(layer.path for layer in listed if layer.reason is None)
-            )
+            decodable = tuple(layer.path for layer in listed if layer.reason is None)
+            return replace(self, layers=decodable)
         flat = cutting.flatten(built)
         for layer in self.layers:
             flat.find(layer)
         return self
-
-
-def train(sweep: Sweep, progress: Progress) -> None:
-    """Train what is missing of `sweep`: the classifiers, then what decodes them.
-
-    A model that is there with the same settings is kept; one that is damaged, or was trained with
-    other settings or on another classifier, is trained anew and replaced.
-
-    Raises:
-        InputError: see `Sweep.check` and `Sweep.with_layers`; a dataset that cannot be loaded; a
-            file in the way that is not ours; a loss that became NaN (the run is named, not saved).
-    """
-    sweep.check()
-    runs = sweep.with_layers().runs()
-    todo = pending(runs, sweep.out)
-    if len(todo) < len(runs):
-        progress.say(f"{len(runs) - len(todo)} of {len(runs)} models are trained already: skipped")
-    for run, reason in todo.items():
-        if reason:
-            progress.say(f"{run.title} is trained anew: {reason}")
-    _train(list(todo), sweep, progress)
-
-
-def train_missing(sweep: Sweep, progress: Progress) -> list[Run]:
-    """Train the runs of `sweep` that have no model yet; one that is there is kept as it is.
-
-    For looking at models: `train` would replace those that were trained with other settings.
-
-    Returns:
-        Every run of the sweep, a classifier before what decodes it.
-
-    Raises:
-        InputError: as `train`.
-    """
-    sweep.check()
-    runs = sweep.with_layers().runs()
-    _train([run for run in runs if not model_files.is_there(run.path(sweep.out))], sweep, progress)
-    return runs
-
-
-def _train(todo: list[Run], sweep: Sweep, progress: Progress) -> None:
-    for dataset in dict.fromkeys(run.dataset for run in todo):
-        prepare(dataset)
-    progress.begin(len(todo))
-    out = sweep.out.absolute()
-    with sweep.cluster.workers(Trainer(out), sweep.workers, out, progress) as workers:
-        for _ in workers.run(list(todo), needs(list(todo), out)):
-            pass
-
-
-def needs(runs: list[Run], models: Path) -> dict[Run, Run]:
-    """For each of the runs that decodes a classifier which is trained as well, the latter's run."""
-    classifiers = {run.path(models): run for run in runs if run.model == "classifier"}
-    decoders = [run for run in runs if run.model != "classifier"]
-    paths = {run: run.classifier_path(models) for run in decoders}
-    return {run: classifiers[path] for run, path in paths.items() if path in classifiers}
-
-
-def pending(runs: list[Run], models: Path) -> dict[Run, str]:
-    """The runs that are to be trained, each with the reason why a present file does not serve.
-
-    Raises:
-        InputError: a file is in the way that has no record of ours, or that cannot be read.
-    """
-    todo: dict[Run, str] = {}
-    classifiers: dict[str, str | None] = {}
-    for run in runs:
-        try:
-            reason = _reason_to_train(run, models, classifiers.get(run.dataset))
-        except model_files.Unreadable as error:
-            raise InputError(
-                f"{error}; a model is not replaced for that: see that it can be read, or choose "
-                "another --out"
-            ) from None
-        if run.model == "classifier":
-            path = run.path(models)
-            classifiers[run.dataset] = model_files.checksum(path) if reason is None else None
-        if reason is not None:
-            todo[run] = reason
-    return todo
-
-
-def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | None:
-    """None where the saved model serves, "" where there is none, else what is wrong with it."""
-    path = run.path(models)
-    if not model_files.is_there(path):
-        return ""
-    if not model_files.is_there(model_files.record_path(path)):
-        raise InputError(
-            f"{path} has no record {model_files.record_path(path).name} beside it, so it is not "
-            "ours to replace: move it away, or choose another --out"
-        )
-    try:
-        record = model_files.verify(path)
-        saved = pictures.recognised(Run.from_record(record), record, run.dataset)
-    except model_files.Unreadable:
-        raise
-    except InputError as error:
-        return str(error)
-    if saved != run:
-        return f"settings changed ({_difference(saved, run)})"
-    if run.depends_on_classifier and record.get("classifier_sha256") != classifier:
-        return "its classifier changed"
-    return None
-
-
-def _difference(saved: Run, run: Run) -> str:
-    before, now = asdict(replace(saved, name=run.name)), asdict(run)
-    before |= before.pop("recipe")
-    now |= now.pop("recipe")
-    changes = (f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key])
-    return ", ".join(changes)

@@ -1,101 +1,158 @@
-"""Trains one run: its images, its classifier, the codes of its layer, and the record it leaves."""
+"""Train what is missing of a sweep: which runs that are, and how each of them is trained."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-import numpy as np
+import keras
 
-from cladec.data.dataset import Dataset, load
+from cladec.data.dataset import prepare
 from cladec.errors import InputError
-from cladec.experiments import pictures
+from cladec.experiments import records
+from cladec.experiments.job import RunJob
 from cladec.experiments.runs import Run
-from cladec.models import loading
-from cladec.progress import OnProgress
+from cladec.experiments.saved_models import SavedClassifier
+from cladec.experiments.sweep import Sweep
+from cladec.models import classifiers
+from cladec.models.training import ReportProgress
+from cladec.progress import OnProgress, Progress, shown
 from cladec.storage import model_files
 
-if TYPE_CHECKING:
-    import keras
+
+def train(sweep: Sweep, progress: Progress | None = None) -> None:
+    """Train what is missing of `sweep`: the classifiers, then what decodes them.
+
+    A model that is there with the same settings is kept; one that is damaged, or was trained with
+    other settings or on another classifier, is trained anew and replaced.
+
+    Raises:
+        InputError: see `Sweep.check` and `Sweep.with_layers`; a dataset that cannot be loaded; a
+            file in the way that is not ours; a loss that became NaN (the run is named, not saved).
+    """
+    sweep.check()
+    runs = sweep.with_layers().runs()
+    with shown(progress) as progress:
+        todo = pending(runs, sweep.out)
+        if kept := len(runs) - len(todo):
+            progress.say(f"{kept} of {len(runs)} models are trained already: skipped")
+        for run, reason in todo.items():
+            if reason:
+                progress.say(f"{run.title} is trained anew: {reason}")
+        _train(list(todo), sweep, progress)
 
 
-IMAGES_THAT_TELL = 1000
-"""Training images on which the important units of a layer are chosen."""
+def train_missing(sweep: Sweep, progress: Progress | None = None) -> list[Run]:
+    """Train the runs of `sweep` that have no model yet; one that is there is kept as it is.
+
+    For looking at models: `train` would replace those that were trained with other settings.
+
+    Args:
+        sweep: what is to be there.
+        progress: is told how far the training is; None shows a line for each model.
+
+    Returns:
+        Every run of the sweep, a classifier before what decodes it, for `SavedClassifier`.
+
+    Raises:
+        InputError: as `train`.
+
+    Examples:
+        >>> sweep = cladec.Sweep(datasets=("digits",), layers=("dense",), alphas=(0.0,), epochs=1)
+        >>> [run.title for run in cladec.train_missing(sweep)]
+        ['digits classifier', 'digits dense refae', 'digits dense cladec alpha 0']
+    """
+    sweep.check()
+    runs = sweep.with_layers().runs()
+    todo = [run for run in runs if not model_files.is_there(run.path(sweep.out))]
+    with shown(progress) as progress:
+        _train(todo, sweep, progress)
+    return runs
 
 
-class Trainer:
-    """Trains runs, keeping what those of one classifier share from one to the next."""
-
-    def __init__(self, models: Path):
-        self.models = models
-        self._material: Material | None = None
-
-    def __call__(self, run: Run, report: OnProgress) -> None:
-        path = run.classifier_path(self.models)
-        if self._material is None or self._material.classifier_path != path:
-            self._material = None
-            self._material = Material(run, self.models)
-        self._material.train(run, report)
+def _train(todo: list[Run], sweep: Sweep, progress: Progress) -> None:
+    for dataset in dict.fromkeys(run.dataset for run in todo):
+        prepare(dataset)
+    progress.begin(len(todo))
+    out = sweep.out.absolute()
+    with sweep.cluster.workers(Trainer(out), sweep.workers, out, progress) as workers:
+        for _ in workers.run(todo, needs(todo, out)):
+            pass
 
 
-class Material:
-    """What the runs of one classifier share: the images, the classifier, the codes of a layer."""
+def needs(runs: list[Run], models: Path) -> dict[Run, Run]:
+    """For each of the runs that decodes a classifier which is trained as well, the latter's run."""
+    classifiers = {run.path(models): run for run in runs if run.model == "classifier"}
+    decoders = [run for run in runs if run.model != "classifier"]
+    paths = {run: run.classifier_path(models) for run in decoders}
+    return {run: classifiers[path] for run, path in paths.items() if path in classifiers}
 
-    def __init__(self, run: Run, models: Path):
-        self.models = models
-        self.classifier_path = run.classifier_path(models)
-        self.data: Dataset = load(run.dataset)
-        self.dataset = run.dataset
-        self._codes: tuple[str, np.ndarray] | None = None
-        self._units: dict[tuple, np.ndarray] = {}
 
-    @cached_property
-    def origin(self) -> pictures.Origin | None:
-        """Where the pictures are, for the records."""
-        return pictures.origin(self.dataset, self.models)
+def pending(runs: list[Run], models: Path) -> dict[Run, str]:
+    """The runs that are to be trained, each with the reason why a present file does not serve.
 
-    @cached_property
-    def classifier(self) -> "keras.Model":
-        """The trained classifier, always as loaded from disk."""
-        from cladec.models.cladec import check_data
+    Raises:
+        InputError: a file is in the way that has no record of ours, or that cannot be read.
+    """
+    todo: dict[Run, str] = {}
+    classifiers: dict[str, str | None] = {}
+    for run in runs:
+        try:
+            reason = _reason_to_train(run, models, classifiers.get(run.dataset))
+        except model_files.Unreadable as error:
+            raise InputError(
+                f"{error}; a model is not replaced for that: see that it can be read, or choose "
+                "another --out"
+            ) from None
+        if run.model == "classifier":
+            path = run.path(models)
+            classifiers[run.dataset] = model_files.checksum(path) if reason is None else None
+        if reason is not None:
+            todo[run] = reason
+    return todo
 
-        classifier = loading.load_saved(self.classifier_path)
-        check_data(classifier, self.data)
-        return classifier
 
-    def codes(self, run: Run) -> np.ndarray:
-        """The training images' activations in the run's units, kept for one layer at a time."""
-        from cladec.models.cladec import compute_codes
+def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | None:
+    """None where the saved model serves, "" where there is none, else what is wrong with it."""
+    path = run.path(models)
+    if not model_files.is_there(path):
+        return ""
+    if not model_files.is_there(model_files.record_path(path)):
+        raise InputError(
+            f"{path} has no record {model_files.record_path(path).name} beside it, so it is not "
+            "ours to replace: move it away, or choose another --out"
+        )
+    try:
+        record = model_files.verify(path)
+        saved = records.recognised(Run.from_record(record), record, run.dataset)
+    except model_files.Unreadable:
+        raise
+    except InputError as error:
+        return str(error)
+    if saved != run:
+        return f"settings changed ({_difference(saved, run)})"
+    if run.depends_on_classifier and record.get("classifier_sha256") != classifier:
+        return "its classifier changed"
+    return None
 
-        layer, units = cast(str, run.layer), self.units(run)
-        if self._codes is None or self._codes[0] != layer:
-            self._codes = None
-            self._codes = (layer, compute_codes(self.classifier, layer, self.data.train.images))
-        codes = self._codes[1]
-        return codes if units is None else codes[..., units]
 
-    def units(self, run: Run) -> np.ndarray | None:
-        """Which units of its layer the run decodes, chosen once; None for all of them."""
-        if run.fraction == 1.0:
-            return None
-        from cladec.explainers.units import choose_units
+def _difference(saved: Run, run: Run) -> str:
+    before, now = asdict(replace(saved, name=run.name)), asdict(run)
+    before |= before.pop("recipe")
+    now |= now.pop("recipe")
+    changes = (f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key])
+    return ", ".join(changes)
 
-        choice = cast(str, run.layer), run.fraction, run.units
-        key = (*choice, run.run_seed)
-        if key not in self._units:
-            images = self.data.train.images[:IMAGES_THAT_TELL]
-            self._units[key] = choose_units(
-                self.classifier, *choice, seed=run.run_seed, images=images
-            )
-        return self._units[key]
 
-    def train(self, run: Run, report: OnProgress) -> None:
-        """Train one run and save it with its record."""
+class Trainer(RunJob):
+    """Trains runs and saves them with their records."""
+
+    def do(self, saved: SavedClassifier, run: Run, report: OnProgress) -> None:
+        """Train one run."""
         start = time.perf_counter()
         try:
-            model, history = self._fit(run, report)
+            model, history = _fit(saved, run, report)
         except InputError as error:
             raise InputError(f"{run.title}: {error}") from error
         record = {
@@ -104,53 +161,30 @@ class Material:
             "seconds": round(time.perf_counter() - start, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        if self.origin is not None:
-            record["pictures"] = asdict(self.origin)
+        if saved.origin is not None:
+            record["pictures"] = asdict(saved.origin)
         if run.depends_on_classifier:
-            record["classifier_sha256"] = model_files.checksum(self.classifier_path)
+            record["classifier_sha256"] = model_files.checksum(saved.path)
         model_files.save(model, run.path(self.models), record)
 
-    def _fit(self, run: Run, report: OnProgress) -> tuple["keras.Model", dict[str, list[float]]]:
-        from cladec.models import classifiers
-        from cladec.models.training import ReportProgress
 
-        options: dict[str, Any] = {
-            "recipe": run.recipe,
-            "seed": run.run_seed,
-            "callbacks": [ReportProgress(report)],
-        }
-        if run.model == "classifier":
-            built = classifiers.build_classifier(
-                self.data.image_shape, self.data.num_classes, run.architecture, seed=run.run_seed
-            )
-            return built, classifiers.fit_classifier(built, self.data, **options)
-        if run.model == "refae":
-            model = self._fit_refae(run, options)
-        else:
-            model = self._fit_cladec(run, options)
-        return model, model.history.history
-
-    def _fit_refae(self, run: Run, options: dict[str, Any]) -> "keras.Model":
-        from cladec import models
-        from cladec.models import variational
-
-        layer = cast(str, run.layer)
-        options["units"] = self.units(run)
-        if run.decoder == "variational":
-            options |= {"latent_dim": run.latent_dim, "beta": run.beta}
-            return variational.fit_variational_refae(self.classifier, layer, self.data, **options)
-        return models.fit_refae(self.classifier, layer, self.data, **options)
-
-    def _fit_cladec(self, run: Run, options: dict[str, Any]) -> "keras.Model":
-        from cladec import models
-        from cladec.models import conditional, variational
-
-        layer = cast(str, run.layer)
-        options |= {"units": self.units(run), "codes": self.codes(run)}
-        if run.decoder == "conditional":
-            return conditional.fit_conditional(self.classifier, layer, self.data, **options)
-        options["alpha"] = run.alpha
-        if run.decoder == "variational":
-            options |= {"latent_dim": run.latent_dim, "beta": run.beta}
-            return variational.fit_variational_cladec(self.classifier, layer, self.data, **options)
-        return models.fit_cladec(self.classifier, layer, self.data, **options)
+def _fit(
+    saved: SavedClassifier, run: Run, report: OnProgress
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """The model of a run, trained, and its history."""
+    options: dict[str, Any] = {
+        "recipe": run.recipe,
+        "seed": run.run_seed,
+        "callbacks": [ReportProgress(report)],
+    }
+    if run.model == "classifier":
+        shape, classes = saved.data.image_shape, saved.data.num_classes
+        built = classifiers.build_classifier(shape, classes, run.architecture, seed=run.run_seed)
+        return built, classifiers.fit_classifier(built, saved.data, **options)
+    given = saved.classifier, run.layer, saved.data
+    options |= {"units": saved.units(run), **run.settings}
+    if run.model == "refae":
+        model = run.kind.fit_refae(*given, **options)
+    else:
+        model = run.kind.fit_cladec(*given, alpha=run.alpha, codes=saved.codes(run), **options)
+    return model, model.history.history

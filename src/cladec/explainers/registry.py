@@ -13,8 +13,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cladec.errors import InputError, InputWarning
-from cladec.startup import import_keras
+from cladec.errors import InputError, InputWarning, needing
+from cladec.startup import start_keras
 
 if TYPE_CHECKING:
     import keras
@@ -46,8 +46,10 @@ class Explainer:
     @cached_property
     def function(self) -> Callable[..., "np.ndarray"]:
         """The function itself: (model, images, targets, *, options) -> array."""
-        import_keras()
-        return getattr(import_module(f"cladec.explainers.{self.module}"), self.name)
+        start_keras()
+        with needing("tensorflow", f"method {self.name!r}"):
+            module = import_module(f"cladec.explainers.{self.module}")
+        return getattr(module, self.name)
 
     @property
     def __signature__(self) -> inspect.Signature:

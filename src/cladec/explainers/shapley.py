@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from cladec.checks import at_least
-from cladec.errors import InputError
+from cladec.errors import InputError, needing
 from cladec.explainers.inputs import Targets, check_images, prepare
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.models.batches import BATCH_SIZE, batches
@@ -199,7 +199,8 @@ def _values(explainer: Any, image: np.ndarray, **options: Any) -> np.ndarray:
 
 def _shap():
     # A second or more, so only where it is used; it also imports all of matplotlib.
-    import shap
+    with needing("shap", "SHAP"):
+        import shap
 
     return shap
 
@@ -235,7 +236,8 @@ def _left_clean() -> Iterator[None]:
 
 def _check_rules(logits: LogitsModel, one_class: keras.Model) -> None:
     """Raises InputError if shap has no rule for an operation between the images and the answer."""
-    from shap.explainers._deep import deep_tf
+    with needing("shap", "SHAP"):
+        from shap.explainers._deep import deep_tf
 
     shape = one_class.inputs[0].shape
     spec = tf.TensorSpec((2, *shape[1:]), tf.float32)

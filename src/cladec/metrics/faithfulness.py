@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from cladec.checks import at_least
 from cladec.errors import InputError
 from cladec.explainers.inputs import Targets, prepare
+from cladec.metrics.correlations import pearson
 from cladec.models.batches import BATCH_SIZE
 
 
@@ -176,7 +177,7 @@ def mu_fidelity(
         kept = logits.predict(perturbed, batch_size)[:, classes[i]]
         # The drop is a constant minus what is kept: the same correlation with the sign changed.
         sums = chosen.reshape(samples, -1) @ maps[i].ravel().astype(float)
-        result[i] = -correlation(sums, kept)
+        result[i] = -pearson(sums, kept)
     return result
 
 
@@ -208,16 +209,3 @@ def check_maps(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
 def _check_fill(fill: float) -> None:
     if not 0 <= fill <= 1:
         raise InputError(f"fill is {fill}: expected a pixel value in [0, 1]")
-
-
-def correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson's correlation of two arrays (M,); 0 where one does not vary beyond rounding."""
-    return float(_standardised(first) @ _standardised(second))
-
-
-def _standardised(values: np.ndarray) -> np.ndarray:
-    values = values.astype(float)
-    centred = values - values.mean()
-    norm = np.linalg.norm(centred)
-    varies = norm > 1e-6 * np.linalg.norm(values)
-    return centred / norm if varies else np.zeros_like(centred)

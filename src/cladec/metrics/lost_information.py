@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cladec.errors import InputError
-from cladec.metrics import bootstrap
+from cladec.metrics import bootstrap, correlations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,12 +120,12 @@ def _row(name: str, lost: np.ndarray, seed: int) -> dict[str, Any]:
 
 
 def _correlation_row(lost: np.ndarray, wrong: np.ndarray, seed: int) -> dict[str, float]:
-    moments = _moments(lost, wrong.astype(np.float64))
-    drawn = _correlation(bootstrap.resampled_means(moments, seed=seed))
+    moments = correlations.moments(lost, wrong)
+    drawn = correlations.from_means(bootstrap.resampled_means(moments, seed=seed))
     row = {
         "images": len(lost),
         "wrong": int(wrong.sum()),
-        "correlation": float(_correlation(moments.mean(axis=-1))),
+        "correlation": float(correlations.from_means(moments.mean(axis=-1))),
     }
     return row | _interval(drawn)
 
@@ -137,27 +137,3 @@ def _interval(drawn: np.ndarray) -> dict[str, float]:
         return {"low": np.nan, "high": np.nan}
     low, high = bootstrap.interval(defined)
     return {"low": float(low), "high": float(high)}
-
-
-def _moments(lost: np.ndarray, wrong: np.ndarray) -> np.ndarray:
-    """The terms whose means give the correlation of a bootstrap sample, (5, N)."""
-    first, second = _standardised(lost), _standardised(wrong)
-    return np.stack([first, second, first * second, first**2, second**2])
-
-
-def _standardised(values: np.ndarray) -> np.ndarray:
-    """The values with mean 0 and variance 1; zeros where they are all the same."""
-    if np.ptp(values) == 0:
-        return np.zeros(len(values))
-    return (values - values.mean()) / values.std()
-
-
-def _correlation(means: np.ndarray) -> np.ndarray:
-    """Pearson's correlation from the means of `_moments`, (5, ...) -> (...).
-
-    NaN where one of the two does not vary, which a sum of rounded numbers shows as almost zero.
-    """
-    first, second, product, first_squared, second_squared = means
-    variances = (first_squared - first**2) * (second_squared - second**2)
-    variances = np.where(variances > 1e-12, variances, np.nan)
-    return (product - first * second) / np.sqrt(variances)

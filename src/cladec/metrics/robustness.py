@@ -15,7 +15,8 @@ from scipy.stats import rankdata
 from cladec.checks import at_least
 from cladec.errors import InputError
 from cladec.explainers.inputs import Targets, prepare
-from cladec.metrics.faithfulness import check_maps, correlation
+from cladec.metrics.correlations import pearson
+from cladec.metrics.faithfulness import check_maps
 from cladec.models import cutting
 from cladec.models.training import seeded
 
@@ -161,4 +162,4 @@ def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's correlation; 1 where both are constant, 0 where one is."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float(np.ptp(first) == np.ptp(second))
-    return correlation(rankdata(first), rankdata(second))
+    return pearson(rankdata(first), rankdata(second))

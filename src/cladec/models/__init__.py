@@ -1,5 +1,5 @@
 """What is trained: classifiers, the decoders of their layers, and by which recipe."""
 
-import lazy_loader
+from cladec.startup import front
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = front(__name__, __file__, {"Recipe"})

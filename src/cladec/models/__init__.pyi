@@ -10,6 +10,9 @@ from .conditional import ConditionalClaDec as ConditionalClaDec
 from .conditional import fit_conditional as fit_conditional
 from .decoder import build_decoder as build_decoder
 from .fitting import check_data as check_data
+from .latent_plane import classified_plane as classified_plane
+from .latent_plane import decoded_plane as decoded_plane
+from .latent_plane import extent_of as extent_of
 from .layers import decodable_layers as decodable_layers
 from .loading import load_model as load_model
 from .recipes import Recipe as Recipe

@@ -1,6 +1,6 @@
 """The classifiers that this package trains itself; any other Keras classifier serves as well."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -9,6 +9,7 @@ from cladec import checks
 from cladec.data.dataset import Data, Split
 from cladec.errors import InputError
 from cladec.models import batches, recipes
+from cladec.models.architectures import find_architecture
 from cladec.models.fitting import check_data
 from cladec.models.given import checked
 from cladec.models.precision import keras_defaults
@@ -96,14 +97,6 @@ def _classifier(images: keras.KerasTensor, scores: keras.KerasTensor, name: str)
 PROBABILITIES = "probabilities"
 """Name of the softmax that every architecture ends in."""
 
-ARCHITECTURES: dict[str, Callable[[Shape, int], keras.Model]] = {
-    "vgg": vgg,
-    "perfect_ae": vgg,  # what vgg was called in the first notebooks of ClaDec
-    "diff_ae": diff_ae,
-    "vgg11": vgg11,
-}
-"""Every architecture by name: a function of (image_shape, num_classes)."""
-
 
 @keras_defaults()
 @checked
@@ -123,16 +116,13 @@ def build_classifier(
         >>> cladec.build_classifier((32, 32, 3), 10, "vgg11").output_shape
         (None, 10)
     """
-    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
-        raise InputError(
-            f"unknown architecture {architecture!r:.60}: choose from {', '.join(ARCHITECTURES)}"
-        )
+    build = find_architecture(architecture).build
     height, width, channels = checks.shape("images", image_shape, (3,), "(height, width, channels)")
     if num_classes < 2:
         raise InputError(f"num_classes is {num_classes}: expected two classes or more")
     try:
         with seeded(seed):
-            return ARCHITECTURES[architecture]((height, width, channels), num_classes)
+            return build((height, width, channels), num_classes)
     except ValueError as error:
         raise InputError(
             f"architecture {architecture!r} cannot be built for images of shape {image_shape}: "

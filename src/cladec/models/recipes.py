@@ -148,25 +148,3 @@ REFAE = Recipe(epochs=6, batch_size=64, learning_rate=1e-2)
 CONDITIONAL = Recipe(epochs=5, batch_size=64, learning_rate=1e-2)
 # What two numbers say of an image is learned anew too: in 2 epochs the forms stay vague.
 VARIATIONAL = Recipe(epochs=6, batch_size=64, learning_rate=1e-2)
-
-RECIPES = {
-    "classifier": CLASSIFIER,
-    "refae": REFAE,
-    "cladec": CLADEC,
-    "conditional": CONDITIONAL,
-    "variational": VARIATIONAL,
-}
-"""The recipe of each kind of model, or of decoder where it is not a plain one."""
-
-CLASSIFIERS = {
-    # Eight convolutions want a lower rate and, of a small set such as 5,000 images, more passes.
-    "vgg11": Recipe(epochs=8, batch_size=128, learning_rate=2e-3),
-}
-"""The recipe of the architectures that `CLASSIFIER` does not suit, by name."""
-
-
-def recipe_of(kind: str, architecture: str) -> Recipe:
-    """The recipe of a kind of model, for classifiers that of their architecture."""
-    if kind == "classifier":
-        return CLASSIFIERS.get(architecture, CLASSIFIER)
-    return RECIPES[kind]

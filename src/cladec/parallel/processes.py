@@ -161,9 +161,11 @@ class Workers:
         context = multiprocessing.get_context("spawn")
         line, other_end = context.Pipe()
         threads = max(1, (os.cpu_count() or 1) // self.count)
-        process = context.Process(target=_serve, args=(self.job, other_end, threads))
+        process = context.Process(target=_serve, args=(other_end, threads))
         process.start()
         other_end.close()  # else its end would never be told
+        with suppress(OSError):  # it died meanwhile, as its end of the line will tell
+            line.send(self.job)
         return _Worker(process, line)
 
     def _show(self, worker: _Worker, share: float, values: Mapping[str, float]) -> None:
@@ -235,7 +237,7 @@ def _advice(reasons: Collection[str], count: int) -> str:
     return "; or ".join(advice)
 
 
-def _serve(job: Job, line: Connection, threads: int) -> None:
+def _serve(line: Connection, threads: int) -> None:
     """A new process: it takes its share of the cores, does pieces, and ends with its parent."""
     signal.signal(signal.SIGTERM, _clean_up_and_end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -245,6 +247,7 @@ def _serve(job: Job, line: Connection, threads: int) -> None:
     try:
         start_keras(threads)
         with suppress(EOFError):  # there is no more to do
+            job = line.recv()  # what it imports may start Keras, so it comes after that
             while True:
                 line.send(_work(job, line.recv(), line))
     except SystemExit:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.constructors import PrimitiveConstructorSpec
 
-from cladec.errors import InputError, check_at_least_one
+from cladec.errors import InputError, check_at_least_one, needing
 from cladec.parallel.processes import SECONDS_TO_CLEAN_UP, Job, Piece, Workers, lost
 from cladec.progress import Progress, Step
 from cladec.storage.remote import is_remote
@@ -240,10 +240,8 @@ def connect(address: str) -> None:
         settings |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
         # Off Windows and macOS Ray would listen to the network even if it is alone.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    try:
+    with needing("ray", "--ray"):
         import ray
-    except ImportError:
-        raise InputError("--ray needs Ray: pip install 'cladec[ray]'") from None
     try:
         if ":" in address:
             _check_answers(address)

@@ -7,23 +7,12 @@ Examples:
     'Figure'
 """
 
-from cladec.plots.explanations import (
-    confusion,
-    curves,
-    explanation_grid,
-    heat_map,
-    ranking,
-    reliability,
-    side_by_side,
-)
-from cladec.plots.images import LABELS, draw_image, image_grid, measures_over_alpha
+from cladec.plots.classification import confusion, curves, reliability
+from cladec.plots.explanations import explanation_grid, heat_map, side_by_side
+from cladec.plots.images import draw_image, image_grid
 from cladec.plots.latent import latent_classes, latent_codes, latent_grid
-from cladec.plots.layers import (
-    conditional_beside_separate,
-    layers_by_depth,
-    lost_by_layer,
-    measures_over_fraction,
-)
+from cladec.plots.layers import conditional_beside_separate, layers_by_depth, lost_by_layer
+from cladec.plots.measures import LABELS, measures_over_alpha, measures_over_fraction, ranking
 
 __all__ = [
     "LABELS",

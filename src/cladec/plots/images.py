@@ -1,13 +1,10 @@
-"""Grids of images and curves over alpha, and what every figure of images shares."""
+"""Grids of images, and what every figure of images shares."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
 
 from cladec.text import printable
 
@@ -20,13 +17,6 @@ GAP = 0.05
 TITLE_LENGTH = 12
 """Characters that fit above one image; longer titles "true - predicted" take two lines."""
 
-LABELS = {
-    "reconstruction_loss": "reconstruction loss (squared error per image)",
-    "classification_loss": "classification loss (nats)",
-    "evaluation_accuracy": "evaluation accuracy",
-    "fidelity": "fidelity",
-}
-
 
 def plain(text: str) -> str:
     """A text that somebody else chose, as matplotlib has to be given it to draw just that.
@@ -35,6 +25,11 @@ def plain(text: str) -> str:
     """
     lines = "\n".join(map(printable, text.split("\n"))).replace("$", r"\$")
     return f"\N{ZERO WIDTH SPACE}{lines}" if lines.startswith("_") else lines
+
+
+def words(name: str) -> str:
+    """A name of a method or measure as people write it."""
+    return plain(name.replace("_", " "))
 
 
 def image_grid(
@@ -129,85 +124,3 @@ def draw_image(axis: Axes, image: np.ndarray) -> None:
     axis.imshow(image[..., 0] if grey else image, cmap="gray", vmin=0, vmax=1)
     axis.set_xticks([])
     axis.set_yticks([])
-
-
-def measures_over_alpha(runs: pd.DataFrame, *, title: str = "") -> Figure:
-    """Every measure of one dataset over alpha, a line per layer.
-
-    RefAE is drawn dashed in its layer's colour, the classifier on the original images dotted.
-
-    Args:
-        runs: the tidy table of one dataset, as `evaluate` returns it. Layers that were decoded at
-            one alpha only are left out where others were decoded at more.
-        title: above the figure.
-    """
-    runs = _layers_with_curves(runs)
-    figure = Figure(figsize=(10, 6.6), dpi=120, layout="constrained")
-    for axis, metric in zip(figure.subplots(2, 2).flat, LABELS, strict=True):
-        table = runs[runs["eval"] == metric]
-        _draw_measure(axis, table)
-        axis.set_title(LABELS[metric], fontsize=10)
-        scale_axis(axis, metric)
-    draw_legend(figure, figure.axes, loc="outside lower center")
-    figure.suptitle(plain(title))
-    return figure
-
-
-def _layers_with_curves(runs: pd.DataFrame) -> pd.DataFrame:
-    alphas = runs.groupby("layer")["alpha"].transform("nunique")  # NaN for the classifier's rows
-    return runs[alphas.isna() | (alphas > 1)] if (alphas > 1).any() else runs
-
-
-class PlainNumbers(LogFormatter):
-    """Labels the ticks of a logarithmic axis as people write numbers: 0.4, 20."""
-
-    def __call__(self, x: float, pos: int | None = None) -> str:
-        """The number at a tick, nothing where ticks are too many to label each."""
-        return f"{x:g}" if super().__call__(x, pos) else ""
-
-
-def scale_axis(axis: Axes, metric: str) -> None:
-    """Make the axis of the reconstruction loss logarithmic, its ticks plain numbers."""
-    if metric == "reconstruction_loss":
-        axis.set_yscale("log")
-        axis.yaxis.set_major_formatter(PlainNumbers())
-        axis.yaxis.set_minor_formatter(PlainNumbers())
-
-
-def draw_legend(figure: Figure, axes: Sequence[Axes], **place: Any) -> None:
-    """Name every line that one of the axes has, once, in a legend of the whole figure."""
-    handles: dict[Any, Any] = {}
-    for axis in axes:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    columns = min(len(handles), 6)
-    figure.legend(handles.values(), handles.keys(), ncols=columns, fontsize=9, **place)
-
-
-def _draw_measure(axis: Axes, table: pd.DataFrame) -> None:
-    alphas = sorted(table["alpha"].dropna().unique())
-    places = range(len(alphas))
-    for number, layer in enumerate(sorted(table["layer"].dropna().unique())):
-        of_layer, colour = table[table["layer"] == layer], f"C{number}"
-        means = of_layer[of_layer["model"] == "cladec"].groupby("alpha")["value"].mean()
-        axis.plot(places, means.reindex(alphas), "o-", color=colour, label=plain(f"ClaDec {layer}"))
-        reference = of_layer.loc[of_layer["model"] == "refae", "value"]
-        if len(reference):
-            axis.axhline(reference.mean(), color=colour, ls="--", label=plain(f"RefAE {layer}"))
-    draw_classifier(axis, table)
-    label_places(axis, "alpha", alphas)
-
-
-def draw_classifier(axis: Axes, table: pd.DataFrame) -> None:
-    """Draw the classifier's measure on the original images as a line, where the table has one."""
-    values = table.loc[table["model"] == "classifier", "value"]
-    if len(values):
-        axis.axhline(values.mean(), color="black", ls=":", label="classifier")
-
-
-def label_places(axis: Axes, name: str, values: Sequence[float]) -> None:
-    """Write `values` at the places 0, 1, ... of the lower axis: most alphas lie close together."""
-    axis.set_xticks(range(len(values)), [f"{value:.12g}" for value in values], rotation=45)
-    axis.tick_params(axis="x", labelsize=8)
-    axis.set_xlabel(name, fontsize=9)
-    axis.grid(alpha=0.3)

@@ -1,13 +1,9 @@
-"""What a layer lost, parts of layers, all layers, every alpha from one network: -> Figures.
-
-As in `plots`: arrays and tables in; nothing here shows, saves or computes a model.
-"""
+"""What a layer lost, all layers by depth, every alpha from one network -> figures."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -16,22 +12,19 @@ from matplotlib.figure import Figure
 from cladec.plots.images import (
     CELL,
     GAP,
-    LABELS,
     axes_at,
-    draw_classifier,
     draw_image,
-    draw_legend,
     draw_rows,
     draw_titles,
     image_axes,
-    label_places,
     plain,
     row_height,
-    scale_axis,
     title_height,
 )
+from cladec.plots.measures import LABELS, draw_classifier, draw_legend, label_places, scale_axis
 
 DEPTH_MEASURES = ("reconstruction_loss", "fidelity", "evaluation_accuracy")
+
 ALPHA_MEASURES = ("reconstruction_loss", "fidelity")
 
 LEFT = 1.2
@@ -108,50 +101,6 @@ def _draw_classes(axis: Axes, classes: pd.DataFrame) -> None:
     axis.set_ylabel("lost per image\n(squared error)", fontsize=9)
     axis.set_title("means of every class and of all images (dashed), 95 % intervals", fontsize=9)
     axis.grid(axis="y", alpha=0.3)
-
-
-def measures_over_fraction(runs: pd.DataFrame, *, title: str = "") -> Figure:
-    """Every measure over the share of a layer that is decoded; a row per layer and choice of units.
-
-    A line per alpha of ClaDec; RefAE is drawn dashed, the classifier on the original images dotted.
-    The charts of a measure have one scale, so that layers and choices can be compared.
-
-    Args:
-        runs: the tidy table of one classifier, as `evaluate` returns it; the whole layer (fraction
-            1) belongs to every choice of units.
-        title: above the figure.
-    """
-    parts = runs[runs["layer"].notna() & (runs["fraction"] != 1)]
-    choices = sorted(set(zip(parts["layer"], parts["units"], strict=True)))
-    alphas = sorted(parts["alpha"].dropna().unique())
-    colours = dict(zip(alphas, colormaps["viridis"](np.linspace(0, 0.9, len(alphas))), strict=True))
-    figure = Figure(figsize=(14, 3.1 * len(choices) + 0.8), dpi=120, layout="constrained")
-    axes = figure.subplots(len(choices), len(LABELS), squeeze=False, sharey="col")
-    for row, (layer, units) in zip(axes, choices, strict=True):
-        chosen = (runs["units"] == units) | (runs["fraction"] == 1)
-        of_choice = runs[runs["layer"].isna() | ((runs["layer"] == layer) & chosen)]
-        for axis, metric in zip(row, LABELS, strict=True):
-            _draw_fractions(axis, of_choice[of_choice["eval"] == metric], colours)
-            axis.set_title(plain(f"{layer}, {units} units\n{LABELS[metric]}"), fontsize=9)
-            scale_axis(axis, metric)
-    draw_legend(figure, figure.axes, loc="outside lower center")
-    figure.suptitle(plain(title))
-    return figure
-
-
-def _draw_fractions(axis: Axes, table: pd.DataFrame, colours: Mapping[float, np.ndarray]) -> None:
-    decoders = table[table["layer"].notna()]
-    for alpha, colour in colours.items():
-        means = decoders[decoders["alpha"] == alpha].groupby("fraction")["value"].mean()
-        axis.plot(means.index, means, "o-", color=colour, label=f"ClaDec {alpha:.12g}")
-    means = decoders[decoders["model"] == "refae"].groupby("fraction")["value"].mean()
-    axis.plot(means.index, means, "s--", color="C3", label="RefAE")
-    draw_classifier(axis, table)
-    fractions = sorted(decoders["fraction"].unique())
-    axis.set_xticks(fractions, [f"{fraction:.12g}" for fraction in fractions], rotation=45)
-    axis.tick_params(axis="x", labelsize=8)
-    axis.set_xlabel("fraction of the layer", fontsize=9)
-    axis.grid(alpha=0.3)
 
 
 def layers_by_depth(

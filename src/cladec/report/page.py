@@ -1,4 +1,4 @@
-"""Exhibitions, measures and rankings -> the text of the report."""
+"""Sections, measures and rankings -> the text of the report."""
 
 import base64
 import hashlib
@@ -7,25 +7,24 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from cladec.experiments.evaluation import METRICS
+from cladec.experiments.results import METRICS
 from cladec.experiments.runs import Run
+from cladec.models.kinds import KINDS, PLAIN
 from cladec.models.recipes import alpha_text
-from cladec.report import charts, measure_tables, sprites
-from cladec.report.contents import Decoded, Exhibition
+from cladec.report import charts, sprites
+from cladec.report import measures as tables_of
+from cladec.report.section import Decoded, Section
+from cladec.startup import own_version
 from cladec.storage import model_files
 from cladec.text import printable
-
-if TYPE_CHECKING:
-    from cladec.report.write import ReportFile
 
 RANKING_COLUMNS = ("measure", "method", "mean", "low", "high", "rank", "higher_is_better")
 
@@ -48,19 +47,22 @@ class Missing:
 
 
 def render(
-    settings: "ReportFile",
-    exhibitions: Sequence[Exhibition],
+    sections: Sequence[Section],
     measures: pd.DataFrame | None,
     rankings: Mapping[Path, pd.DataFrame | None],
+    *,
+    models: Path,
+    evaluation: Path,
 ) -> str:
     """The report as one HTML page.
 
     Args:
-        settings: of the report.
-        exhibitions: what is shown of each classifier.
+        sections: what is shown of each classifier.
         measures: the tidy table of what was measured of these models; None where nothing was.
         rankings: the tables of comparisons of these classifiers by their path; None where there is
             none, or one of another classifier.
+        models: the folder of trained models.
+        evaluation: the folder that eval.py writes into.
     """
     script = _template_text("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -73,18 +75,18 @@ def render(
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    own = measure_tables.complete(measures)
-    views = [_view(exhibition, own, settings.models) for exhibition in exhibitions]
+    own = tables_of.complete(measures)
+    views = [_view(section, own, models) for section in sections]
     return environment.get_template("report.html").render(
         style=Markup(_template_text("report.css")),
         script=Markup(script),
         script_digest=digest,
         made=datetime.now(UTC),
-        version=version("cladec"),
+        version=own_version(),
         views=views,
-        table=measure_tables.wide(own) if (own["model"] != "classifier").any() else None,
+        table=tables_of.wide(own) if (own["model"] != "classifier").any() else None,
         rankings=_rankings(rankings, views),
-        missing=_missing(settings, exhibitions, own, rankings),
+        missing=_missing(sections, own, rankings, models, evaluation),
         chart=charts,
     )
 
@@ -99,37 +101,35 @@ def _template_text(name: str) -> str:
     return importlib.resources.files("cladec.report").joinpath("templates", name).read_text("utf-8")
 
 
-def _view(exhibition: Exhibition, measures: pd.DataFrame, models: Path) -> dict[str, Any]:
-    """What the template shows of a exhibition."""
-    tables = [
-        measure_tables.of_variant(measures, exhibition, each.variant) for each in exhibition.decoded
-    ]
-    drawn = measure_tables.over_alpha(exhibition, tables)
+def _view(section: Section, measures: pd.DataFrame, models: Path) -> dict[str, Any]:
+    """What the template shows of a section."""
+    tables = [tables_of.of_variant(measures, section, each.variant) for each in section.decoded]
+    drawn = tables_of.over_alpha(section, tables)
     return {
-        "exhibition": exhibition,
-        "facts": _facts(exhibition, models),
-        "positions": sprites.positions(len(exhibition.rows)),
-        "across": sprites.columns(len(exhibition.rows)),
-        "down": -(-len(exhibition.rows) // sprites.columns(len(exhibition.rows))),
-        "sides": {name: _side(exhibition, side) for name, side in SIDES.items()},
-        "confusions": _confusions(exhibition),
-        "matrix": len(exhibition.class_names) <= MATRIX_CLASSES,
-        "largest_confusion": int(_off_diagonal(exhibition.confusion).max()),
+        "section": section,
+        "facts": _facts(section, models),
+        "positions": sprites.positions(len(section.rows)),
+        "across": sprites.columns(len(section.rows)),
+        "down": -(-len(section.rows) // sprites.columns(len(section.rows))),
+        "sides": {name: _side(section, side) for name, side in SIDES.items()},
+        "confusions": _confusions(section),
+        "matrix": len(section.class_names) <= MATRIX_CLASSES,
+        "largest_confusion": int(_off_diagonal(section.confusion).max()),
         "charts": drawn,
         "kinds": {line.kind for each in drawn.values() for chart in each for line in chart.lines},
-        "data": _data(exhibition, tables),
+        "data": _data(section, tables),
     }
 
 
-def _side(exhibition: Exhibition, pixels: int) -> int:
+def _side(section: Section, pixels: int) -> int:
     """The width of an image on the page: a whole multiple of its own where that is small."""
-    width = exhibition.image_shape[1]
+    width = section.image_shape[1]
     return width * max(1, round(pixels / width)) if width <= pixels else pixels
 
 
-def _facts(exhibition: Exhibition, models: Path) -> dict[str, Any]:
+def _facts(section: Section, models: Path) -> dict[str, Any]:
     """What was trained when, for how long and with what."""
-    runs = exhibition.group.runs
+    runs = section.of.runs
     records = {
         run: model_files.read_json(model_files.record_path(run.path(models))) for run in runs
     }
@@ -152,31 +152,31 @@ def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
     return matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
 
 
-def _confusions(exhibition: Exhibition) -> list[tuple[int, int, int, int]]:
+def _confusions(section: Section) -> list[tuple[int, int, int, int]]:
     """True and predicted class, test images, images shown; the most frequent first."""
-    shown = list(zip(exhibition.labels, exhibition.predicted, strict=True))
-    counts = _off_diagonal(exhibition.confusion)
+    shown = list(zip(section.labels, section.predicted, strict=True))
+    counts = _off_diagonal(section.confusion)
     order = np.argsort(-counts, axis=None, kind="stable")[: np.count_nonzero(counts)]
     pairs = [divmod(int(place), len(counts)) for place in order]
     return [(i, j, int(counts[i, j]), shown.count((i, j))) for i, j in pairs]
 
 
-def _data(exhibition: Exhibition, tables: Sequence[pd.DataFrame]) -> dict[str, Any]:
+def _data(section: Section, tables: Sequence[pd.DataFrame]) -> dict[str, Any]:
     """What the script of the page needs; probabilities in thousandths."""
     return {
-        "classes": list(map(printable, exhibition.class_names)),
-        "rows": exhibition.rows.tolist(),
-        "labels": exhibition.labels.tolist(),
-        "predicted": exhibition.predicted.tolist(),
-        "probabilities": _thousandths(exhibition.probabilities),
-        "decoded": [_decoded_data(*pair) for pair in zip(exhibition.decoded, tables, strict=True)],
-        "maps": [{"name": printable(maps.name), "count": maps.count} for maps in exhibition.maps],
+        "classes": list(map(printable, section.class_names)),
+        "rows": section.rows.tolist(),
+        "labels": section.labels.tolist(),
+        "predicted": section.predicted.tolist(),
+        "probabilities": _thousandths(section.probabilities),
+        "decoded": [_decoded_data(*pair) for pair in zip(section.decoded, tables, strict=True)],
+        "maps": [{"name": printable(maps.name), "count": maps.count} for maps in section.maps],
     }
 
 
 def _decoded_data(decoded: Decoded, table: pd.DataFrame) -> dict[str, Any]:
     reference = decoded.reference_probabilities
-    curves = {measure_tables.TITLES[name]: measure_tables.curve(table, name) for name in METRICS}
+    curves = {tables_of.TITLES[name]: tables_of.curve(table, name) for name in METRICS}
     return {
         "layer": printable(decoded.variant.label),
         "alphas": [alpha_text(alpha) for alpha in decoded.alphas],
@@ -235,21 +235,21 @@ def _ranking(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _missing(
-    settings: "ReportFile",
-    exhibitions: Sequence[Exhibition],
+    sections: Sequence[Section],
     measures: pd.DataFrame,
     rankings: Mapping[Path, pd.DataFrame | None],
+    models: Path,
+    evaluation: Path,
 ) -> list[Missing]:
     """What is not in this report, with the command that makes it."""
-    models = shlex.quote(str(settings.models))
     missing = []
-    for exhibition in exhibitions:
-        missing += _missing_decoders(exhibition, models)
-        missing += _missing_measures(exhibition, measures, settings)
+    for section in sections:
+        missing += _missing_decoders(section, shlex.quote(str(models)))
+        missing += _missing_measures(section, measures, models, evaluation)
     foreign = [str(path) for path, table in rankings.items() if table is None and path.exists()]
     if foreign or all(table is None for table in rankings.values()):
-        run = exhibitions[0].group.runs[0]
-        path = shlex.quote(str(run.classifier_path(settings.models)))
+        run = sections[0].of.runs[0]
+        path = shlex.quote(str(run.classifier_path(models)))
         why = f" ({', '.join(foreign)} is not of these classifiers)" if foreign else ""
         missing.append(
             Missing(
@@ -261,36 +261,34 @@ def _missing(
 
 
 def _missing_measures(
-    exhibition: Exhibition, measures: pd.DataFrame, settings: "ReportFile"
+    section: Section, measures: pd.DataFrame, models: Path, evaluation: Path
 ) -> list[Missing]:
     """What was not measured of these very models."""
-    group = exhibition.group
-    of_group = measures[measure_tables.is_of(measures, group)]
-    count, wanted = len(of_group[of_group["eval"] == "total_loss"]), len(group.measured)
-    if count == wanted and exhibition.decoded:
+    of = section.of
+    of_classifier = measures[tables_of.is_of(measures, of)]
+    count, wanted = len(of_classifier[of_classifier["eval"] == "total_loss"]), len(of.measured)
+    if count == wanted and section.decoded:
         return []
-    what = f"the losses and accuracies of {group.title} over alpha"
+    what = f"the losses and accuracies of {of.title} over alpha"
     part = f"{what} ({wanted - count} of {wanted} not measured)" if 0 < count < wanted else what
-    models, out = (shlex.quote(str(path)) for path in (settings.models, settings.results))
-    return [Missing(part, f"cladec evaluate --models {models} --out {out}")]
+    where, out = (shlex.quote(str(path)) for path in (models, evaluation))
+    return [Missing(part, f"cladec evaluate --models {where} --out {out}")]
 
 
-def _missing_decoders(exhibition: Exhibition, models: str) -> list[Missing]:
-    run: Run = exhibition.group.runs[0]
+def _missing_decoders(section: Section, models: str) -> list[Missing]:
+    run: Run = section.of.runs[0]
     command = f"cladec train --datasets {shlex.quote(run.dataset)} --out {models}"
-    if not exhibition.decoded:
-        return [Missing(f"what the layers of {exhibition.group.title} keep", command)]
+    if not section.decoded:
+        return [Missing(f"what the layers of {section.of.title} keep", command)]
     missing = [
-        Missing(f"{what} of layer {decoded.variant.label} of {exhibition.group.title}", command)
-        for decoded in exhibition.decoded
+        Missing(f"{what} of layer {decoded.variant.label} of {section.of.title}", command)
+        for decoded in section.decoded
         for what, is_there in (("RefAE", decoded.reference), ("ClaDec", decoded.pictures))
         if not is_there
     ]
-    kinds = {decoded.variant.settings["decoder"] for decoded in exhibition.decoded}
-    for kind, part in (
-        ("conditional", "one network for every alpha, which the slider shows finely"),
-        ("variational", "variational decoders"),
-    ):
-        if kind not in kinds:
-            missing.append(Missing(f"{part}, of {exhibition.group.title}", f"{command} --{kind}"))
+    there = {decoded.variant.settings["decoder"] for decoded in section.decoded}
+    for name, kind in KINDS.items():
+        if name not in (PLAIN, *there):
+            part = f"{kind.title}, of {section.of.title}"
+            missing.append(Missing(part, f"{command} --decoder {name}"))
     return missing

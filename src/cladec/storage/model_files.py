@@ -1,7 +1,7 @@
 """Trained models on disk: each a `.keras` file with a `.json` beside it that says what it is.
 
 Both are written to a temporary name and renamed, the record first: a model file is complete, and
-belongs to its record, exactly when its checksum is the record's. A record has a checksum of itself.
+belongs to its record, exactly when its checksum is the record's.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LIBRARIES = ("cladec", "keras", "tensorflow", "numpy")
-
-SEAL = "checksum"
-"""The key of a JSON file that holds the SHA-256 of all the others."""
+LIBRARIES = ("cladec", "keras", "tensorflow", "jax", "torch", "numpy")
+"""Whose versions a record tells, of those that are installed."""
 
 DEPTH = 4
 """Folders below which files are written: saved-models/dataset/architecture/layer."""
@@ -100,10 +98,8 @@ def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
 
     def write_both(temporary: Path) -> None:
         _save_for_use(model, temporary)
-        versions = {library: version(library) for library in LIBRARIES}
-        write_json(
-            record_path(path), record | {"versions": versions, "sha256": checksum(temporary)}
-        )
+        facts = {"versions": _versions(), "sha256": checksum(temporary)}
+        write_json(record_path(path), record | facts)
 
     write(path, write_both)
 
@@ -118,14 +114,18 @@ def _save_for_use(model: "keras.Model", path: Path) -> None:
         model.compiled, model.optimizer = compiled, optimizer
 
 
+def _versions() -> dict[str, str]:
+    versions = {}
+    for library in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            versions[library] = version(library)
+    return versions
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` and a checksum of it as JSON, whole or not at all."""
-    text = json.dumps(content | {SEAL: _seal(content)}, indent=2) + "\n"
+    """Write `content` as JSON, whole or not at all."""
+    text = json.dumps(content, indent=2) + "\n"
     write(path, lambda temporary: temporary.write_text(text))
-
-
-def _seal(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write(path: Path, writer: Callable[[Path], Any]) -> None:
@@ -189,8 +189,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The content of a file that `write_json` wrote.
 
     Raises:
-        InputError: it is missing, damaged, or not as it was written; `Unreadable` where it cannot
-            be read.
+        InputError: it is missing or holds no JSON object; `Unreadable` where it cannot be read.
     """
     text = read_file(path, lambda file: file.read())
     try:
@@ -199,8 +198,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged: it holds no JSON object")
-    if content.pop(SEAL, None) != _seal(content):
-        raise InputError(f"{path} is damaged or was edited: its checksum is not that of the rest")
+    content.pop("checksum", None)  # of the rest, in files of earlier versions
     return content
 
 
@@ -208,8 +206,8 @@ def verify(path: Path) -> dict[str, Any]:
     """The record of a model file that is there and whole.
 
     Raises:
-        InputError: the file or its record is missing, truncated or changed; `Unreadable` where one
-            cannot be read.
+        InputError: the file is missing, truncated or changed, or its record is missing or none;
+            `Unreadable` where one cannot be read.
     """
     record = read_json(record_path(path))
     if checksum(path) != record.get("sha256"):

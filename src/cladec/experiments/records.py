@@ -1,4 +1,4 @@
-"""Where the folders of pictures are that saved models were trained on, also after a move."""
+"""What the records of saved models tell: their runs, and where their pictures are after a move."""
 
 import os
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import Any
 
 from cladec.data.dataset import check_name, is_folder
 from cladec.data.image_folder import fingerprint
+from cladec.data.sources import USUAL_NAMES
 from cladec.errors import InputError, check_types
 from cladec.experiments.runs import Run
 from cladec.storage import model_files
@@ -141,3 +142,53 @@ def _holds(place: str, origin: Origin | None) -> bool:
     with suppress(InputError, OSError):
         return fingerprint(Path(place)) == origin.fingerprint
     return False
+
+
+def saved_runs(models: Path) -> list[Run]:
+    """The runs whose models lie below a folder, each classifier before what decodes it.
+
+    Raises:
+        InputError: there are none, or one is damaged or of another place; the file is named.
+    """
+    runs = []
+    for record in sorted(models.rglob("*.json")):
+        if not record.name.startswith(".") and not record.name.endswith(".evaluation.json"):
+            runs.append(_saved_run(record.with_suffix(".keras"), models))
+    if not runs:
+        raise InputError(f"no trained models in {models}: run create_models.py first")
+    return sorted(runs, key=_order)
+
+
+def _saved_run(path: Path, models: Path) -> Run:
+    try:
+        record = model_files.verify(path)
+        run = Run.from_record(record)
+        Origin.from_record(record)
+    except model_files.Unreadable:
+        raise
+    except InputError as error:
+        raise InputError(
+            f"{error}: run create_models.py again to train it anew, or delete "
+            f"{model_files.record_path(path)}"
+        ) from None
+    if "name" not in record["run"] and run.dataset not in ("digits", *USUAL_NAMES):
+        # Records had no name before, and that of a folder may be told no longer once it is gone.
+        run = replace(run, name=path.parts[len(models.parts)])
+    if run.path(models) != path:
+        raise InputError(
+            f"{path} holds {run.title}, which belongs into {run.path(models)}: move it and its "
+            "record there, or out of this folder"
+        )
+    return run
+
+
+def _order(run: Run) -> tuple:
+    kinds = ("classifier", "refae", "cladec")
+    return (
+        run.name,
+        run.architecture,
+        run.layer or "",
+        kinds.index(run.model),
+        -1.0 if run.alpha is None else run.alpha,
+        run.repeat,
+    )

@@ -1,21 +1,19 @@
 """The table of measures -> for the report: values and charts over alpha, and the table itself."""
 
-import importlib.resources
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from cladec.experiments.evaluation import METRICS, RESULT_TABLE, VARIANTS, wide_table
+from cladec.experiments.results import METRICS, RESULT_TABLE, published, wide_table
+from cladec.experiments.runs import VARIANTS, Variant
+from cladec.models.kinds import KINDS, PLAIN
 from cladec.report import charts
-from cladec.report.contents import Exhibition, Group, Variant
+from cladec.report.section import ClassifierRuns, Section
 from cladec.storage.tables import csv_text
 
 COLUMNS = ("dataset", "architecture", "layer", "model", "alpha", "repeat", "eval", "value")
-
-PUBLISHED = "published_results.csv"
-"""Figures that the repository tomtuamnuq/cladec-mnist published for its own models."""
 
 TITLES = {
     "total_loss": "Total loss",
@@ -34,22 +32,22 @@ def complete(measures: pd.DataFrame | None) -> pd.DataFrame:
     return measures.assign(**missing).fillna(VARIANTS)
 
 
-def is_of(measures: pd.DataFrame, group: Group) -> pd.Series:
+def is_of(measures: pd.DataFrame, of: ClassifierRuns) -> pd.Series:
     """Which rows are those of a classifier and what decodes it."""
-    is_own = measures["dataset"] == group.dataset
-    return is_own & (measures["architecture"] == group.architecture)
+    is_own = measures["dataset"] == of.dataset
+    return is_own & (measures["architecture"] == of.architecture)
 
 
-def of_variant(measures: pd.DataFrame, exhibition: Exhibition, variant: Variant) -> pd.DataFrame:
+def of_variant(measures: pd.DataFrame, section: Section, variant: Variant) -> pd.DataFrame:
     """The rows of a variant, and those of the classifier and the RefAE that it is held against."""
-    own = measures[is_of(measures, exhibition.group)]
+    own = measures[is_of(measures, section.of)]
     matches = own["layer"] == variant.layer
     for name, value in variant.settings.items():
         if name != "decoder":
             matches &= own[name] == (VARIANTS[name] if value is None else value)
     kind = variant.settings["decoder"]
-    plain = "plain" if kind == "conditional" else kind
-    of_kind = own["decoder"] == own["model"].map({"cladec": kind, "refae": plain})
+    reference = kind if KINDS[kind].fit_reference else PLAIN
+    of_kind = own["decoder"] == own["model"].map({"cladec": kind, "refae": reference})
     return own[(own["model"] == "classifier") | (matches & of_kind)]
 
 
@@ -65,23 +63,15 @@ def _level(table: pd.DataFrame, model: str, metric: str) -> float | None:
     return float(rows["value"].mean()) if len(rows) else None
 
 
-def published() -> pd.DataFrame:
-    """The published figures: dataset, layer, eval, model, alpha, value."""
-    with importlib.resources.files("cladec.experiments").joinpath(PUBLISHED).open() as file:
-        return pd.read_csv(file).rename(columns={"metric": "eval"})
-
-
-def over_alpha(
-    exhibition: Exhibition, tables: Sequence[pd.DataFrame]
-) -> dict[str, list[charts.Chart]]:
+def over_alpha(section: Section, tables: Sequence[pd.DataFrame]) -> dict[str, list[charts.Chart]]:
     """The measures of each variant over alpha, beside what was published of it."""
-    theirs, dataset = published(), exhibition.group.runs[0].dataset
+    theirs, dataset = published(), section.of.runs[0].dataset
     # A folder of pictures may have the name of a published dataset.
     theirs = theirs[(theirs["dataset"] == dataset) & (not os.path.isdir(dataset))]
     drawn = {}
-    for decoded, ours in zip(exhibition.decoded, tables, strict=True):
+    for decoded, ours in zip(section.decoded, tables, strict=True):
         variant = decoded.variant
-        comparable = variant.is_usual and exhibition.group.architecture == "vgg"
+        comparable = variant.is_whole and section.of.architecture == "vgg"
         of_layer = theirs[(theirs["layer"] == variant.layer) & comparable]
         found = [_chart(metric, ours, of_layer) for metric in METRICS]
         if any(found):

@@ -1,0 +1,114 @@
+"""What the commands print: files, tables, errors that a user can put right, and warnings."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from cladec.errors import InputError, InputWarning
+from cladec.text import printable
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+
+Complain = Callable[[InputError], None]
+"""Called with what goes wrong for one image or method while the others are still done."""
+
+
+def guarded(action: Callable[[Any], None], command: Any) -> None:
+    """Run a command; what the user can put right is told in one line, with exit code 2.
+
+    Args:
+        action: what does it.
+        command: its settings. One that `resumes` goes on from where it was after a stop.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        with warnings_told():
+            action(command)
+    except KeyboardInterrupt:
+        resumes = getattr(command, "resumes", False)
+        hint = "; the same command goes on from here" if resumes else ""
+        print(f"stopped{hint}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        told = error if isinstance(error, InputError) else refusal(error, command)
+        if told is None:
+            raise
+        tell(told)
+        sys.exit(BAD_INPUT)
+
+
+def refusal(error: Exception, command: Any) -> InputError | None:
+    """What to say where the machine refused memory or a file; None for any other error."""
+    # TensorFlow's own error has no other base class that tells it from the rest.
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return InputError(f"out of memory: run the same command again {less_memory(command)}")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return InputError(f"{where}{error.strerror or error}")
+    return None
+
+
+def less_memory(command: Any) -> str:
+    """Which settings of a command to lower where the memory is not enough."""
+    lower = []
+    if getattr(command, "workers", 1) > 1:
+        lower.append("--workers 1")
+    if hasattr(command, "batch_size"):
+        lower.append("a smaller --batch-size")
+    if hasattr(command, "images"):
+        lower.append("fewer --images")
+    return f"with {' or '.join(lower)}" if lower else "on a machine with more of it"
+
+
+def tell(error: InputError) -> None:
+    """Write what the user can put right, in one line."""
+    print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Write what may be wrong in one line, and leave other warnings as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", InputWarning)
+        show = warnings.showwarning
+
+        def tell_ours(message, category, *details, **more) -> None:
+            if issubclass(category, InputWarning):
+                text = " ".join(str(message).split())
+                print(f"warning: {printable(text)}", file=sys.stderr)
+            else:
+                show(message, category, *details, **more)
+
+        warnings.showwarning = tell_ours
+        yield
+
+
+@contextmanager
+def complaints() -> Iterator[Complain]:
+    """What is told here while the rest is done ends the command with exit code 2."""
+    errors: list[InputError] = []
+
+    def complain(error: InputError) -> None:
+        tell(error)
+        errors.append(error)
+
+    yield complain
+    if errors:
+        sys.exit(BAD_INPUT)
+
+
+def print_all(files: Sequence[Path]) -> None:
+    """Print the files written, one a line."""
+    for file in files:
+        print(printable(str(file)))
+
+
+def show(table: str) -> None:
+    """Print a table, whatever its names hold."""
+    print("\n".join(map(printable, table.split("\n"))))

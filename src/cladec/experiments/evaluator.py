@@ -1,0 +1,158 @@
+"""Saved models -> measures on the test images -> a tidy and a wide table.
+
+What is measured of a model is kept beside it (`.evaluation.json`), so that a second evaluation only
+measures what is new.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from cladec.data.dataset import Split
+from cladec.errors import InputError
+from cladec.experiments import records, results
+from cladec.experiments.evaluation import Evaluation
+from cladec.experiments.job import RunJob
+from cladec.experiments.runs import Run
+from cladec.experiments.saved_models import SavedClassifier
+from cladec.models import classifiers, losses
+from cladec.models.batches import PREDICTION_BATCH
+from cladec.models.training import ReportProgress
+from cladec.progress import OnProgress, Progress, shown
+from cladec.storage.tables import write_table
+
+
+def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.DataFrame:
+    """Measure every saved model and write both tables.
+
+    Args:
+        evaluation: which models, and where the tables go.
+        progress: is told how far the work is; None shows a line for each model.
+
+    Returns:
+        The tidy table: one row per run and metric, columns dataset, architecture, layer, fraction,
+        units, decoder, latent_dim, beta, model, alpha, repeat, eval, value.
+
+    Raises:
+        InputError: no models, a damaged one, or a folder that cannot be written.
+
+    Examples:
+        >>> sweep = cladec.Sweep(datasets=("digits",), layers=("dense",), alphas=(0.0,), epochs=1)
+        >>> runs = cladec.train_missing(sweep)
+        >>> table = cladec.evaluate(cladec.Evaluation())
+        >>> sorted(table.loc[table["model"] == "classifier", "eval"])
+        ['classification_loss', 'evaluation_accuracy', 'total_loss']
+    """
+    evaluation.check()
+    saved = records.located(
+        records.saved_runs(evaluation.models), evaluation.models, evaluation.data
+    )
+    runs = [each for run in saved for each in run.measured()]
+    evaluation.cluster.check([run.dataset for run in runs])
+    with shown(progress) as progress:
+        measures = _measured(runs, evaluation, progress)
+    table = pd.DataFrame([row for run in runs for row in results.tidy_rows(run, measures[run])])
+    write_table(table, evaluation.out / results.RUNS_TABLE)
+    write_table(results.wide_table(table), evaluation.out / results.RESULT_TABLE)
+    models = evaluation.models.absolute()
+    unkept = [run for run in runs if not run.evaluation_path(models).is_file()]
+    classifiers_of = results.classifier_records(unkept, models)
+    for run in unkept:
+        record = classifiers_of[run.classifier_path(models)]
+        results.keep_measures(run, models, record, measures[run], evaluation.out)
+    return table
+
+
+def _measured(
+    runs: list[Run], evaluation: Evaluation, progress: Progress
+) -> dict[Run, dict[str, float]]:
+    """What is measured of each run."""
+    models = evaluation.models.absolute()
+    for complaint in results.unusable_measures(runs, models):
+        progress.say(complaint)
+    progress.begin(len(runs))
+    with evaluation.cluster.workers(
+        Measurer(models), evaluation.workers, models, progress
+    ) as workers:
+        measures = dict(workers.run(runs))
+    if not all(run.evaluation_path(models).exists() for run in runs):
+        progress.say(f"{models} cannot be written: the next evaluation measures again")
+    return measures
+
+
+class Measurer(RunJob):
+    """Measures saved models on the test images."""
+
+    def do(self, saved: SavedClassifier, run: Run, report: OnProgress) -> dict[str, float]:
+        """The measures of a run, from the file beside its model where they still hold."""
+        measures = results.kept_measures(run, self.models, saved.record)
+        if measures is None:
+            if run.model == "classifier":
+                measures = _measure_classifier(saved)
+            else:
+                measures = _measure_decoder(saved, run, report)
+            with suppress(InputError):  # a folder that cannot be written can be measured
+                results.keep_measures(run, self.models, saved.record, measures, self.models)
+        report(1.0, measures)
+        return measures
+
+
+def _measure_classifier(saved: SavedClassifier) -> dict[str, float]:
+    loss = _classification_loss(saved, saved.test_logits)
+    return {
+        "total_loss": loss,
+        "classification_loss": loss,
+        "evaluation_accuracy": float(np.mean(saved.predicted == saved.data.test.labels)),
+    }
+
+
+def _measure_decoder(saved: SavedClassifier, run: Run, report: OnProgress) -> dict[str, float]:
+    images = saved.data.test.images
+    decoded = saved.decode(run, images)
+    logits = saved.logits(decoded)
+    reconstruction = _mean_over_batches(losses.reconstruction, images, decoded)
+    classification = _classification_loss(saved, logits)
+    alpha = 0.0 if run.alpha is None else run.alpha
+    return {
+        "total_loss": losses.mix(alpha, reconstruction, classification),
+        "reconstruction_loss": reconstruction,
+        "classification_loss": classification,
+        "evaluation_accuracy": _evaluation_accuracy(saved, run, decoded, report),
+        "fidelity": float(np.mean(logits.argmax(axis=1) == saved.predicted)),
+    }
+
+
+def _classification_loss(saved: SavedClassifier, logits: np.ndarray) -> float:
+    return _mean_over_batches(losses.classification, saved.data.test.labels, logits)
+
+
+def _evaluation_accuracy(
+    saved: SavedClassifier, run: Run, decoded_test: np.ndarray, report: OnProgress
+) -> float:
+    """Test accuracy of a fresh classifier that has only ever seen decoded images."""
+    train, test = saved.data.train, saved.data.test
+    # The codes are the same for every alpha.
+    inputs = {"codes": saved.codes(run)} if run.model == "cladec" else train.images
+    decoded = replace(
+        saved.data,
+        train=Split(saved.decode(run, inputs), train.labels),
+        test=Split(decoded_test, test.labels),
+    )
+    shape, seed = decoded.image_shape, run.run_seed
+    fresh = classifiers.build_classifier(shape, decoded.num_classes, run.architecture, seed=seed)
+    recipe = Run.from_record(saved.record).recipe
+    callbacks = [ReportProgress(report)]
+    classifiers.fit_classifier(fresh, decoded, recipe=recipe, seed=seed, callbacks=callbacks)
+    return classifiers.accuracy(fresh, decoded.test)
+
+
+def _mean_over_batches(loss: Callable, expected: np.ndarray, answers: np.ndarray) -> float:
+    """A mean over images, computed from the means of batches."""
+    total = 0.0
+    for start in range(0, len(expected), PREDICTION_BATCH):
+        rows = slice(start, start + PREDICTION_BATCH)
+        total += float(loss(expected[rows], answers[rows])) * len(expected[rows])
+    return total / len(expected)

@@ -1,0 +1,104 @@
+"""What decodes a saved classifier: the runs of it and their models, loaded when they are used."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cladec.errors import InputError
+from cladec.experiments.runs import VARIANTS, Run, Variant, variants
+from cladec.models import loading
+from cladec.models.recipes import alpha_text
+
+KEPT = 2
+"""Models that are kept loaded: a RefAE and a ClaDec are looked at together."""
+
+
+class SavedDecoders:
+    """The saved models that decode one classifier.
+
+    Args:
+        runs: the classifier's own run and those that decode it.
+        models: the folder that they are saved in.
+
+    Attributes:
+        runs: of the first repeat, the classifier before what decodes it.
+        path: of the classifier.
+        dataset: the name of its images.
+        architecture: the name of its architecture.
+        name: both; the architecture is left out where it is the usual one.
+    """
+
+    path: Path
+
+    def __init__(self, runs: Sequence[Run], models: str | Path):
+        self.models = Path(models) if isinstance(models, str) else models
+        self.runs = [run for run in runs if run.repeat == 0]
+        self.dataset = runs[0].name if runs else ""
+        self.architecture = runs[0].architecture if runs else ""
+        is_usual = self.architecture == VARIANTS["architecture"]
+        self.name = self.dataset if is_usual else f"{self.dataset}-{self.architecture}"
+        self._loaded: dict[Run, keras.Model] = {}
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """Every way in which a layer is decoded."""
+        return variants(self.runs)
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers that something decodes."""
+        return list(dict.fromkeys(run.layer for run in self.runs if run.layer is not None))
+
+    def plain(self, layer: str) -> list[Run]:
+        """The plain decoders of the whole layer: RefAE, then ClaDec from the smallest alpha on."""
+        return [run for run in self.runs if run.layer == layer and run.is_whole]
+
+    def load(self, run: Run) -> keras.Model:
+        """The trained model of a run; the last few are kept.
+
+        Raises:
+            InputError: the file is missing, or is not the one that its record describes.
+        """
+        if run not in self._loaded:
+            while len(self._loaded) >= KEPT:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[run] = loading.load_saved(run.path(self.models))
+        return self._loaded[run]
+
+    def decode(self, run: Run, inputs: Any, alpha: float | None = None) -> np.ndarray:
+        """What the decoder of a run makes of images, (N, H, W, C) float32 in [0, 1].
+
+        Args:
+            run: whose decoder it is.
+            inputs: images (N, H, W, C), or `{"codes": codes}` for a ClaDec.
+            alpha: for a decoder of every alpha, where it is not that of the run.
+        """
+        return run.kind.decode(self.load(run), inputs, run.alpha if alpha is None else alpha)
+
+    @property
+    def decoders(self) -> list[Run]:
+        """The plain ClaDecs of whole layers, by layer and alpha."""
+        return [run for run in self.runs if run.model == "cladec" and run.is_whole]
+
+    def pair(self, layer: str | None, alpha: float | None) -> tuple[Run, Run]:
+        """The RefAE and the ClaDec of a whole layer and an alpha, the first there is for None.
+
+        Raises:
+            InputError: there is none; the message names those there are.
+        """
+        for run in self.decoders:
+            if layer in (None, run.layer) and alpha in (None, run.alpha):
+                return run.reference(), run
+        if not self.decoders:
+            raise InputError(
+                f"no ClaDec of {self.path} in {self.models}: train one with cladec train, and take "
+                "the classifier that lies there"
+            )
+        there = (f"{run.layer} alpha {alpha_text(run.alpha or 0.0)}" for run in self.decoders)
+        raise InputError(
+            f"none of this layer and alpha in {self.models}; there are: {', '.join(there)}"
+        )

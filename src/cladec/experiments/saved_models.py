@@ -1,0 +1,317 @@
+"""A saved classifier and what there is of it: images, runs, decoders, codes, decoded images."""
+
+import shlex
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from cladec.data.arrays import drawn_rows
+from cladec.data.dataset import Dataset, load
+from cladec.errors import InputError
+from cladec.experiments import records, results
+from cladec.experiments.records import saved_runs
+from cladec.experiments.runs import Run
+from cladec.experiments.saved_decoders import SavedDecoders
+from cladec.explainers import choose_units, explain, find_explainer
+from cladec.metrics import lost_information
+from cladec.models import batches, cutting, loading
+from cladec.models.cladec import compute_codes
+from cladec.models.cutting import path_in_copy
+from cladec.models.fitting import check_data
+from cladec.progress import OnProgress
+from cladec.storage import model_files
+
+IMAGES_THAT_TELL = 1000
+"""Training images on which the important units of a layer are chosen."""
+
+BACKGROUNDS = 50
+"""Training images that SHAP and Anchors compare with."""
+
+
+class Shown(NamedTuple):
+    """Test images (N, H, W, C), their titles "true - predicted", and which are wrong."""
+
+    images: np.ndarray
+    titles: list[str]
+    wrong: list[bool]
+
+
+class SavedClassifier(SavedDecoders):
+    """A saved classifier with its images and everything that decodes it, each loaded when used.
+
+    Args:
+        runs: the classifier's own run and those that decode it, as `train_missing` gives them.
+        models: the folder that they are saved in.
+        measures: the tidy table of what was measured of these very models, as `evaluate` gives it;
+            without it what eval.py has kept beside the models is read.
+        path: the file of the classifier, where it lies elsewhere.
+        data: its images, where they are loaded already; None loads those it was trained on.
+
+    Examples:
+        >>> sweep = cladec.Sweep(datasets=("digits",), layers=("dense",), alphas=(0.0,), epochs=1)
+        >>> saved = cladec.SavedClassifier(cladec.train_missing(sweep))
+        >>> saved.layers, saved.data.test.images.shape
+        (['dense'], (360, 28, 28, 1))
+        >>> saved.lost_maps("dense", saved.data.test.images[:2]).shape
+        (2, 28, 28)
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        models: str | Path = "saved-models",
+        *,
+        measures: pd.DataFrame | None = None,
+        path: Path | None = None,
+        data: Dataset | None = None,
+    ):
+        super().__init__(runs, models)
+        self.path = path or runs[0].classifier_path(self.models)
+        self._source = runs[0].dataset if runs else ""
+        self._is_elsewhere, self._measures, self._data = path is not None, measures, data
+        self._codes: tuple[str, np.ndarray] | None = None
+        self._units: dict[tuple, np.ndarray] = {}
+
+    @classmethod
+    def at(
+        cls, path: Path, models: Path | None = None, data: Dataset | None = None
+    ) -> "SavedClassifier":
+        """Any saved classifier, with what decodes it in a folder of models, if anything does.
+
+        Args:
+            path: of the `.keras` file.
+            models: the folder of the models, which may be empty or missing; None looks at none.
+            data: images for it, if there are any.
+
+        Raises:
+            InputError: there is no such file, or a model in the folder is damaged.
+        """
+        if models is None or not any(models.rglob("*.keras")):
+            return cls([], models or Path("saved-models"), path=path, data=data)
+        checksum, runs = model_files.checksum(path), saved_runs(models)
+        decoders = [run for run in runs if run.model == "cladec"]
+        own = {
+            run.classifier_path(models)
+            for run in decoders
+            if model_files.verify(run.path(models)).get("classifier_sha256") == checksum
+        }
+        runs = [run for run in runs if run.classifier_path(models) in own]
+        return cls(runs, models, path=path, data=data)
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The images that it was trained on, or those that were given."""
+        return self._data or load(self._source)
+
+    @cached_property
+    def origin(self) -> records.Origin | None:
+        """Where the pictures are, for the records."""
+        return records.origin(self._source, self.models)
+
+    @cached_property
+    def classifier(self) -> keras.Model:
+        """The classifier itself, loaded from its file.
+
+        Raises:
+            InputError: the file is missing or damaged, or its images are of another size.
+        """
+        if self._is_elsewhere:
+            classifier = loading.load_model(self.path)
+        else:
+            classifier = loading.load_saved(self.path)
+        if self._has_data:
+            check_data(classifier, self.data)
+        return classifier
+
+    @property
+    def _has_data(self) -> bool:
+        return self._data is not None or not self._is_elsewhere
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for every class of the model; a number where the data have none."""
+        known = self.data.class_names if self._has_data else ()
+        return *known, *map(str, range(len(known), self.classifier.outputs[0].shape[-1]))
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What was written down when it was trained."""
+        return model_files.verify(self.path)
+
+    @cached_property
+    def _logits_model(self) -> keras.Model:
+        return cutting.logits(self.classifier)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """The scores before the softmax of images (N, H, W, C), (N, K) float32."""
+        return batches.predict(self._logits_model, images)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Of every class, (N, K) float32."""
+        return softmax(self.logits(images), axis=-1)
+
+    @cached_property
+    def test_logits(self) -> np.ndarray:
+        """The scores of the test images, (N, K)."""
+        return self.logits(self.data.test.images)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The classifier's answers to the test images, (N,)."""
+        return self.test_logits.argmax(axis=1)
+
+    def codes(self, run: Run) -> np.ndarray:
+        """The training images' activations in the run's units, kept for one layer at a time."""
+        layer, units = str(run.layer), self.units(run)
+        if self._codes is None or self._codes[0] != layer:
+            self._codes = None  # the memory is free before it is taken again
+            images = self.data.train.images
+            self._codes = (layer, compute_codes(self.classifier, layer, images))
+        codes = self._codes[1]
+        return codes if units is None else codes[..., units]
+
+    def units(self, run: Run) -> np.ndarray | None:
+        """Which units of its layer the run decodes, chosen once; None for all of them."""
+        if run.fraction == 1.0:
+            return None
+        choice = str(run.layer), run.fraction, run.units
+        key = (*choice, run.run_seed)
+        if key not in self._units:
+            images = self.data.train.images[:IMAGES_THAT_TELL]
+            self._units[key] = choose_units(
+                self.classifier, *choice, seed=run.run_seed, images=images
+            )
+        return self._units[key]
+
+    def lost_maps(self, layer: str, images: np.ndarray) -> np.ndarray:
+        """What a layer lost of each image, per pixel, (N, H, W) float32; see `cladec.lost_maps`.
+
+        Raises:
+            InputError: the layer has no RefAE, or no ClaDec at alpha 0.
+        """
+        refae, decoded = (self.decode(run, images) for run in self.pair(layer, 0.0))
+        return lost_information.lost_maps(images, decoded, refae)
+
+    @cached_property
+    def lost(self) -> dict[str, np.ndarray]:
+        """What each layer that can be compared lost of every test image, (N,), by its name."""
+        layers = [variant.layer for variant in self.variants if variant.pair]
+        return {
+            layer: lost_information.lost_per_image(self.lost_maps(layer, self.data.test.images))
+            for layer in layers
+        }
+
+    @cached_property
+    def measures(self) -> pd.DataFrame:
+        """The tidy table of the classifier and what decodes it, of every repeat.
+
+        Raises:
+            InputError: none of them was measured; the command that does it is named.
+        """
+        table = self._measures
+        if table is None:
+            paths = {run.classifier_path(self.models) for run in self.runs}
+            own = [
+                run for run in saved_runs(self.models) if run.classifier_path(self.models) in paths
+            ]
+            table = results.own_measures(own, self.models)
+        if not len(table):
+            models = shlex.quote(str(self.models))
+            raise InputError(
+                f"the models of {self.name} in {models} were not measured: measure them with "
+                f"python eval.py --models {models}"
+            )
+        is_own = table["dataset"] == self.dataset
+        return table[is_own & (table["architecture"] == self.architecture)]
+
+    @property
+    def plain_measures(self) -> pd.DataFrame:
+        """The rows of the classifier and of plain decoders of whole layers."""
+        table = self.measures
+        return table[(table["decoder"] == "plain") & (table["fraction"] == 1)]
+
+    def choose(self, right: int, wrong: int) -> Shown:
+        """Test images that the classifier gets right, then some that it gets wrong."""
+        labels = self.data.test.labels
+        chosen: list[int] = []
+        for rows, count in ((self.predicted == labels, right), (self.predicted != labels, wrong)):
+            chosen += _of_each_class(np.flatnonzero(rows), labels)[:count]
+        return self.show(chosen)
+
+    def show(self, chosen: Sequence[int] | np.ndarray) -> Shown:
+        """The test images of these indices."""
+        test, names = self.data.test, self.data.class_names
+        titles = [f"{names[test.labels[i]]} - {names[self.predicted[i]]}" for i in chosen]
+        wrong = [bool(self.predicted[i] != test.labels[i]) for i in chosen]
+        return Shown(test.images[list(chosen)], titles, wrong)
+
+    def explain(
+        self,
+        images: np.ndarray,
+        *,
+        method: str,
+        targets: np.ndarray | None = None,
+        layer: str | None = None,
+        alpha: float | None = None,
+        seed: int = 0,
+        backgrounds: int = BACKGROUNDS,
+        model: keras.Model | None = None,
+        report: OnProgress | None = None,
+        **options: Any,
+    ) -> np.ndarray:
+        """Explain what it answers to images; like `cladec.explain`, with what is known of it.
+
+        Methods that take them are given background images of the training images, and the ClaDec
+        and RefAE of the layer.
+
+        Args:
+            images: (N, H, W, C) float32 in [0, 1].
+            method: a name in `EXPLAINERS`.
+            targets: the class to explain of each, (N,); None for the predicted ones.
+            layer: for methods that look at a layer, and the layer decoded; None for their choice.
+            alpha: of the ClaDec; None for the smallest there is.
+            seed: of whatever is drawn.
+            backgrounds: how many training images are compared with.
+            model: is explained in its place: a copy of it with other weights.
+            report: is told of the share done, by methods that tell it.
+            **options: further options of the method.
+
+        Raises:
+            InputError: the method cannot be used; the message begins with its name.
+        """
+        takes = find_explainer(method).options
+        offered: dict[str, Any] = {"report": report}
+        try:
+            # activation_maximization would maximize a unit of the layer; here it is the class.
+            if layer is not None and method != "activation_maximization":
+                copied = model is not None
+                offered["layer"] = path_in_copy(self.classifier, layer) if copied else layer
+            if "backgrounds" in takes and self._has_data:
+                train = self.data.train.images
+                offered["backgrounds"] = train[drawn_rows(len(train), backgrounds, seed)]
+            if "decoder" in takes:
+                reference, decoder = self.pair(layer, alpha)
+                offered |= {"decoder": self.load(decoder), "reference": self.load(reference)}
+            taken = {name: value for name, value in offered.items() if name in takes}
+            return explain(
+                self.classifier if model is None else model,
+                images,
+                method=method,
+                targets=targets,
+                seed=seed,
+                **taken | options,
+            )
+        except InputError as error:
+            raise InputError(f"{method}: {error}") from error
+
+
+def _of_each_class(indices: np.ndarray, labels: np.ndarray) -> list[int]:
+    """The indices in their order, but first the first of every class."""
+    _, firsts = np.unique(labels[indices], return_index=True)
+    return [*indices[firsts], *np.delete(indices, firsts)]

@@ -1,0 +1,137 @@
+"""Measures over alpha, over parts of a layer and of methods: what is drawn, read back."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawing import assert_nothing_is_cut_off, drawn, pixels, row
+from matplotlib.figure import Figure
+
+from cladec import plots
+from cladec.plots.measures import scale_axis
+
+
+def test_measures_over_alpha():
+    values = {0.0: 3.0, 0.5: 2.0, 1.0: 9.0}
+    runs = [
+        {"layer": "conv", "model": "cladec", "alpha": alpha, "eval": metric, "value": value + shift}
+        for metric in plots.LABELS
+        for alpha, value in values.items()
+        for shift in (-1.0, 1.0)
+    ]
+    runs += [
+        {"layer": "conv", "model": "refae", "alpha": None, "eval": metric, "value": 1.5}
+        for metric in plots.LABELS
+    ]
+    figure = plots.measures_over_alpha(pd.DataFrame(runs), title="digits")
+    assert len(figure.axes) == len(plots.LABELS)
+    for axis in figure.axes:
+        line, reference = axis.lines
+        np.testing.assert_allclose(line.get_ydata(), list(values.values()))
+        np.testing.assert_allclose(reference.get_ydata(), 1.5)
+        assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "0.5", "1"]
+    assert figure.axes[0].get_yscale() == "log"
+    figure.savefig(io.BytesIO())
+
+
+def test_measures_over_alpha_draw_no_layer_of_one_alpha_beside_layers_of_more():
+    runs = pd.DataFrame(
+        [
+            {"layer": None, "model": "classifier", "alpha": None, "value": 0.5},
+            {"layer": "conv", "model": "cladec", "alpha": 0.0, "value": 3.0},
+            {"layer": "conv", "model": "cladec", "alpha": 1.0, "value": 9.0},
+            {"layer": "conv", "model": "refae", "alpha": None, "value": 1.5},
+            {"layer": "logits", "model": "cladec", "alpha": 0.0, "value": 4.0},
+            {"layer": "logits", "model": "refae", "alpha": None, "value": 2.5},
+        ]
+    ).assign(eval="fidelity")
+    both = {"ClaDec conv", "RefAE conv", "classifier"}
+    assert names_of_lines(plots.measures_over_alpha(runs)) == both
+    one = runs[runs["alpha"] != 1]
+    assert names_of_lines(plots.measures_over_alpha(one)) == both | {
+        "ClaDec logits",
+        "RefAE logits",
+    }
+
+
+def names_of_lines(figure: Figure) -> set[str]:
+    return {line.get_label() for axis in figure.axes for line in axis.lines}
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ((4, 45), ["4", "6", "10", "20", "30", "40"]),
+        ((0.05, 400), ["0.1", "1", "10", "100"]),
+        ((12, 19), ["12", "13", "14", "15", "16", "17", "18", "19"]),
+    ],
+)
+def test_numbers_on_a_logarithmic_axis_are_written_as_people_do(limits, expected):
+    figure = Figure()
+    axis = figure.subplots()
+    axis.set_ylim(limits)
+    scale_axis(axis, "reconstruction_loss")
+    pixels(figure)
+    lower, upper = axis.get_ylim()
+    ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]
+    shown = {t.get_loc(): t.label1.get_text() for t in ticks if lower <= t.get_loc() <= upper}
+    assert [shown[place] for place in sorted(shown) if shown[place]] == expected
+
+
+def test_measures_over_fraction():
+    table = []
+    for metric in plots.LABELS:
+        table.append(row(layer=None, model="classifier", eval=metric, value=0.5))
+        for units, shift in (("first", 0.0), ("random", 10.0)):
+            for fraction in (0.1, 0.5):
+                part = {"fraction": fraction, "units": units, "eval": metric}
+                table.append(row(model="refae", value=1 + fraction + shift, **part))
+                for alpha in (0.0, 0.99):
+                    for repeat in (-1.0, 1.0):
+                        value = 5 + alpha + fraction + shift + repeat
+                        table.append(row(alpha=alpha, value=value, **part))
+        table.append(row(model="refae", eval=metric, value=2.0))
+        table += [row(alpha=alpha, eval=metric, value=6 + alpha) for alpha in (0.0, 0.99)]
+    figure = plots.measures_over_fraction(pd.DataFrame(table), title="digits")
+    assert len(figure.axes) == 2 * len(plots.LABELS)
+    for number, axis in enumerate(figure.axes):
+        shift = 10.0 * (number >= len(plots.LABELS))
+        assert axis.get_title().startswith("dense, random" if shift else "dense, first")
+        lines = {line.get_label(): line for line in axis.lines}
+        assert list(lines) == ["ClaDec 0", "ClaDec 0.99", "RefAE", "classifier"]
+        np.testing.assert_allclose(lines["ClaDec 0"].get_xdata(), [0.1, 0.5, 1])
+        np.testing.assert_allclose(lines["ClaDec 0"].get_ydata(), [5.1 + shift, 5.5 + shift, 6])
+        np.testing.assert_allclose(lines["RefAE"].get_ydata(), [1.1 + shift, 1.5 + shift, 2])
+        assert [label.get_text() for label in axis.get_xticklabels()] == ["0.1", "0.5", "1"]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["ClaDec 0", "ClaDec 0.99", "RefAE", "classifier"]
+    above, below = np.split(np.array(figure.axes), 2)
+    for first, random in zip(above, below, strict=True):
+        assert first.get_ylim() == random.get_ylim()
+    assert_nothing_is_cut_off(figure)
+
+
+def test_ranking_puts_the_best_on_top_and_marks_the_floor():
+    table = pd.DataFrame(
+        {
+            "method": ["lime", "random", "rise", "rise", "random", "lime"],
+            "measure": ["deletion"] * 3 + ["mu_fidelity"] * 3,
+            "mean": [0.2, 0.5, 0.1, 0.3, 0.0, 0.9],
+            "rank": [2, 3, 1, 2, 3, 1],
+            "higher_is_better": [False] * 3 + [True] * 3,
+        }
+    )
+    table["low"], table["high"] = table["mean"] - 0.1, table["mean"] + 0.2
+    axes = drawn(plots.ranking(table, floor="random", title="digits"))
+    assert [axis.get_title() for axis in axes] == ["deletion", "mu fidelity"]
+    for axis, order, floor in zip(
+        axes, (["rise", "lime"], ["lime", "rise"]), (0.5, 0), strict=True
+    ):
+        # The first place is the lowest on the page.
+        names = [label.get_text() for label in axis.get_yticklabels()]
+        assert names[::-1] == [*order, "random"]
+        assert axis.lines[0].get_xdata()[0] == floor
+    intervals = axes[0].collections[0].get_segments()
+    np.testing.assert_allclose(intervals[-1][:, 0], [0.0, 0.3])
+    assert [axis.get_xlabel() for axis in axes] == ["lower is better", "higher is better"]
