@@ -6,7 +6,8 @@ import pytest
 from cladec.data.dataset import Split
 from cladec.errors import InputError
 from cladec.models import cutting
-from cladec.models.classifiers import ARCHITECTURES, accuracy, build_classifier, fit_classifier
+from cladec.models.architectures import ARCHITECTURES
+from cladec.models.classifiers import accuracy, build_classifier, fit_classifier
 from cladec.models.recipes import Recipe
 
 

@@ -106,12 +106,15 @@ def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
 
 def _save_for_use(model: "keras.Model", path: Path) -> None:
     """Write a model without its optimizer, which would make the file three times as large."""
-    compiled, optimizer = model.compiled, getattr(model, "optimizer", None)
+    if not model.compiled:
+        model.save(path)
+        return
+    optimizer = model.optimizer
     model.compiled, model.optimizer = False, None
     try:
         model.save(path)
     finally:
-        model.compiled, model.optimizer = compiled, optimizer
+        model.compiled, model.optimizer = True, optimizer
 
 
 def _versions() -> dict[str, str]:
