@@ -235,7 +235,7 @@ def fit_cladec(
 
     Returns:
         The trained ClaDec; `history` holds its losses per epoch. It is compiled with a new
-        optimizer, at the recipe's learning rate where none was given.
+        optimizer, at the recipe's learning rate where none was given; a file keeps none.
 
     Raises:
         InputError: alpha out of range, an unknown layer, unit or optimizer, a model that cannot be

@@ -141,14 +141,12 @@ def fit_classifier(
 ) -> dict[str, list[float]]:
     """Train a classifier of `build_classifier` in place and return its history per epoch.
 
-    The cross-entropy is computed from what the softmax is given, where it loses no precision. The
-    classifier is left compiled: `classifier.evaluate(images, labels)` gives its loss and accuracy.
+    The cross-entropy is computed from what the softmax is given, where it loses no precision.
 
     Examples:
         >>> untrained = cladec.build_classifier(data.image_shape, data.num_classes)
         >>> sorted(cladec.fit_classifier(untrained, data, recipe=quick))
         ['accuracy', 'loss']
-        >>> loss, accuracy = untrained.evaluate(images, labels, verbose=0)
     """
     names = [layer.name for layer in getattr(classifier, "layers", ())]
     if PROBABILITIES not in names:
@@ -158,7 +156,7 @@ def fit_classifier(
         )
     data = check_data(classifier, data)
     logits = keras.Model(classifier.inputs, classifier.get_layer(PROBABILITIES).input)
-    history = fit(
+    return fit(
         logits,
         data.train.images,
         data.train.labels,
@@ -168,8 +166,6 @@ def fit_classifier(
         metrics=["accuracy"],
         callbacks=callbacks,
     )
-    classifier.compile(logits.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return history
 
 
 def accuracy(classifier: keras.Model, split: Split) -> float:

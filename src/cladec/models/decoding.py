@@ -12,7 +12,11 @@ EXPECTED = 'y={"images": images, "labels": labels}, or the labels alone where x 
 
 
 class Decoding(keras.Model):
-    """What all models that decode a layer have in common: they say what `y` has to be."""
+    """What all models that decode a layer have in common.
+
+    They say what `y` has to be, and are saved without their optimizer: it would make files three
+    times as large, and Keras warns of one that has not trained yet. Loaded, they are uncompiled.
+    """
 
     def fit(self, x=None, y=None, *args, **kwargs):
         self.check_arrays(x, y)
@@ -21,6 +25,16 @@ class Decoding(keras.Model):
     def evaluate(self, x=None, y=None, *args, **kwargs):
         self.check_arrays(x, y)
         return super().evaluate(x, y, *args, **kwargs)
+
+    def save(self, *args, **kwargs):
+        optimizer, self.optimizer = getattr(self, "optimizer", None), None
+        try:
+            super().save(*args, **kwargs)
+        finally:
+            self.optimizer = optimizer
+
+    def get_compile_config(self):
+        return {}
 
     def compared(self, x: Any, y: Any) -> Any:
         """What of `y` the loss is computed from; raises InputError where it is not there."""

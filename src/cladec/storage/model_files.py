@@ -97,24 +97,11 @@ def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
     """
 
     def write_both(temporary: Path) -> None:
-        _save_for_use(model, temporary)
+        model.save(temporary)
         facts = {"versions": _versions(), "sha256": checksum(temporary)}
         write_json(record_path(path), record | facts)
 
     write(path, write_both)
-
-
-def _save_for_use(model: "keras.Model", path: Path) -> None:
-    """Write a model without its optimizer, which would make the file three times as large."""
-    if not model.compiled:
-        model.save(path)
-        return
-    optimizer = model.optimizer
-    model.compiled, model.optimizer = False, None
-    try:
-        model.save(path)
-    finally:
-        model.compiled, model.optimizer = True, optimizer
 
 
 def _versions() -> dict[str, str]:
