@@ -8,11 +8,37 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each has its share of the cores
     for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
 
+import gc
+import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from scripts import HERE, TINY, run
+
+# Traced models are many objects that live on: to look through all of them takes a second.
+gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Copies a folder that `make` fills in the first of the processes to ask for its name."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def copy(name: str, make: Callable[[Path], object]) -> Path:
+        folder = shared / f"{name}-once"
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                unfinished = Path(tempfile.mkdtemp(dir=shared))
+                make(unfinished)
+                unfinished.rename(folder)
+        return Path(shutil.copytree(folder, own / name))
+
+    return copy
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +84,14 @@ def classifier(tiny):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained") / "saved-models"
-    output, errors = run("create_models.py", *TINY, "--out", str(folder))
+def trained(made_once: Callable[..., Path]) -> Path:
+    """Models of the digits, made by the scripts; beside them "eval" with what they measured."""
+    return made_once("trained", train_and_evaluate) / "saved-models"
+
+
+def train_and_evaluate(folder: Path) -> None:
+    models, out = folder / "saved-models", folder / "eval"
+    output, errors = run("create_models.py", *TINY, "--out", str(models))
     assert [line.split("]")[0] for line in output.splitlines()[:4]] == [
         "[1/4",
         "[2/4",
@@ -69,33 +100,32 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     assert "alpha 0.99: " in output
     assert errors == ""
-    return folder
+    output, errors = run("eval.py", "--models", str(models), "--out", str(out))
+    assert "evaluation_accuracy" in output
+    assert str(out / "img" / "digits-dense-reconstructions.png") in output
+    assert errors == ""
 
 
 @pytest.fixture(scope="session")
 def evaluated(trained: Path) -> Path:
-    out = trained.parent / "eval"
-    output, errors = run("eval.py", "--models", str(trained), "--out", str(out))
-    assert "evaluation_accuracy" in output
-    assert str(out / "img" / "digits-dense-reconstructions.png") in output
-    assert errors == ""
-    return out
+    return trained.parent / "eval"
 
 
 @pytest.fixture(scope="session")
-def report_file(trained: Path, evaluated: Path) -> Path:
+def report_file(trained: Path, evaluated: Path, made_once: Callable[..., Path]) -> Path:
     """The report of `trained`, with everything in it."""
     from cladec.commands import main
     from cladec.storage import model_files
 
-    folder = trained.parent
-    ranking = folder / "ranking.csv"
-    checksum = model_files.checksum(trained / "digits/vgg/classifier.keras")
-    ranking.write_text(RANKING.format(checksum))
-    given = ["--models", str(trained), "--evaluation", str(evaluated), "--ranking", str(ranking)]
-    chosen = ["--images", "60", "--methods", "saliency", "occlusion", "cladec", *HERE]
-    main.main(["report", *given, *chosen, "--out", str(folder / "report.html")])
-    return folder / "report.html"
+    def make(folder: Path) -> None:
+        ranking = folder / "ranking.csv"
+        checksum = model_files.checksum(trained / "digits/vgg/classifier.keras")
+        ranking.write_text(RANKING.format(checksum))
+        made = ["--models", str(trained), "--evaluation", str(evaluated), "--ranking", str(ranking)]
+        chosen = ["--images", "60", "--methods", "saliency", "occlusion", "cladec", *HERE]
+        main.main(["report", *made, *chosen, "--out", str(folder / "report.html")])
+
+    return made_once("report", make) / "report.html"
 
 
 RANKING = """measure,method,mean,low,high,rank,higher_is_better,classifier_sha256

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {module: ast.parse(path.read_text("utf-8")) for module, path in FILES.items()}
 
 ROOMS = (
-    {"errors", "progress", "text", "checks", "startup"},
+    {"errors", "progress", "text", "checks", "startup", "keras_internals"},
     {"data", "storage"},
     {"models"},
     {"explainers"},
@@ -51,6 +52,14 @@ def may_import(room: str) -> set[str]:
     below = set().union(*ROOMS[:floor])
     return below | {room} | {other for importer, other in ALSO if importer == room}
 
+
+DEFINED = {
+    node.name
+    for tree in TREES.values()
+    for node in ast.walk(tree)
+    if isinstance(node, ast.FunctionDef | ast.ClassDef)
+}
+"""The names of the package's own functions, methods and classes."""
 
 every_module = pytest.mark.parametrize("module", TREES)
 
@@ -129,6 +138,29 @@ def test_no_module_starts_a_program_or_goes_online(module):
         assert not modules & {"socket", "ssl", "http", "urllib", "requests", "ftplib", "smtplib"}
     starting = ("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "os.fork")
     assert not [call for call in called(TREES[module]) if call.startswith(starting)]
+
+
+INTERNALS = {"keras_internals", "explainers.shap_internals", "data.tensorflow_datasets"}
+"""The modules that use what other libraries do not promise to keep, each that of one library."""
+
+
+def is_private(name: str) -> bool:
+    """Whether a part of a full name is private to its library, or its library's own source."""
+    inside = ("src", "python", "core")
+    return any(part in inside or re.match("_[^_]", part) for part in name.split("."))
+
+
+@every_module
+def test_private_parts_of_other_libraries_are_used_in_one_module_each(module):
+    names = {name for name in imported(TREES[module]) if is_private(name)}
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Constant) and str(node.value).startswith("keras.src"):
+            names.add(node.value)
+        elif isinstance(node, ast.Attribute) and is_private(node.attr):
+            ours = ast.unparse(node.value) in ("self", "cls") or node.attr in DEFINED
+            names |= set() if ours else {ast.unparse(node)}
+    names -= {"os._exit"}  # documented
+    assert bool(names) == (module in INTERNALS), names
 
 
 @every_module

@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from scripts import HERE, ROOT, SMALL, TINY, files_of, run, start
+from scripts import HERE, ROOT, SMALL, TINY, files_of, start
 
 from cladec import load
 from cladec.commands import console, main
+from cladec.data.dataset import Split
+from cladec.experiments import saved_models
 from cladec.experiments.results import METRICS
 from cladec.models import cutting, loading
 from cladec.storage import model_files
@@ -126,7 +129,9 @@ def test_a_file_that_is_not_ours_is_never_replaced(
     assert path.read_bytes() == before
 
 
-def test_interrupted_and_started_again(tmp_path: Path, trained: Path) -> None:
+def test_interrupted_and_started_again(
+    tmp_path: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "saved-models"
     process = start("create_models.py", *TINY, "--out", str(folder))
     first = folder / "digits/vgg/classifier.keras"
@@ -138,8 +143,7 @@ def test_interrupted_and_started_again(tmp_path: Path, trained: Path) -> None:
     assert process.returncode == console.INTERRUPTED, errors
     assert errors.strip() == "stopped; the same command goes on from here"
     assert not [name for name in files_of(folder) if Path(name).name.startswith(".")]
-    output, _ = run("create_models.py", *TINY, "--out", str(folder))
-    assert "models are trained already" in output
+    assert "models are trained already" in call([*TINY, "--out", str(folder)], capsys)
     assert set(files_of(folder)) == {n for n in files_of(trained) if "evaluation" not in n}
 
 
@@ -212,12 +216,21 @@ def test_the_pictures_are_there(evaluated: Path) -> None:
             assert len(picture.convert("L").getcolors(256) or []) > 20
 
 
-def test_same_seed_same_table(trained: Path, evaluated: Path, tmp_path: Path) -> None:
-    again = tmp_path / "saved-models"
-    run("create_models.py", *TINY, "--out", str(again))
-    run("eval.py", "--models", str(again), "--out", str(tmp_path / "eval"))
+def test_the_command_has_both_jobs_and_gives_the_same_table(
+    evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models, out = str(tmp_path / "saved-models"), str(tmp_path / "eval")
+    command = [sys.executable, "-c", "from cladec.commands.main import main; main()"]
+    evaluate = ["evaluate", "--models", models, "--out", out]
+    for arguments in (["train", *TINY, "--out", models], evaluate):
+        subprocess.run([*command, *arguments], check=True, capture_output=True)
     for name in ("evaluation_result.csv", "evaluation_runs.csv"):
         assert (tmp_path / "eval" / name).read_bytes() == (evaluated / name).read_bytes()
+    with pytest.raises(SystemExit, match="0"):
+        main.main(["--help"])
+    helped = capsys.readouterr().out
+    assert "train" in helped
+    assert "evaluate" in helped
 
 
 def test_evaluation_measures_only_what_is_new(
@@ -333,16 +346,6 @@ def test_a_diverging_run_is_named_and_not_saved(
     assert cladec.read_bytes() == before
 
 
-def test_the_command_has_both_jobs(trained: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from cladec.commands.main import main; main()"]
-    arguments = ["evaluate", "--models", str(trained), "--out", str(tmp_path / "eval")]
-    subprocess.run([*command, *arguments], check=True, capture_output=True)
-    assert (tmp_path / "eval/evaluation_result.csv").exists()
-    helped = subprocess.run([*command, "--help"], check=True, capture_output=True, text=True)
-    assert "train" in helped.stdout
-    assert "evaluate" in helped.stdout
-
-
 def prepared_mnist() -> str | None:
     for folder in (os.environ.get("TFDS_DATA_DIR"), ROOT.parent / "shared/tensorflow_datasets"):
         if folder and (Path(folder) / "mnist").is_dir():
@@ -355,8 +358,16 @@ def test_real_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared_mnist()))
+    whole = load("mnist")
+    assert (len(whole.train.images), len(whole.test.images)) == (60_000, 10_000)
+    part = replace(
+        whole,
+        train=Split(whole.train.images[:12_000], whole.train.labels[:12_000]),
+        test=Split(whole.test.images[:2_000], whole.test.labels[:2_000]),
+    )
+    monkeypatch.setattr(saved_models, "load", lambda name: part)
     settings = ["--datasets", "mnist", "--layers", "dense", "--alphas", "0.5", "--epochs", "1"]
-    call([*settings, "--batch-size", "256", "--out", str(tmp_path / "models")], capsys)
+    call([*settings, "--batch-size", "64", "--out", str(tmp_path / "models")], capsys)
     arguments = ["--models", str(tmp_path / "models"), "--out", str(tmp_path / "eval")]
     main.evaluate_models(None, [*arguments, *HERE])
     wide = pd.read_csv(tmp_path / "eval/evaluation_result.csv").set_index("eval")

@@ -80,7 +80,8 @@ def _choose_backend() -> None:
 
 
 def _installed() -> list[str]:
-    return [name for name in BACKENDS if find_spec(name)]
+    # A mere folder of that name has no origin.
+    return [name for name in BACKENDS if getattr(find_spec(name), "origin", None)]
 
 
 def _remedy(error: Exception) -> str:

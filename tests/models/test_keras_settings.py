@@ -161,6 +161,7 @@ def test_without_tensorflow_what_is_installed_is_used_unasked(installed, result,
     if installed:
         pytest.importorskip(installed)
     here = installed_without(set(BACKENDS) - {installed}, tmp_path / "installed")
+    (here / "torch").mkdir()  # a folder of that name is no PyTorch
     code = f"""
 import os, sys
 os.environ.pop("KERAS_BACKEND", None)

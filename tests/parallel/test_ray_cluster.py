@@ -22,6 +22,7 @@ import psutil
 import pytest
 import ray_nodes
 from rich.console import Console
+from scripts import TINY
 
 from cladec.commands import main
 from cladec.errors import InputError
@@ -41,10 +42,9 @@ needs_extra = pytest.mark.skipif(
 )
 
 THREADS = max(1, (os.cpu_count() or 1) // 2)
-"""Of a model, with two processes as with two nodes: then the numbers are the same to the digit."""
+"""Of a model, with the scripts' two processes as with two nodes: then the numbers are the same to
+the digit."""
 
-TINY = ["--datasets", "digits", "--layers", "dense", "--epochs", "2", "--batch-size", "48"]
-TINY += ["--alphas", "0", "0.99"]
 TABLES = ("evaluation_result.csv", "evaluation_runs.csv")
 
 
@@ -114,19 +114,9 @@ def nodes(endpoint: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         program.stdin.close()
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models and tables made without Ray, by two processes."""
-    folder = tmp_path_factory.mktemp("alone")
-    models = str(folder / "models")
-    main.create_models(None, [*TINY, "--out", models, "--workers", "2"])
-    main.evaluate_models(None, ["--models", models, "--out", str(folder), "--workers", "2"])
-    return folder
-
-
 @needs_extra
 def test_into_a_bucket_gives_the_same_tables(
-    alone: Path, nodes: Nodes, capsys: pytest.CaptureFixture[str]
+    evaluated: Path, nodes: Nodes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket = "s3://bucket/of/models"
     main.create_models(None, [*TINY, "--out", bucket, *nodes.options])
@@ -137,7 +127,7 @@ def test_into_a_bucket_gives_the_same_tables(
     main.evaluate_models(None, ["--models", bucket, "--out", f"{bucket}/eval", *nodes.options])
     place = remote.location(bucket)
     for name in TABLES:
-        assert (place / "eval" / name).read_bytes() == (alone / name).read_bytes()
+        assert (place / "eval" / name).read_bytes() == (evaluated / name).read_bytes()
     assert len(list(place.rglob("*.keras"))) == 4
     assert len(list(place.rglob("*.png"))) == 3
     capsys.readouterr()
@@ -348,18 +338,16 @@ def lose_node(nodes: Nodes) -> None:
 
 
 @needs_extra
-def test_a_node_killed_midway_loses_nothing(alone: Path, nodes: Nodes, tmp_path: Path) -> None:
+def test_a_node_killed_midway_loses_nothing(trained: Path, nodes: Nodes, tmp_path: Path) -> None:
     """The last test, as it leaves one node."""
     killer = threading.Thread(target=lose_node, args=(nodes,), daemon=True)
     killer.start()
     main.create_models(None, [*TINY, "--out", str(tmp_path), *nodes.options])
     killer.join(timeout=1)
     assert not killer.is_alive(), "no decoder was trained on the node"
-    names = [path.relative_to(alone / "models") for path in (alone / "models").rglob("*.keras")]
+    names = [path.relative_to(trained) for path in trained.rglob("*.keras")]
     assert len(names) == 4
     for name in names:
-        expected, found = (
-            loading.load_saved(folder / name) for folder in (alone / "models", tmp_path)
-        )
+        expected, found = (loading.load_saved(folder / name) for folder in (trained, tmp_path))
         for before, now in zip(expected.get_weights(), found.get_weights(), strict=True):
             np.testing.assert_array_equal(now, before)

@@ -39,7 +39,11 @@ def parse(arguments: Sequence[str] | None = None) -> Any:
     if list(words) == ["--version"]:
         print(f"cladec {own_version()}")
         sys.exit()
-    kinds = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items()]
+    about = {name: str(kind.__doc__).partition("\n")[0] for name, kind in COMMANDS.items()}
+    kinds = [
+        Annotated[kind, tyro.conf.subcommand(name, description=about[name])]
+        for name, kind in COMMANDS.items()
+    ]
     return settings(
         Union[tuple(kinds)],  # noqa: UP007
         prog="cladec",

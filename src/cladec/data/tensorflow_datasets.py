@@ -170,7 +170,10 @@ def _download(name: str, builder: Any) -> None:
 
 
 def _urls_to_fetch(builder: Any) -> list[str]:
-    """Returns a URL of each of the first four servers that still hold files we lack."""
+    """Returns a URL of each of the first four servers that still hold files we lack.
+
+    No public function of TFDS (4.9) tells what a file is called once it is fetched.
+    """
     from tensorflow_datasets.core.download import resource
 
     downloads = Path(builder.data_dir_root) / "downloads"

@@ -19,7 +19,13 @@ from cladec.storage.remote import Location
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Measure saved models on their test images and write tables and pictures."""
+    """Measure saved models on their test images and write tables and pictures.
+
+    Examples:
+        >>> evaluation = cladec.Evaluation(workers=0)
+        >>> str(evaluation.models), str(evaluation.out)
+        ('saved-models', 'eval')
+    """
 
     resumes: ClassVar[bool] = True
 

@@ -40,9 +40,12 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.Dat
         InputError: no models, a damaged one, or a folder that cannot be written.
 
     Examples:
-        >>> sweep = cladec.Sweep(datasets=("digits",), layers=("dense",), alphas=(0.0,), epochs=1)
+        >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
+        >>> sweep = cladec.Sweep(**few, workers=0)
         >>> runs = cladec.train_missing(sweep)
-        >>> table = cladec.evaluate(cladec.Evaluation())
+        [1/3] digits classifier: ...
+        >>> table = cladec.evaluate(cladec.Evaluation(workers=0))
+        [1/3] digits classifier: ...
         >>> sorted(table.loc[table["model"] == "classifier", "eval"])
         ['classification_loss', 'evaluation_accuracy', 'total_loss']
     """

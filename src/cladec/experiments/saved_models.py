@@ -54,8 +54,10 @@ class SavedClassifier(SavedDecoders):
         data: its images, where they are loaded already; None loads those it was trained on.
 
     Examples:
-        >>> sweep = cladec.Sweep(datasets=("digits",), layers=("dense",), alphas=(0.0,), epochs=1)
+        >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
+        >>> sweep = cladec.Sweep(**few, workers=0)
         >>> saved = cladec.SavedClassifier(cladec.train_missing(sweep))
+        [1/3] digits classifier: ...
         >>> saved.layers, saved.data.test.images.shape
         (['dense'], (360, 28, 28, 1))
         >>> saved.lost_maps("dense", saved.data.test.images[:2]).shape

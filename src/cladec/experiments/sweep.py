@@ -33,7 +33,13 @@ from cladec.storage.remote import Location
 
 @dataclass(frozen=True)
 class Sweep:
-    """Train the classifier, RefAE and every ClaDec of each dataset and layer."""
+    """Train the classifier, RefAE and every ClaDec of each dataset and layer.
+
+    Examples:
+        >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
+        >>> [run.title for run in cladec.Sweep(**few).runs()]
+        ['digits classifier', 'digits dense refae', 'digits dense cladec alpha 0']
+    """
 
     resumes: ClassVar[bool] = True
 

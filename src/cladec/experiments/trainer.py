@@ -59,8 +59,11 @@ def train_missing(sweep: Sweep, progress: Progress | None = None) -> list[Run]:
         InputError: as `train`.
 
     Examples:
-        >>> sweep = cladec.Sweep(datasets=("digits",), layers=("dense",), alphas=(0.0,), epochs=1)
-        >>> [run.title for run in cladec.train_missing(sweep)]
+        >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
+        >>> sweep = cladec.Sweep(**few, workers=0)
+        >>> runs = cladec.train_missing(sweep)
+        [1/3] digits classifier: ...
+        >>> [run.title for run in runs]
         ['digits classifier', 'digits dense refae', 'digits dense cladec alpha 0']
     """
     sweep.check()

@@ -10,6 +10,7 @@ from cladec.errors import InputError
 from cladec.explainers.gradients import strongest_channel
 from cladec.explainers.inputs import Targets, prepare
 from cladec.explainers.scores import LogitsModel
+from cladec.keras_internals import all_layers
 from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.given import checked
 
@@ -64,7 +65,7 @@ def _operations(model: keras.Model) -> list[keras.Operation]:
     """The layers and functions of a flat model, and the layers inside those layers."""
     found: list[keras.Operation] = []
     for operation in model.operations:
-        inner = operation._flatten_layers() if isinstance(operation, keras.Layer) else [operation]
+        inner = all_layers(operation) if isinstance(operation, keras.Layer) else [operation]
         found.extend(inner)
     return found
 

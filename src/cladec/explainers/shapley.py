@@ -1,9 +1,7 @@
 """SHAP values of pixels by the shap library: Deep SHAP and expected gradients."""
 
 import re
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -11,8 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cladec import keras_internals
 from cladec.checks import at_least
 from cladec.errors import InputError, needing
+from cladec.explainers import shap_internals
 from cladec.explainers.inputs import Targets, check_images, prepare
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.models.batches import BATCH_SIZE, batches
@@ -56,7 +56,7 @@ def shap_deep(
     logits, images, targets = prepare(model, images, targets)
     backgrounds = _backgrounds(model, backgrounds)
     one_class, choose = _one_class(logits)
-    with _left_clean():
+    with shap_internals.left_clean():
         _check_rules(logits, one_class)
         values = _deep_shap(logits, one_class, backgrounds, batch_size)
         maps = _maps(values, images, targets, choose, report)
@@ -107,7 +107,7 @@ def shap_gradient(
     at_least(1, samples=samples, batch_size=batch_size)
     backgrounds = _backgrounds(model, backgrounds)
     one_class, choose = _one_class(logits)
-    with _left_clean():
+    with shap_internals.left_clean():
         explainer = _shap().GradientExplainer(one_class, backgrounds, batch_size=batch_size)
 
         def values(image: np.ndarray) -> np.ndarray:
@@ -161,7 +161,7 @@ def _deep_shap(
     parts = [backgrounds[rows] for rows in batches(len(backgrounds), batch_size)]
     compared: list[np.ndarray] = []
     explainer = _shap().DeepExplainer(one_class, lambda image: compared)
-    handled = _handled_operations(explainer.explainer)
+    handled = shap_internals.handled_operations(explainer)
 
     def values(image: np.ndarray) -> np.ndarray:
         total = np.zeros(image.shape)
@@ -179,19 +179,6 @@ def _deep_shap(
     return values
 
 
-def _handled_operations(explainer: Any) -> list[Any]:
-    """A list to which shap adds every operation it comes to a rule for; it fails in the last."""
-    handled: list[Any] = []
-    rule = explainer.custom_grad
-
-    def remember(operation: Any, *gradients: Any) -> Any:
-        handled.append(operation.outputs[0].op)
-        return rule(operation, *gradients)
-
-    explainer.custom_grad = remember
-    return handled
-
-
 def _values(explainer: Any, image: np.ndarray, **options: Any) -> np.ndarray:
     """The SHAP values of one image, (H, W, C). One at a time: shap draws on from image to image."""
     return np.asarray(explainer.shap_values(image[None], **options)).reshape(image.shape)
@@ -205,50 +192,13 @@ def _shap():
     return shap
 
 
-@contextmanager
-def _left_clean() -> Iterator[None]:
-    """Restores what shap changes in the process and does not put back, above all after a failure.
-
-    It replaces TensorFlow's gradients and the function that records them, seeds numpy's global
-    generator, and warns of its own calls and imports.
-    """
-    from tensorflow.python.eager import execute
-    from tensorflow.python.framework import ops
-
-    registry = ops._gradient_registry._registry
-    entries = {name: dict(entry) for name, entry in registry.items()}
-    record_gradient = execute.record_gradient
-    random_state = np.random.get_state()
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-        np.random.set_state(random_state)
-        execute.record_gradient = record_gradient
-        registry.clear()
-        registry.update(entries)
-
-
 def _check_rules(logits: LogitsModel, one_class: keras.Model) -> None:
     """Raises InputError if shap has no rule for an operation between the images and the answer."""
-    with needing("shap", "SHAP"):
-        from shap.explainers._deep import deep_tf
-
     shape = one_class.inputs[0].shape
     spec = tf.TensorSpec((2, *shape[1:]), tf.float32)
     function = tf.function(lambda images: one_class([images], training=False), autograph=False)
-    graph = function.get_concrete_function(spec).graph
-    ends = [kind for kind, rule in deep_tf.op_handlers.items() if rule is deep_tf.break_dependence]
-    behind = deep_tf.backward_walk_ops([graph.outputs[0].op], [], ends)
-    between = deep_tf.forward_walk_ops(graph.inputs[0].consumers(), [], ends, behind)
-    for operation in between:
-        if operation.type not in deep_tf.op_handlers:
-            raise _no_rule(logits, operation)
+    for operation in shap_internals.without_rule(function.get_concrete_function(spec).graph):
+        raise _no_rule(logits, operation)
 
 
 def _no_rule(logits: LogitsModel, operation: Any) -> InputError:
@@ -265,7 +215,7 @@ def _named(logits: LogitsModel, operation: Any) -> str:
     for number, scope in product((r"_\d+", ""), operation.name.split("/")):
         for path, tensor in logits.flat.tensors.items():
             if re.fullmatch(re.escape(path.replace("/", ".")) + number, scope):
-                layer = type(tensor._keras_history.operation).__name__
+                layer = type(keras_internals.origin(tensor)[0]).__name__
                 return f"layer {path!r} ({layer}, operation {kind})"
     return f"the operation {kind} of the model"
 

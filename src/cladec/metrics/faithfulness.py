@@ -164,10 +164,6 @@ def mu_fidelity(
         InputError: an array does not fit the model, or an option is out of range.
     """
     _check_fill(fill)
-    at_least(2, samples=samples)
-    at_least(1, grid=grid)
-    if not 0 < share < 1:
-        raise InputError(f"share is {share}: expected a fraction above 0 and below 1")
     logits, images, classes = prepare(model, images, targets)
     maps = check_maps(images, maps)
     chosen = _sets_of_cells(images.shape[1:3], samples, share, grid, seed)
@@ -185,6 +181,10 @@ def _sets_of_cells(
     shape: tuple[int, ...], samples: int, share: float, grid: int, seed: int
 ) -> np.ndarray:
     """Random sets of the cells of a grid, each of the same share, as booleans (samples, H, W)."""
+    at_least(2, samples=samples)
+    at_least(1, grid=grid)
+    if not 0 < share < 1:
+        raise InputError(f"share is {share}: expected a fraction above 0 and below 1")
     (height, width), (rows, columns) = shape, (min(grid, side) for side in shape)
     if rows * columns < 2:
         raise InputError("grid has a single cell: expected two or more")

@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 
+from cladec import keras_internals
 from cladec.errors import InputError
 from cladec.models import answers
 from cladec.models.replay import Replay, is_graph
@@ -212,5 +213,6 @@ def _check_classifier(model: keras.Model) -> None:
 
 def path_in_copy(classifier: keras.Model, layer: str) -> str:
     """The path of `layer` in a flat copy of the classifier, where nested models are unfolded."""
-    operation, call, _ = flatten(classifier).find(layer)._keras_history
-    return operation.name if len(operation._inbound_nodes) == 1 else f"{operation.name}@{call + 1}"
+    operation, call = keras_internals.origin(flatten(classifier).find(layer))
+    several = len(keras_internals.calls(operation)) > 1
+    return f"{operation.name}@{call + 1}" if several else operation.name

@@ -7,6 +7,7 @@ from weakref import WeakSet
 
 import numpy as np
 
+from cladec import keras_internals
 from cladec.data.pixel_ranges import CAFFE, IMAGENET, SIGNED, up_to
 from cladec.errors import InputWarning
 
@@ -98,7 +99,7 @@ def _first_fed(flat: "Flat") -> tuple[np.ndarray, np.ndarray]:
     fed = flat.inputs
     for operation in keras.Model(flat.inputs, flat.logits).operations:
         if getattr(operation, "weights", None) and not isinstance(operation, prepares):
-            fed = operation._inbound_nodes[0].input_tensors[0]
+            fed = keras_internals.calls(operation)[0][0]
             break
     if fed is flat.inputs:
         return np.zeros(1), np.ones(1)

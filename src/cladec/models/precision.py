@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cladec import keras_internals
+
 if TYPE_CHECKING:
     import keras
 
@@ -33,9 +35,9 @@ def computing_in(model: "keras.Model", precision: Precision) -> Iterator[None]:
 
     Layers whose output is that of a model stay as they are: losses are computed from them.
     """
-    layers = model._flatten_layers()
+    layers = keras_internals.all_layers(model)
     outputs = {
-        id(tensor._keras_history.operation)
+        id(keras_internals.origin(tensor)[0])
         for layer in layers
         for tensor in getattr(layer, "outputs", None) or ()
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from cladec import keras_internals
 from cladec.errors import InputError
 from cladec.models import answers
 from cladec.models.still import Still, disturbs
@@ -57,9 +58,7 @@ class Replay:
             for layer in model.layers:
                 given = self.operation(path, layer, given)
             return given
-        # What keras.models.clone_model is made of; that function itself compiles its clone and
-        # detaches the outputs of a nested model from the graph around it.
-        return _only(model._run_through_graph([given], call_fn=partial(self.operation, path)))
+        return _only(keras_internals.replay(model, [given], partial(self.operation, path)))
 
     def operation(self, path: Path, operation, *args, **kwargs):
         """Call one layer, nested model or `keras.ops` function of the graph."""

@@ -4,7 +4,7 @@ import inspect
 
 import keras
 
-AUGMENTATION = "keras.src.layers.preprocessing."
+from cladec.keras_internals import is_of_keras
 
 
 @keras.saving.register_keras_serializable(package="cladec")
@@ -28,7 +28,7 @@ def disturbs(layer: keras.Operation, *, learned: bool) -> bool:
         return False
     if isinstance(layer, keras.layers.GaussianNoise | keras.layers.GaussianDropout):
         return True
-    if any(kind.__module__.startswith(AUGMENTATION) for kind in type(layer).__mro__):
+    if any(is_of_keras(kind, "layers.preprocessing") for kind in type(layer).__mro__):
         return _knows_training(layer)
     fixed = isinstance(layer, keras.layers.BatchNormalization)
     return not learned and not fixed and _knows_training(layer)

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.constructors import PrimitiveConstructorSpec
@@ -109,10 +108,8 @@ class RayWorkers:
     """Tasks of Ray that do the pieces of work they are given, as `Workers` does.
 
     Args:
-        job: does a piece of work; it must survive pickling.
+        job, folder, progress: see `Cluster.workers`; each machine must have the folder.
         cluster: where, and with how much of it for each piece.
-        folder: that the job reads and writes; each machine must have it.
-        progress: is told what runs and how far it is.
     """
 
     def __init__(self, job: Job, cluster: Cluster, folder: Path, progress: Progress):
@@ -124,12 +121,7 @@ class RayWorkers:
         self._say_if_none_is_large_enough()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         import ray
 
         tasks = list(self._unfinished)
@@ -155,16 +147,7 @@ class RayWorkers:
     def run(
         self, pieces: Sequence[Piece], needs: Mapping[Piece, Piece] | None = None
     ) -> Iterator[tuple[Piece, Any]]:
-        """Do every piece and yield each with its result as soon as it is done, in any order.
-
-        Args:
-            pieces: what is to be done.
-            needs: the earlier piece that must be done before a piece.
-
-        Raises:
-            InputError: what a piece raised first; or, once the others are done, the names of the
-                pieces whose processes died too often.
-        """
+        """As `Workers.run`; a piece whose process was lost is done again, a few times."""
         import ray
 
         needs = needs or {}

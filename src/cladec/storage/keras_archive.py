@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any
 
 from cladec.errors import InputError
+from cladec.keras_internals import LAYERS, is_of_keras
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
@@ -156,7 +157,7 @@ def _found(module: Any, name: str) -> Iterator[Any]:
     """The classes and functions of Keras that it may find by this name; nothing is imported."""
     import keras  # noqa: F401  (with all its classes: what is not there now is none of them)
 
-    places = [*(f"keras.{part}" for part in LISTS), "keras.src.layers"]
+    places = [*(f"keras.{part}" for part in LISTS), LAYERS]
     if module and module != "builtins":
         places = [str(module)] if f"{module}.".startswith("keras.") else []
     for place in places:
@@ -168,10 +169,8 @@ def _found(module: Any, name: str) -> Iterator[Any]:
 def _is_part_of_a_model(kind: str, thing: Any) -> bool:
     """Whether Keras itself saves such a thing: its classes that have a configuration, its maths."""
     if kind == "function":
-        maths = tuple(f"keras.src.{part}." for part in LISTS)
-        return isinstance(thing, FunctionType) and thing.__module__.startswith(maths)
-    of_keras = isinstance(thing, type) and thing.__module__.startswith("keras.src.")
-    return of_keras and hasattr(thing, "from_config")
+        return isinstance(thing, FunctionType) and is_of_keras(thing, *LISTS)
+    return isinstance(thing, type) and is_of_keras(thing) and hasattr(thing, "from_config")
 
 
 def _unknown(kind: str, name: str, module: str, archive: zipfile.ZipFile) -> str:
