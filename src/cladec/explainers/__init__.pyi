@@ -4,6 +4,7 @@ from .decoding import cladec as cladec
 from .decoding import decoded_images as decoded_images
 from .gradients import integrated_gradients as integrated_gradients
 from .gradients import saliency as saliency
+from .gradients import shap_gradient as shap_gradient
 from .guided import guided_backpropagation as guided_backpropagation
 from .perturbation import occlusion as occlusion
 from .perturbation import rise as rise
@@ -14,7 +15,6 @@ from .registry import find_explainer as find_explainer
 from .rules import anchors as anchors
 from .rules import find_anchors as find_anchors
 from .shapley import shap_deep as shap_deep
-from .shapley import shap_gradient as shap_gradient
 from .surrogates import explain_lime as explain_lime
 from .surrogates import lime as lime
 from .synthesis import activation_maximization as activation_maximization

@@ -1,13 +1,16 @@
 """Class activation maps: what the channels of one layer say about a class."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from cladec.explainers.backends import CLASSES, Function, gradient_of, of_class
+from cladec.explainers.grids import along_axes, enlargement
 from cladec.explainers.inputs import Targets, prepare
-from cladec.explainers.scores import LogitsModel, images_spec, traced
+from cladec.explainers.scores import LogitsModel
+from cladec.models import cutting
 from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.given import checked
 from cladec.models.layers import find_spatial
@@ -44,8 +47,8 @@ def grad_cam(
         InputError: model, images, targets or layer are not what is expected.
     """
 
-    def weighted(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
-        return activations * tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
+    def weighted(activations: Any, gradients: Any) -> Any:
+        return activations * keras.ops.mean(gradients, axis=(1, 2), keepdims=True)
 
     return _activation_maps(weighted, model, images, targets, layer, batch_size)
 
@@ -68,14 +71,14 @@ def hires_cam(
     arXiv 2011.08891). Arguments, result and errors as for `grad_cam`.
     """
 
-    def product(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    def product(activations: Any, gradients: Any) -> Any:
         return activations * gradients
 
     return _activation_maps(product, model, images, targets, layer, batch_size)
 
 
 def _activation_maps(
-    contributions: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    contributions: Function,
     model: keras.Model,
     images: np.ndarray,
     targets: Targets,
@@ -84,30 +87,29 @@ def _activation_maps(
 ) -> np.ndarray:
     logits, images, targets = prepare(model, images, targets)
     run = logits.keep(
-        (contributions.__qualname__, layer), lambda: _traced(contributions, logits, layer)
+        (contributions.__qualname__, layer), lambda: _compiled(contributions, logits, layer)
     )
     result = np.empty(images.shape[:3], np.float32)
     for rows in batches(len(images), batch_size):
-        result[rows] = run(tf.constant(images[rows]), tf.constant(targets[rows]))
+        maps = run(images[rows], targets[rows])
+        to_pixels = map(enlargement, images.shape[1:3], maps.shape[1:])
+        result[rows] = along_axes(maps, *to_pixels)
     return result
 
 
-def _traced(
-    contributions: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    logits: LogitsModel,
-    layer: str | None,
-) -> Callable:
-    """The maps as a function of images (N, H, W, C) and classes (N,)."""
+def _compiled(
+    contributions: Function, logits: LogitsModel, layer: str | None
+) -> Callable[..., np.ndarray]:
+    """The maps on the grid of the layer, of images (N, H, W, C) and classes (N,)."""
     flat = logits.flat
-    network = keras.Model(flat.inputs, [find_spatial(flat, layer), flat.logits])
+    encoder, head = cutting.split(flat.inputs, find_spatial(flat, layer), flat.logits)
 
-    def maps(images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            activations, scores = network(images, training=False)
-            scores = tf.gather(scores, targets, batch_dims=1)
-        gradients = tape.gradient(scores, activations, unconnected_gradients="zero")
-        summed = tf.reduce_sum(contributions(activations, gradients), axis=-1, keepdims=True)
-        return tf.image.resize(tf.nn.relu(summed), logits.image_shape[:2])[..., 0]
+    def maps(images: Any, targets: Any) -> Any:
+        def score(activations: Any) -> Any:
+            return of_class(head([images, activations], training=False), targets)
 
-    return traced(maps, images_spec(logits.image_shape), tf.TensorSpec((None,), tf.int64))
+        activations = encoder(images, training=False)
+        summed = keras.ops.sum(contributions(activations, gradient_of(score)(activations)), axis=-1)
+        return keras.ops.cast(keras.ops.relu(summed), "float32")
+
+    return logits.compiled(maps, CLASSES)

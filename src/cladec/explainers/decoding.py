@@ -87,7 +87,7 @@ def _checked(
 def _answers(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
     """What a model answers to images, (N, ...) float32."""
     parts = [
-        np.asarray(keras.ops.cast(model(images[rows], training=False), "float32"))
+        keras.ops.convert_to_numpy(keras.ops.cast(model(images[rows], training=False), "float32"))
         for rows in batches(len(images), batch_size)
     ]
     return np.concatenate(parts)

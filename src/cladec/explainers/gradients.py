@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from cladec.checks import at_least
-from cladec.explainers.inputs import Targets, background_image, prepare
-from cladec.models.batches import BATCH_SIZE, batches
+from cladec.explainers.inputs import Targets, background_image, background_images, prepare
+from cladec.models.batches import BATCH_SIZE, batches, part_of
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 
@@ -135,6 +135,59 @@ def integrated_gradients(
         outer = np.add.outer(np.arange(steps), (1 / 6, 5 / 6)).ravel() / steps
         mean[unfinished] = (mean[unfinished] + 2 * mean_gradients(unfinished, outer)) / 3
         steps *= 3
+
+
+@checked
+def shap_gradient(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    backgrounds: np.ndarray | None = None,
+    samples: int = 200,
+    batch_size: int = 50,
+    seed: int = 0,
+    report: OnProgress | None = None,
+) -> np.ndarray:
+    """What each pixel adds to the target's logit, by expected gradients; takes every layer.
+
+    The mean of (image - background) * gradient at a random point between the image and a random
+    background: integrated gradients averaged over backgrounds. The values of an image sum to its
+    logit less the mean logit of the backgrounds, as far as the samples go. Erion et al., "Improving
+    performance of deep learning models with axiomatic attribution priors and expected gradients",
+    2021, eq. 2.
+
+    Args:
+        model: any built Keras classifier.
+        images: (N, H, W, C) in [0, 1].
+        targets: class numbers; the predicted ones by default.
+        backgrounds: images (M, H, W, C) that say what a pixel is compared with, some of the
+            training images for instance; one black image by default.
+        samples: random points for each image.
+        batch_size: points of one model call.
+        seed: of the points, which are alike for every image.
+        report: called with the share done.
+
+    Returns:
+        (N, H, W) float32, signed, summed over channels.
+
+    Raises:
+        InputError: the images, targets, backgrounds or options are not as above.
+    """
+    logits, images, targets = prepare(model, images, targets)
+    at_least(1, samples=samples, batch_size=batch_size)
+    backgrounds = background_images(model, backgrounds)
+    generator = np.random.RandomState(seed)
+    draws = [(generator.choice(len(backgrounds)), generator.uniform()) for _ in range(samples)]
+    numbers, shares = map(np.array, zip(*draws, strict=True))
+    maps = np.zeros(images.shape[:3], np.float32)
+    for i, image in enumerate(images):
+        for rows in batches(samples, batch_size, part_of(report, i, len(images))):
+            differences = image - backgrounds[numbers[rows]]
+            points = image - (1 - shares[rows, None, None, None]) * differences
+            found = logits.gradients(points, np.full(len(points), targets[i]))
+            maps[i] += (found * differences).sum(axis=(0, 3)) / samples
+    return maps
 
 
 def strongest_channel(gradients: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from cladec.errors import InputError
 from cladec.explainers.gradients import strongest_channel
@@ -55,10 +54,15 @@ def guided_backpropagation(
     return result
 
 
-@tf.custom_gradient
+@keras.ops.custom_gradient
 def _positive_gradients(values):
     """The values themselves, through which only positive gradients pass back."""
-    return tf.identity(values), tf.nn.relu
+
+    def positive(*arguments, upstream=None):
+        # PyTorch gives the values as well, and the gradient by its name.
+        return keras.ops.relu(arguments[0] if upstream is None else upstream)
+
+    return keras.ops.copy(values), positive
 
 
 def _operations(model: keras.Model) -> list[keras.Operation]:

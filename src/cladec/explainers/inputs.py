@@ -122,3 +122,14 @@ def background_image(name: str, value: Any, image_shape: tuple[int, ...]) -> np.
     if not ((array >= 0.0) & (array <= 1.0)).all():
         raise InputError(f"{name} has values outside [0, 1]: expected pixels in [0, 1]")
     return np.broadcast_to(array, image_shape)
+
+
+def background_images(model: keras.Model, backgrounds: np.ndarray | None) -> np.ndarray:
+    """Images (M, H, W, C) to compare with; one black image for None.
+
+    Raises:
+        InputError: what `check_images` raises.
+    """
+    if backgrounds is None:
+        return np.zeros((1, *cutting.image_shape(model)), np.float32)
+    return check_images(model, backgrounds)

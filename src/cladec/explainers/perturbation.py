@@ -9,6 +9,7 @@ import numpy as np
 from cladec import checks
 from cladec.checks import at_least
 from cladec.errors import InputError
+from cladec.explainers.grids import interpolation
 from cladec.explainers.inputs import Fill, Targets, background_image, check_images, prepare
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.models.batches import BATCH_SIZE, batches, part_of
@@ -253,6 +254,4 @@ def _interpolation(shifts: np.ndarray, size: int, grid: int) -> np.ndarray:
     """How much of each cell is in each pixel of one axis, (B, size, grid), for shifts in [0, 1)."""
     cell = -(-size // grid)
     pixels = np.arange(size, dtype=np.float32) + np.floor(shifts * cell)[:, None]
-    centres = (pixels + 0.5) * grid / ((grid + 1) * cell) - 0.5
-    centres = np.clip(centres, 0, grid - 1)
-    return np.maximum(0, 1 - np.abs(centres[..., None] - np.arange(grid, dtype=np.float32)))
+    return interpolation((pixels + 0.5) * grid / ((grid + 1) * cell) - 0.5, grid)

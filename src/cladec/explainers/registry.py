@@ -83,7 +83,7 @@ EXPLAINERS: dict[str, Explainer] = {
         Explainer("surrogates", "lime", signed=True),
         Explainer("rules", "anchors"),
         Explainer("shapley", "shap_deep", signed=True),
-        Explainer("shapley", "shap_gradient", signed=True),
+        Explainer("gradients", "shap_gradient", signed=True),
         Explainer("synthesis", "activation_maximization", makes_images=True),
         Explainer("synthesis", "deep_dream", makes_images=True),
         Explainer("decoding", "cladec"),

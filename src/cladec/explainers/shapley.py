@@ -1,4 +1,4 @@
-"""SHAP values of pixels by the shap library: Deep SHAP and expected gradients."""
+"""SHAP values of pixels by the shap library, on TensorFlow: Deep SHAP."""
 
 import re
 from collections.abc import Callable
@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from cladec import keras_internals
-from cladec.checks import at_least
 from cladec.errors import InputError, needing
 from cladec.explainers import shap_internals
-from cladec.explainers.inputs import Targets, check_images, prepare
-from cladec.explainers.scores import LogitsModel, logits_model
+from cladec.explainers.inputs import Targets, background_images, prepare
+from cladec.explainers.scores import LogitsModel
+from cladec.models import answers
 from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.given import checked
 from cladec.progress import OnProgress
@@ -50,11 +50,12 @@ def shap_deep(
         (N, H, W) float32, signed, summed over channels.
 
     Raises:
-        InputError: the images, targets or backgrounds are not as above, or the library has no rule
-            for a layer; the message names it.
+        InputError: the images, targets or backgrounds are not as above, the library has no rule
+            for a layer, which the message names, or Keras runs on another backend.
     """
+    _check_backend()
     logits, images, targets = prepare(model, images, targets)
-    backgrounds = _backgrounds(model, backgrounds)
+    backgrounds = background_images(model, backgrounds)
     one_class, choose = _one_class(logits)
     with shap_internals.left_clean():
         _check_rules(logits, one_class)
@@ -66,60 +67,13 @@ def shap_deep(
     return maps
 
 
-@checked
-def shap_gradient(
-    model: keras.Model,
-    images: np.ndarray,
-    targets: Targets = None,
-    *,
-    backgrounds: np.ndarray | None = None,
-    samples: int = 200,
-    batch_size: int = 50,
-    seed: int = 0,
-    report: OnProgress | None = None,
-) -> np.ndarray:
-    """What each pixel adds to the target's logit, by expected gradients; takes every layer.
-
-    The mean of (image - background) * gradient at a random point between the image and a random
-    background: integrated gradients averaged over backgrounds. The values of an image sum to its
-    logit less the mean logit of the backgrounds, as far as the samples go. Erion et al., "Improving
-    performance of deep learning models with axiomatic attribution priors and expected gradients",
-    2021, eq. 2.
-
-    Args:
-        model: any built Keras classifier.
-        images: (N, H, W, C) in [0, 1].
-        targets: class numbers; the predicted ones by default.
-        backgrounds: images (M, H, W, C) that say what a pixel is compared with, some of the
-            training images for instance; one black image by default.
-        samples: random points for each image.
-        batch_size: points of one model call.
-        seed: of the points, which are alike for every image.
-        report: called with the share done.
-
-    Returns:
-        (N, H, W) float32, signed, summed over channels.
-
-    Raises:
-        InputError: the images, targets, backgrounds or options are not as above.
-    """
-    logits, images, targets = prepare(model, images, targets)
-    at_least(1, samples=samples, batch_size=batch_size)
-    backgrounds = _backgrounds(model, backgrounds)
-    one_class, choose = _one_class(logits)
-    with shap_internals.left_clean():
-        explainer = _shap().GradientExplainer(one_class, backgrounds, batch_size=batch_size)
-
-        def values(image: np.ndarray) -> np.ndarray:
-            return _values(explainer, image, nsamples=samples, rseed=seed)
-
-        return _maps(values, images, targets, choose, report)
-
-
-def _backgrounds(model: keras.Model, backgrounds: np.ndarray | None) -> np.ndarray:
-    if backgrounds is None:
-        return np.zeros((1, *logits_model(model).image_shape), np.float32)
-    return check_images(model, backgrounds)
+def _check_backend() -> None:
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise InputError(
+            f"shap_deep needs TensorFlow, and Keras runs on {backend}: use shap_gradient, or set "
+            "KERAS_BACKEND=tensorflow, which loads models saved on any backend"
+        )
 
 
 def _one_class(logits: LogitsModel) -> tuple[keras.Model, Callable[[int], None]]:
@@ -214,7 +168,7 @@ def _named(logits: LogitsModel, operation: Any) -> str:
     # The scope of a layer is its name, as a rule with a number behind it.
     for number, scope in product((r"_\d+", ""), operation.name.split("/")):
         for path, tensor in logits.flat.tensors.items():
-            if re.fullmatch(re.escape(path.replace("/", ".")) + number, scope):
+            if re.fullmatch(re.escape(path.replace("/", answers.INSIDE)) + number, scope):
                 layer = type(keras_internals.origin(tensor)[0]).__name__
                 return f"layer {path!r} ({layer}, operation {kind})"
     return f"the operation {kind} of the model"

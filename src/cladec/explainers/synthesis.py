@@ -1,19 +1,21 @@
 """Images made to please a part of the classifier: activation maximization and DeepDream."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
 from cladec import checks
 from cladec.checks import at_least
 from cladec.errors import InputError
+from cladec.explainers.backends import CLASSES, gradient_of, of_class
+from cladec.explainers.grids import along_axes, enlargement, reduction
 from cladec.explainers.inputs import Targets, check_images, for_each_image, resolve_targets
-from cladec.explainers.scores import LogitsModel, images_spec, logits_model, traced
+from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.models.batches import batches
 from cladec.models.given import checked
 from cladec.models.layers import last_spatial_layer
@@ -92,16 +94,15 @@ def activation_maximization(
     start = _grey(logits.image_shape, len(chosen), seed) if images is None else images
     network = keras.Model(logits.flat.inputs, output)
 
-    def score(images: tf.Tensor, units: tf.Tensor) -> tf.Tensor:
-        answers = tf.cast(network(images, training=False), tf.float32)
+    def score(images: Any, units: Any) -> Any:
+        answers = keras.ops.cast(network(images, training=False), "float32")
         if place is not None:
             answers = answers[:, *place]
-        answers = tf.reduce_mean(answers, axis=range(1, len(answers.shape) - 1))
-        roughness = tf.image.total_variation(images) / np.prod(logits.image_shape)
-        return tf.gather(answers, units, batch_dims=1) - total_variation * roughness
+        if positions := range(1, len(answers.shape) - 1):
+            answers = keras.ops.mean(answers, axis=tuple(positions))
+        return of_class(answers, units) - total_variation * _roughness(images)
 
-    spec = images_spec(logits.image_shape), tf.TensorSpec((None,), tf.int64)
-    gradients = _gradients(score, *spec)
+    gradients = logits.compiled(gradient_of(score), CLASSES)
     shifts = np.random.default_rng(seed).integers(-jitter, jitter, (steps, 2), endpoint=True)
     blur = min(blur, max(logits.image_shape))  # a wider one is no smoother, and takes for ever
     smooth = partial(gaussian_filter, sigma=(0.0, blur, blur, 0.0))
@@ -166,13 +167,13 @@ def deep_dream(
     if channel is not None:
         for_each_image("channel", channel, 1, network.output.shape[-1])
 
-    def score(images: tf.Tensor) -> tf.Tensor:
-        answers = tf.cast(network(images, training=False), tf.float32)
+    def score(images: Any) -> Any:
+        answers = keras.ops.cast(network(images, training=False), "float32")
         if channel is not None:
             answers = answers[..., channel, None]
-        return tf.reduce_mean(tf.square(answers), axis=range(1, len(answers.shape)))
+        return keras.ops.mean(answers**2, axis=tuple(range(1, len(answers.shape))))
 
-    gradients = _gradients(score, images_spec(logits.image_shape))
+    gradients = logits.compiled(gradient_of(score))
     scales = octave_scale ** -np.arange(octaves - 1.0, -1.0, -1.0)
     grids = np.maximum(1, np.round(np.outer(scales, logits.image_shape[:2]))).astype(int)
     result = np.empty_like(images)
@@ -219,23 +220,18 @@ def _grey(image_shape: tuple[int, ...], count: int, seed: int) -> np.ndarray:
     return np.repeat(noise.clip(0.0, 1.0).astype(np.float32)[None], count, axis=0)
 
 
-def _gradients(score: Callable, *signature: tf.TensorSpec) -> Callable[..., np.ndarray]:
-    """The gradient of a score (N,) in its images, its first argument."""
-
-    def gradients(images: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            scores = score(images, *others)
-        return tape.gradient(scores, images, unconnected_gradients="zero")
-
-    run = traced(gradients, *signature)
-    return lambda *arrays: run(*map(tf.convert_to_tensor, arrays)).numpy()
+def _roughness(images: Any) -> Any:
+    """The differences of neighbouring pixels, summed over the image and divided by its size."""
+    down, right = images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]
+    sums = (keras.ops.sum(keras.ops.abs(steps), axis=(1, 2, 3)) for steps in (down, right))
+    return sum(sums) / math.prod(images.shape[1:])
 
 
 def _on_grid(gradient: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """The gradient without what is finer than a grid of (rows, columns)."""
-    coarse = tf.image.resize(gradient, grid, method="area")
-    return tf.image.resize(coarse, gradient.shape[1:3]).numpy()
+    sides = zip(gradient.shape[1:3], grid, strict=True)
+    both = [enlargement(size, cells) @ reduction(cells, size) for size, cells in sides]
+    return along_axes(gradient, *both)
 
 
 def _climb(images: np.ndarray, gradient: np.ndarray, step_size: float) -> np.ndarray:

@@ -1,15 +1,16 @@
 """Part of a layer: which of its units or channels are decoded, the rest left out."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from cladec.errors import InputError
+from cladec.explainers.backends import gradient_of
 from cladec.explainers.inputs import check_images
-from cladec.explainers.scores import images_spec, logits_model, traced
-from cladec.models import recipes
+from cladec.explainers.scores import logits_model
+from cladec.models import cutting, recipes
 from cladec.models.batches import BATCH_SIZE, batches
 from cladec.models.cutting import Flat
 from cladec.models.given import checked
@@ -89,23 +90,24 @@ def _units(flat: Flat, layer: str) -> int:
 def _importance(classifier: keras.Model, layer: str, images: np.ndarray | None) -> np.ndarray:
     """The importance of every unit, (units,) float64."""
     images = check_images(classifier, images)
-    flat = logits_model(classifier).flat
+    logits = logits_model(classifier)
+    flat = logits.flat
     codes = flat.find(layer)
-    score = codes if codes is flat.outputs else flat.logits
-    network = keras.Model(flat.inputs, [codes, score])
+    scores = codes if codes is flat.outputs else flat.logits
+    units = codes.shape[-1]
+    encoder, head = cutting.split(flat.inputs, codes, scores)
 
-    def summed(batch: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            tape.watch(batch)
-            activations, scores = network(batch, training=False)
-            best = tf.reduce_max(scores, axis=-1)
-        gradients = tape.gradient(best, activations, unconnected_gradients="zero")
-        positions = range(1, len(activations.shape) - 1)
-        products = tf.cast(activations * gradients, tf.float32)
-        return tf.reduce_sum(tf.abs(tf.reduce_sum(products, axis=list(positions))), axis=0)
+    def importance(images: Any) -> Any:
+        def best(activations: Any) -> Any:
+            return keras.ops.max(head([images, activations], training=False), axis=-1)
 
-    run = traced(summed, images_spec(images.shape[1:]))
-    total = np.zeros(codes.shape[-1])
+        activations = encoder(images, training=False)
+        products = keras.ops.cast(activations * gradient_of(best)(activations), "float32")
+        by_position = keras.ops.reshape(products, (keras.ops.shape(products)[0], -1, units))
+        return keras.ops.abs(keras.ops.sum(by_position, axis=1))
+
+    run = logits.compiled(importance)
+    total = np.zeros(units)
     for rows in batches(len(images), BATCH_SIZE):
-        total += run(tf.constant(images[rows])).numpy()
+        total += run(images[rows]).sum(axis=0)
     return total / len(images)

@@ -33,6 +33,10 @@ SMALLEST = 1e-12
 
 PROBED = 8
 
+INSIDE = ">"
+"""In the name of a copied layer, what stands between the names that lead to it: TensorFlow takes
+few signs there, and PyTorch no dot."""
+
 
 def scores(
     inputs: keras.KerasTensor, outputs: keras.KerasTensor, calls: Calls
@@ -94,7 +98,7 @@ def _before_softmax(
     """What an operation that ends in softmax applies it to, in the shape of the answer."""
     logits = given
     if _learns(operation):
-        changes = {"activation": "linear", "name": f"{operation.name}.logits"}
+        changes = {"activation": "linear", "name": f"{operation.name}{INSIDE}logits"}
         linear = type(operation).from_config(operation.get_config() | changes)
         logits = linear(given)
         linear.set_weights(operation.get_weights())

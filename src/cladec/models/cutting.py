@@ -136,6 +136,26 @@ def part(network: keras.Model, output: str) -> keras.Model:
     return submodel
 
 
+def split(
+    inputs: keras.KerasTensor, codes: keras.KerasTensor, scores: keras.KerasTensor
+) -> tuple[keras.Model, keras.Model]:
+    """A flat graph before and behind a layer, which share its weights.
+
+    Args:
+        inputs: of the graph.
+        codes: the output of the layer.
+        scores: an output of the graph.
+
+    Returns:
+        Models images (N, H, W, C) -> codes (N, ...), and [images, codes] -> scores, which takes the
+        images for what goes around the layer.
+    """
+    given = keras.Input(batch_shape=codes.shape, dtype=codes.dtype)
+    # keras.Model alone would lose the other calls of a layer that is called more than once.
+    graph = keras.Function([inputs, codes], scores)
+    return keras.Model(inputs, codes), keras.Model([inputs, given], graph([inputs, given]))
+
+
 def logits(classifier: keras.Model) -> keras.Model:
     """A frozen copy of the classifier that answers with its scores before the softmax, (N, K)."""
     flat = flatten(classifier)

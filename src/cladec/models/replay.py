@@ -107,14 +107,14 @@ class Replay:
         try:
             config = operation.get_config()
             if "name" in config:
-                config["name"] = ".".join(names)
+                config["name"] = answers.INSIDE.join(names)
             copy = type(operation).from_config(config | _activation_of_keras(operation))
         except (NotImplementedError, TypeError, ValueError) as error:
             raise InputError(
                 f"layer {'/'.join(names)} ({type(operation).__name__}) cannot be copied: "
                 f"{_way_out(operation)} ({_reason(error)})"
             ) from error
-        copy.name = ".".join(names)
+        copy.name = answers.INSIDE.join(names)
         if self.fresh and isinstance(copy, keras.Layer):
             copy.trainable = True
         # Some of these are at work wherever nobody says that this is no training.
