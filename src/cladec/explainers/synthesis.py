@@ -93,15 +93,7 @@ def activation_maximization(
         chosen = _chosen("unit", logits, images, units, output.shape[-1])
     start = _grey(logits.image_shape, len(chosen), seed) if images is None else images
     network = keras.Model(logits.flat.inputs, output)
-
-    def score(images: Any, units: Any) -> Any:
-        answers = keras.ops.cast(network(images, training=False), "float32")
-        if place is not None:
-            answers = answers[:, *place]
-        if positions := range(1, len(answers.shape) - 1):
-            answers = keras.ops.mean(answers, axis=tuple(positions))
-        return of_class(answers, units) - total_variation * _roughness(images)
-
+    score = partial(_activation, network, place, total_variation)
     gradients = logits.compiled(gradient_of(score), CLASSES)
     shifts = np.random.default_rng(seed).integers(-jitter, jitter, (steps, 2), endpoint=True)
     blur = min(blur, max(logits.image_shape))  # a wider one is no smoother, and takes for ever
@@ -115,6 +107,22 @@ def activation_maximization(
             image = _climb(image, smooth(gradient), step_size)
         result[rows] = image
     return result
+
+
+def _activation(
+    network: keras.Model,
+    place: tuple[int, ...] | None,
+    total_variation: float,
+    images: Any,
+    units: Any,
+) -> Any:
+    """The activation of a unit of each image, (N,): at a place or its mean, less the roughness."""
+    answers = keras.ops.cast(network(images, training=False), "float32")
+    if place is not None:
+        answers = answers[:, *place]
+    if positions := range(1, len(answers.shape) - 1):
+        answers = keras.ops.mean(answers, axis=tuple(positions))
+    return of_class(answers, units) - total_variation * _roughness(images)
 
 
 @checked
