@@ -1,4 +1,4 @@
-"""Another Keras backend than TensorFlow trains and measures the same models."""
+"""Another Keras backend than TensorFlow trains, measures and explains the same models."""
 
 import importlib.util
 import subprocess
@@ -57,17 +57,28 @@ def test_tensorflow_loads_them(by_jax: Path) -> None:
     assert ((decoded - images) ** 2).mean() < ((images - images.mean()) ** 2).mean()
 
 
-def test_explanations_say_that_they_need_tensorflow(by_jax: Path, tmp_path: Path) -> None:
-    image = tmp_path / "image.png"
+def test_images_are_explained_and_what_needs_tensorflow_says_so(by_jax: Path, tmp_path: Path):
+    image, out = tmp_path / "image.png", tmp_path / "explanations"
     Image.fromarray((load("digits").test.images[0, :, :, 0] * 255).astype(np.uint8)).save(image)
     (classifier,) = by_jax.rglob("classifier.keras")
     command = [sys.executable, "-c", "from cladec.commands.main import main; main()", "explain"]
-    command += ["--model", str(classifier), "--images", str(image), "--methods", "saliency"]
-    command += ["--out", str(tmp_path / "explanations")]
+    command += ["--model", str(classifier), "--images", str(image), "--out", str(out)]
+    command += ["--methods", "grad_cam", "shap_gradient", "shap_deep"]
     ended = subprocess.run(command, text=True, capture_output=True, timeout=300)
     assert ended.returncode == 2
-    assert "KERAS_BACKEND=tensorflow" in ended.stderr
+    assert ended.stderr.startswith(
+        "error: shap_deep: shap_deep needs TensorFlow, and Keras runs on"
+    )
     assert ended.stderr.count("\n") == 1
+    assert {"grad_cam", "shap_gradient"} <= set(np.load(next(out.glob("*.npz"))))
+
+
+def test_important_units_are_decoded(jax, tmp_path: Path) -> None:
+    chosen = ["--fractions", "0.5", "--units", "important", "--alphas", "0", "--workers", "0"]
+    arguments = [*scripts.TINY, *chosen, "--out", str(tmp_path / "models")]
+    _, errors = scripts.run("create_models.py", *arguments)
+    assert errors == ""
+    assert [path for path in tmp_path.rglob("*.keras") if "important" in str(path)]
 
 
 def test_a_fitted_model_is_evaluated_and_trained_on(by_jax: Path) -> None:

@@ -1,0 +1,51 @@
+"""Maps and units of saved models: python explained.py FOLDER FILE writes them, on any backend.
+
+The folder holds models with names of `MODELS`, and a ClaDec and a RefAE of the first.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+MODELS = ("sequential", "shared_layer", "residual_add", "nested_twice")
+OPTIONS = {
+    "saliency": {"smooth_samples": 3},
+    "integrated_gradients": {"steps": 4, "max_steps": 12},
+    "rise": {"masks": 30, "grid": 3},
+    "lime": {"samples": 40, "segments": 6},
+    "anchors": {"segments": 4},
+    "shap_gradient": {"samples": 10},
+    "activation_maximization": {"steps": 3, "jitter": 1, "total_variation": 0.1},
+    "deep_dream": {"steps": 2},
+}
+
+
+def explained(folder: Path) -> dict[str, np.ndarray]:
+    """What every explainer but `shap_deep` gives, and the important units, by what it is of."""
+    import zoo
+
+    from cladec.explainers import EXPLAINERS, choose_units, explain
+    from cladec.models import cutting, loading
+
+    images, found = zoo.images(3), {}
+    decoders = {
+        name: loading.load_saved(folder / f"{name}.keras") for name in ("decoder", "reference")
+    }
+    for name in MODELS:
+        model = loading.load_model(folder / f"{name}.keras")
+        for method in EXPLAINERS:
+            if method != "shap_deep" and (method != "cladec" or name == MODELS[0]):
+                options = decoders if method == "cladec" else OPTIONS.get(method, {})
+                found[f"{method} of {name}"] = explain(model, images, method=method, **options)
+        for layer in cutting.layer_shapes(model):
+            units = choose_units(model, layer, 0.5, "important", images=images)
+            found[f"units of {layer} of {name}"] = units
+    return found
+
+
+if __name__ == "__main__":
+    from cladec.startup import start_keras
+
+    start_keras()
+    np.savez(sys.argv[2], **explained(Path(sys.argv[1])))
