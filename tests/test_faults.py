@@ -541,7 +541,7 @@ def test_damaged_measures_and_tables_are_made_anew(done, damage, capsys):
     [
         (Sweep(workers=2), "with --workers 1 or a smaller --batch-size"),
         (Sweep(workers=1), "with a smaller --batch-size"),
-        (Evaluation(workers=1), "on a machine with more of it"),
+        (Evaluation(workers=1), "on a machine with more memory"),
     ],
 )
 def test_out_of_memory_names_the_setting(library, settings, words, capsys):
