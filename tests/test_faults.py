@@ -550,7 +550,7 @@ def out_of_memory(request) -> Exception:
     [
         (Sweep(workers=2), "with --workers 1 or a smaller --batch-size"),
         (Sweep(workers=1), "with a smaller --batch-size"),
-        (Evaluation(workers=1), "on a machine with more of it"),
+        (Evaluation(workers=1), "on a machine with more memory"),
     ],
 )
 def test_out_of_memory_names_the_setting(out_of_memory, settings, words, capsys):

@@ -1,4 +1,4 @@
-"""cladec: what a layer of an image classifier keeps, shown as pictures.
+"""cladec shows as pictures what a layer of an image classifier keeps.
 
 Names are imported when they are first used, so that `import cladec` does not wait for Keras.
 
@@ -22,7 +22,7 @@ WITHOUT_KERAS = {
     *("EXPLAINERS", "Dataset", "Evaluation", "InputError", "InputWarning", "Recipe", "Split"),
     *("Sweep", "explain", "load", "lost_maps", "plots"),
 }
-"""What is imported, if not used, where Keras is not installed or wrongly set."""
+"""The names that can be imported even if Keras is missing or misconfigured."""
 
 _imported, __dir__, __all__ = front(__name__, __file__, WITHOUT_KERAS)
 

@@ -1,4 +1,4 @@
-"""Numbers as people give them: what can mean one thing only is taken, the rest is refused."""
+"""Convert numbers from users where only one meaning is possible, and refuse all others."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,19 +9,19 @@ import numpy as np
 from cladec.errors import InputError
 
 LARGEST = 2**32 - 1
-"""No whole number goes beyond this: numpy and Keras take no larger seed."""
+"""The largest whole number accepted, because NumPy and Keras take no larger seed."""
 
 
 def whole(name: str, value: Any, least: int | None = None) -> int:
-    """`value` as an int, given as a whole number of any type, 1e3 or "8" for instance.
+    """Convert a whole number of any type, such as 1e3 or "8", to an int.
 
     Args:
-        name: what the number is, for the error.
+        name: the name of the number in the error message.
         value: the number.
-        least: that it must be.
+        least: the smallest number allowed.
 
     Raises:
-        InputError: it is no whole number, below `least`, or beyond `LARGEST`.
+        InputError: if the value is not a whole number, is below `least` or exceeds `LARGEST`.
     """
     found = _plain(value)
     limit = "" if least is None else f" of at least {least}"
@@ -33,10 +33,10 @@ def whole(name: str, value: Any, least: int | None = None) -> int:
 
 
 def wholes(name: str, value: Any) -> tuple[int, ...]:
-    """Whole numbers, given as one or as a tuple, list, range or array of them.
+    """Convert one whole number, or a sequence or array of them, to a tuple of ints.
 
     Raises:
-        InputError: one is no whole number.
+        InputError: if a value is not a whole number.
     """
     single = isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray)
     if single or getattr(value, "ndim", 1) == 0:
@@ -45,16 +45,16 @@ def wholes(name: str, value: Any) -> tuple[int, ...]:
 
 
 def shape(name: str, value: Any, ranks: Sequence[int], expected: str) -> tuple[int, ...]:
-    """The shape of something without its batch, as a tuple of sizes of at least 1.
+    """Convert a shape without its batch dimension to a tuple of sizes of at least 1.
 
     Args:
-        name: of what, for the error.
+        name: what has this shape, for the error message.
         value: the sizes.
-        ranks: how many there may be.
-        expected: the shapes that may be, in words.
+        ranks: the numbers of dimensions allowed.
+        expected: the allowed shapes in words.
 
     Raises:
-        InputError: a size is missing, no whole number or not positive, or there are too many.
+        InputError: if a size is not a positive whole number, or the rank is not allowed.
     """
     try:
         sizes = wholes(name, value)
@@ -66,13 +66,13 @@ def shape(name: str, value: Any, ranks: Sequence[int], expected: str) -> tuple[i
 
 
 def array(name: str, value: Any, dtype: Any = None) -> np.ndarray:
-    """`value` as an array, the same one where it is that already.
+    """Convert a value to an array; an array of this type is returned as it is.
 
     Raises:
-        InputError: it is no array of numbers, a list of lists of several lengths for instance.
+        InputError: if the value is not an array of numbers, for example a ragged list of lists.
     """
     try:
-        with np.errstate(all="ignore"):  # what is beyond a type becomes infinite
+        with np.errstate(all="ignore"):  # values beyond the range of the type become infinite
             return np.asarray(value, dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
@@ -86,16 +86,16 @@ def number(
     expected: str = "a finite number",
     fits: Callable[[float], bool] = lambda number: True,
 ) -> float:
-    """`value` as a number of Python, given as one of any type or as text; an int stays an int.
+    """Convert a number of any type, or its text, to a Python number; an int stays an int.
 
     Args:
-        name: what the number is, for the error.
+        name: the name of the number in the error message.
         value: the number.
-        expected: what it must be, in words.
-        fits: whether a finite number is that.
+        expected: the allowed numbers in words.
+        fits: a function that tells whether a finite number is allowed.
 
     Raises:
-        InputError: it is no finite number, or not what is expected.
+        InputError: if the value is not finite, or is a number that is not allowed.
     """
     found = _plain(value)
     if found is None or not math.isfinite(found) or not fits(found):
@@ -104,10 +104,10 @@ def number(
 
 
 def flag(name: str, value: Any) -> bool:
-    """`value` as a bool, given as one or as 0 or 1.
+    """Convert True, False, 0 or 1 to a bool.
 
     Raises:
-        InputError: it is neither.
+        InputError: if the value is something else.
     """
     if isinstance(value, np.bool_):
         return bool(value)
@@ -118,7 +118,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def _plain(value: Any) -> int | float | None:
-    """A number as an int or a float of Python, None for anything else, a bool as well."""
+    """Return a number as a Python int or float, and None for anything else, including a bool."""
     if getattr(value, "shape", None) == ():
         value = np.asarray(value).item()
     if not isinstance(value, int | float | str) or isinstance(value, bool):
@@ -131,7 +131,7 @@ def _plain(value: Any) -> int | float | None:
 
 
 def at_least(minimum: float, **options: float) -> None:
-    """Raises InputError for an option below `minimum`: `at_least(1, samples=samples)`."""
+    """Raise an InputError for an option below `minimum`: `at_least(1, samples=samples)`."""
     for name, value in options.items():
         if not value >= minimum:
             raise InputError(f"{name} is {value}: expected {minimum} or more")

@@ -1,4 +1,4 @@
-"""The one exception and the one warning of the package that a user is meant to read."""
+"""The exception and the warning that cladec addresses to its users."""
 
 import types
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 class InputError(ValueError):
-    """Something the user can put right.
+    """A mistake that the user can correct.
 
-    The message names the value received, what was expected and what to do next, on one line: the
-    command line prints it as it stands and exits with code 2.
+    The message is one line that names the value received, what was expected and what to do next;
+    the command line prints it and exits with code 2.
 
     Examples:
         >>> cladec.Recipe(epochs=0, batch_size=64, learning_rate=1e-2)
@@ -23,9 +23,9 @@ class InputError(ValueError):
 
 
 class InputWarning(UserWarning):
-    """Something that may well be wrong with what the user gave, and that is done all the same.
+    """A warning that the user's input may be wrong, although the work continues.
 
-    The message is one sentence as that of an `InputError`: the command line prints it as a line.
+    The message is one sentence, as in `InputError`, and the command line prints it on one line.
 
     Examples:
         >>> import warnings
@@ -40,14 +40,14 @@ class InputWarning(UserWarning):
 
 @contextmanager
 def needing(extra: str, what: str) -> Iterator[None]:
-    """Import what an extra of the package brings.
+    """Import a dependency that an extra of the package installs.
 
     Args:
-        extra: its name.
-        what: needs it, as the message names it.
+        extra: the name of the extra.
+        what: the feature that needs the dependency, as the message names it.
 
     Raises:
-        InputError: it is not installed.
+        InputError: if the dependency is not installed.
     """
     try:
         yield
@@ -58,21 +58,13 @@ def needing(extra: str, what: str) -> Iterator[None]:
 
 
 def check_at_least_one(name: str, value: int | None) -> None:
-    """Find a setting that makes no sense below 1.
-
-    Raises:
-        InputError: it is below 1.
-    """
+    """Raise an InputError if a setting that has a value is below 1."""
     if value is not None and value < 1:
         raise InputError(f"--{name.replace('_', '-')} is {value}: expected at least 1")
 
 
 def check_types(settings: Any) -> None:
-    """Find a field of a dataclass whose value is not of its declared type.
-
-    Raises:
-        InputError: there is one.
-    """
+    """Raise an InputError if a field of a dataclass does not have its declared type."""
     for name, hint in get_type_hints(type(settings)).items():
         value = getattr(settings, name)
         if not _fits(value, hint):
@@ -84,6 +76,6 @@ def _fits(value: Any, hint: Any) -> bool:
         return value in get_args(hint)
     if isinstance(hint, types.UnionType):
         return any(_fits(value, option) for option in get_args(hint))
-    if hint is float:  # JSON knows one kind of number; one beyond the range of floats is none
+    if hint is float:  # JSON has one number type; floats hold every int up to 2**53
         return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**53)
     return isinstance(value, hint)

@@ -1,4 +1,4 @@
-"""Progress of long work on a terminal: what runs, its losses, how much is done, the time left."""
+"""Show the progress of long work on a terminal: the running steps, their losses, the time left."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,15 +12,15 @@ from rich.text import Text
 from cladec.text import printable
 
 OnProgress = Callable[[float, Mapping[str, float]], None]
-"""Called with the share done, 0 to 1, and the values to show."""
+"""A function that is called with the share done, 0 to 1, and the values to show."""
 
 
 class Step:
     """One step of the work, from its start to `finish`.
 
     Attributes:
-        title: what is done.
-        share: how far it is, 0 to 1.
+        title: the name of the step.
+        share: the share done, 0 to 1.
     """
 
     def __init__(self, progress: "Progress", title: str):
@@ -33,13 +33,13 @@ class Step:
         return f"{self.title}: {self.share:.0%}{self._shown}"
 
     def report(self, share: float, values: Mapping[str, float]) -> None:
-        """Show how far the step is; an `OnProgress`."""
+        """Show the share done and the values; this is an `OnProgress`."""
         self.share = share
         self._shown = "".join(f", {_words(name)} {value:.4g}" for name, value in values.items())
         self._progress.show()
 
     def finish(self) -> None:
-        """Count the step as done and write the line of it that stays."""
+        """Count the step as done and print its final line."""
         progress = self._progress
         progress.running.remove(self)
         progress.done += 1
@@ -51,9 +51,9 @@ class Step:
 
 
 class Progress:
-    """A line for every step that runs, which changes, and one for every step done, which stays.
+    """Show a changing line for each running step, and print a final line for each finished one.
 
-    Where the output is no terminal only the lines that stay are written.
+    If the output is not a terminal, only the final lines are printed.
     """
 
     def __init__(self, console: Console | None = None):
@@ -81,18 +81,18 @@ class Progress:
         self.steps, self.done, self._start = steps, 0, time.monotonic()
 
     def say(self, line: str) -> None:
-        """Write a line that stays."""
+        """Print a line that stays on the terminal."""
         self.console.print(Text(printable(line)))
 
     @contextmanager
     def step(self, title: str) -> Iterator[OnProgress]:
-        """Run one step; what is yielded is called with how far it is and what to show."""
+        """Run one step and yield the function that reports its progress."""
         step = Step(self, title)
         yield step.report
         step.finish()
 
     def show(self) -> None:
-        """Write what runs anew, in the place of what was there."""
+        """Redraw the lines of the running steps."""
         summary = f"{self.done} of {self.steps} done, {self._time_left()} left"
         self._live.update(Text("\n".join([*map(str, self.running), summary])))
 
@@ -106,7 +106,7 @@ class Progress:
 
 @contextmanager
 def shown(progress: Progress | None) -> Iterator[Progress]:
-    """The progress that a caller gave, or a new one that is shown here."""
+    """Yield the progress display of the caller, or a new one if there is none."""
     if progress is not None:
         yield progress
         return

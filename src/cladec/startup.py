@@ -1,4 +1,4 @@
-"""How a program of this package starts Keras and what computes for it."""
+"""Choose and start Keras and its backend."""
 
 import os
 import sys
@@ -13,20 +13,20 @@ import lazy_loader
 from cladec.errors import InputError
 
 BACKENDS = ("tensorflow", "jax", "torch")
-"""What models can be trained on."""
+"""The Keras backends that can train models."""
 
 
 def front(
     package: str, file: str, without_keras: Collection[str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """The `__getattr__`, `__dir__` and `__all__` of a package that hands on the names of its stub.
+    """Return `__getattr__`, `__dir__` and `__all__` of a package that exports its stub's names.
 
-    They are imported when they are first used, those that need Keras after it was started.
+    Each name is imported when it is first used, and Keras is started first if the name needs it.
 
     Args:
-        package: its `__name__`.
-        file: its `__file__`.
-        without_keras: the names that are there as well where Keras is not installed or wrongly set.
+        package: the `__name__` of the package.
+        file: the `__file__` of the package.
+        without_keras: the names that work even if Keras is missing or misconfigured.
     """
     imported, directory, names = lazy_loader.attach_stub(package, file)
 
@@ -41,11 +41,10 @@ def front(
 
 
 def import_keras() -> None:
-    """Import Keras, on the only backend that is installed where nothing else is set.
+    """Import Keras; if only one backend is installed and none is set, Keras uses that one.
 
     Raises:
-        InputError: it is set to run on what is not installed or trains nothing, or its
-            `keras.json` is wrong.
+        InputError: if the backend is not installed or cannot train, or `keras.json` is invalid.
     """
     _choose_backend()
     try:
@@ -56,14 +55,14 @@ def import_keras() -> None:
         raise InputError(f"Keras does not start ({error}): {_remedy(error)}") from error
     if keras.backend.backend() not in BACKENDS:
         raise InputError(
-            f"Keras is set to run on {keras.backend.backend()}, which trains nothing: set the "
+            f"Keras is set to run on {keras.backend.backend()}, which cannot train: set the "
             f"environment variable KERAS_BACKEND to one of {', '.join(BACKENDS)}"
         )
 
 
 def own_version() -> str:
-    """The version of this package; "unknown" where it is a source tree that is not installed."""
-    # Not at the top: `import cladec` would wait for it.
+    """Return the version of this package, or "unknown" if it is not installed."""
+    # At the top of the file, this import would slow down `import cladec`.
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -73,44 +72,44 @@ def own_version() -> str:
 
 
 def _choose_backend() -> None:
-    """Without TensorFlow, on which Keras runs unless told otherwise, take what is there instead."""
+    """Choose the only installed backend unless it is TensorFlow, which Keras uses by default."""
     installed = _installed()
     if len(installed) == 1 and "tensorflow" not in installed and "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", installed[0])
 
 
 def _installed() -> list[str]:
-    # A mere folder of that name has no origin.
+    # A folder that only has the name of a backend has no origin.
     return [name for name in BACKENDS if getattr(find_spec(name), "origin", None)]
 
 
 def _remedy(error: Exception) -> str:
-    """What to do where Keras cannot be imported."""
+    """Say how to fix an error that occurs when Keras is imported."""
     missing = getattr(error, "name", None)
     if missing in BACKENDS:
         others = "".join(f", or set KERAS_BACKEND={name}" for name in _installed())
         return f"pip install 'cladec[{missing}]'{others}"
     settings = os.path.join(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json")
     names = ", ".join(BACKENDS)
-    return f"set the environment variable KERAS_BACKEND to one of {names}, or mend {settings}"
+    return f"set the environment variable KERAS_BACKEND to one of {names}, or correct {settings}"
 
 
 def start_keras(threads: int | None = None) -> None:
-    """Import Keras and its backend without the greeting written past Python's own streams.
+    """Import Keras and its backend without the messages that native code prints at the start.
 
-    Where the program has imported it already, it is left as it is.
+    If the program has already imported Keras, its settings are not changed.
 
     Args:
-        threads: that TensorFlow may use; without it one for each core.
+        threads: the number of threads for TensorFlow; the default is one per core.
 
     Raises:
-        InputError: as `import_keras`.
+        InputError: in the same cases as `import_keras`.
     """
     if "keras" in sys.modules:
         import_keras()
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Else the first process with JAX takes most of a GPU's memory.
+    # Otherwise the first process with JAX takes most of a GPU's memory.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -119,7 +118,7 @@ def start_keras(threads: int | None = None) -> None:
         try:
             import_keras()
 
-            # Keras imports it later with any other backend too, if it is there.
+            # Keras later imports TensorFlow, if it is installed, whatever the backend is.
             with suppress(ImportError):
                 _start_tensorflow(threads)
         except BaseException:
@@ -134,12 +133,12 @@ def start_keras(threads: int | None = None) -> None:
 def _start_tensorflow(threads: int | None) -> None:
     import tensorflow
 
-    # It warns of tracing anew when many small models are used one after the other.
+    # TensorFlow warns about repeated tracing when many small models are used in turn.
     tensorflow.get_logger().setLevel("ERROR")
     if threads:
         tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
         tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
     for device in tensorflow.config.list_physical_devices("GPU"):
-        # Else the first process takes all of its memory; too late where it is in use.
+        # Otherwise the first process takes all GPU memory. A GPU in use cannot be changed.
         with suppress(RuntimeError):
             tensorflow.config.experimental.set_memory_growth(device, True)

@@ -1,4 +1,4 @@
-"""Names that somebody else chose, made fit for a terminal, a page, a figure, or a file."""
+"""Make names from untrusted sources safe for terminals, pages, figures and files."""
 
 import hashlib
 import os
@@ -7,23 +7,22 @@ import re
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""Control characters, what turns the direction of writing, and bytes that are no UTF-8."""
+"""Control characters, characters that change the writing direction, and bytes outside UTF-8."""
 
 LONGEST_NAME = 255
-"""Bytes that the name of a file may have."""
+"""The maximum length of a file name in bytes."""
 
 
 def printable(text: str) -> str:
-    r"""The text with every character that could do more than be read written as Python does: \x1b.
+    r"""Replace unsafe characters with Python escapes such as \x1b, and keep all other Unicode.
 
-    What moves a terminal's cursor, reverses the text around it or cannot be encoded is changed;
-    all other Unicode stays as it is.
+    Unsafe characters move a terminal's cursor, reverse the text around them or cannot be encoded.
     """
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def shortened(name: str, size: int = LONGEST_NAME) -> str:
-    """The name itself where it has at most `size` bytes, else its beginning and a digest of all."""
+    """Return a name of at most `size` bytes; a longer one keeps its beginning and gets a digest."""
     encoded = os.fsencode(name)
     if len(encoded) <= size:
         return name

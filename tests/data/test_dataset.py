@@ -92,8 +92,8 @@ FLOATS, NUMBERS = np.zeros((2, 4, 4, 1), np.float32), np.zeros(2, np.int64)
         (np.full((2, 4, 4, 1), 200), NUMBERS, "int64 array with values up to 200"),
         (np.full((2, 4, 4, 1), 200, np.uint16), NUMBERS, "uint16 array with values up to 200"),
         (np.ones((2, 4, 4, 1), np.uint8), NUMBERS, "uint8 array with values up to 1"),
-        ([np.zeros((4, 4, 1)), np.zeros((5, 4, 1))], NUMBERS, "images is a list that is no array"),
-        (FLOATS, [0.0, 1.5], "labels[1] is 1.5, expected the number of a class"),
+        ([np.zeros((4, 4, 1)), np.zeros((5, 4, 1))], NUMBERS, "images is a list, not an array"),
+        (FLOATS, [0.0, 1.5], "labels[1] is 1.5, expected a class number"),
         (FLOATS, [np.nan, np.inf], "labels[0] is nan"),
         (FLOATS, [0.0, np.inf], "labels[1] is inf"),
         (FLOATS, np.array([0, 2**64 - 1], np.uint64), "labels[1] is 18446744073709551615"),
@@ -154,9 +154,9 @@ def test_labels_that_are_names_become_places_among_the_class_names(dtype: Any) -
     assert dataset.train.labels.dtype == np.int64
     assert dataset.train.labels.tolist() == [1, 2, 1, 2]
     message = message_of(Dataset, "mine", named, make_split(), ("cow", "dog"))
-    assert "label 'cat' stands 0 times in class_names" in message
+    assert "label 'cat' occurs 0 times in class_names" in message
     message = message_of(Dataset, "mine", make_split(), named, ("cat", "dog", "cat"))
-    assert "label 'cat' stands 2 times in class_names" in message
+    assert "label 'cat' occurs 2 times in class_names" in message
 
 
 def test_pairs_of_arrays_become_a_dataset() -> None:

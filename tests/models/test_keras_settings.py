@@ -108,8 +108,8 @@ BROKEN = {
         ["No module named 'torch'", "pip install 'cladec[torch]'", "KERAS_BACKEND=tensorflow"],
     ),
     "misspelt": ({"KERAS_BACKEND": "tensroflow"}, {}, ["tensroflow", "tensorflow, jax, torch"]),
-    "trains nothing": ({"KERAS_BACKEND": "numpy"}, {}, ["numpy, which trains nothing"]),
-    "wrong file": ({}, {"floatx": "bfloat16"}, ["floatx=bfloat16", "mend ", "keras.json"]),
+    "trains nothing": ({"KERAS_BACKEND": "numpy"}, {}, ["numpy, which cannot train"]),
+    "wrong file": ({}, {"floatx": "bfloat16"}, ["floatx=bfloat16", "correct ", "keras.json"]),
 }
 
 

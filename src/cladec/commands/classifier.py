@@ -1,4 +1,4 @@
-"""The classifier that a command is about: loaded, tried on test images, and explained."""
+"""Load the classifier of a command, check it on test images and explain its answers."""
 
 import warnings
 from collections.abc import Sequence
@@ -16,25 +16,25 @@ from cladec.models import pixels
 from cladec.progress import Progress
 
 TEST_IMAGES = 500
-"""At most how many a classifier is tried on before it is explained."""
+"""The maximum number of test images that check a classifier before it is explained."""
 
 
 def load_classifier(
     settings: OneClassifier, data: Dataset | None, progress: Progress, *, decoded: bool
 ) -> SavedClassifier:
-    """The classifier of a command, and what decodes it where that is needed.
+    """Load the classifier of a command and, if needed, the models that decode it.
 
-    Warns where the classifier seems to want pixels of another range than [0, 1].
+    A warning follows if the classifier seems to expect pixels in another range than [0, 1].
 
     Args:
-        settings: of the command.
-        data: where background images come from; None if there is none.
-        progress: is told how often the classifier is right on test images.
-        decoded: whether its ClaDecs are needed.
+        settings: the settings of the command.
+        data: the dataset with the background images; None if there is none.
+        progress: the display that shows the accuracy on test images.
+        decoded: whether the ClaDecs of the classifier are needed.
 
     Raises:
-        InputError: a file is missing, damaged or holds code, the model is no image classifier, or
-            the data do not fit it.
+        InputError: if a file is missing, damaged or contains code, the model is not an image
+            classifier, or the data do not fit it.
     """
     models = settings.models if decoded else None
     saved = SavedClassifier.at(settings.model, models, data)
@@ -45,7 +45,7 @@ def load_classifier(
 
 
 def _tell_accuracy(saved: SavedClassifier, seed: int, progress: Progress) -> None:
-    """Say how often the classifier is right on test images; warn where that looks wrong."""
+    """Print the accuracy on test images, and warn if the pixel range seems to be wrong."""
     data = saved.data
     rows = drawn_rows(len(data.test.labels), TEST_IMAGES, seed)
     images, labels = data.test.images[rows], data.test.labels[rows]
@@ -69,7 +69,7 @@ def explain_all(
     progress: Progress,
     complain: Complain,
 ) -> dict[str, np.ndarray]:
-    """What every method that can be used makes of the images, by name."""
+    """Return the explanations of the images by each method that can be used."""
     explanations = {}
     methods: Sequence[str] = settings.distinct_methods
     progress.begin(len(methods))

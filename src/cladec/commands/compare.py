@@ -1,4 +1,4 @@
-"""`cladec compare`: which explanation to trust, in a table and a figure that rank the methods."""
+"""`cladec compare`: rank explanation methods by how far they can be trusted."""
 
 import warnings
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ from cladec.storage.outputs import save_figure
 from cladec.storage.tables import write_table
 
 FLOOR = "random"
-"""The name of the map of random numbers among the methods."""
+"""The method whose map consists of random numbers."""
 
 SHOWN = 6
-"""Images whose maps are drawn beside the ranking."""
+"""The number of images whose maps are drawn in addition to the ranking."""
 
 
 def run(settings: Comparison) -> None:
-    """Rank explainers, print the ranks and the files written."""
+    """Rank explainers, and print the ranks and the files written."""
     with complaints() as complain:
         with Progress() as progress:
             table, files = compare(settings, progress, complain)
@@ -44,18 +44,18 @@ def run(settings: Comparison) -> None:
 def compare(
     settings: Comparison, progress: Progress, complain: Complain
 ) -> tuple[pd.DataFrame, list[Path]]:
-    """Measure every method on the same test images, rank them, save tables and figures.
+    """Measure all methods on the same test images, rank them, and save tables and figures.
 
     Args:
-        settings: what to compare.
-        progress: told of each method.
-        complain: called for a method that cannot be used; the others are still compared.
+        settings: the methods and images to compare.
+        progress: the display that shows each method.
+        complain: is called for a method that cannot be used; the others are still compared.
 
     Returns:
         The table of `rank`, and the files written.
 
     Raises:
-        InputError: the settings, the model or the data are wrong.
+        InputError: if the settings, the model or the data are wrong.
     """
     settings.check()
     saved = load_classifier(settings, data.load(settings.dataset), progress, decoded=True)
@@ -83,7 +83,7 @@ def compare(
 
 @dataclass(frozen=True, eq=False)
 class _Comparing:
-    """The images on which every method is measured, and the class explained of each."""
+    """The images on which every method is measured, and the class to explain in each."""
 
     settings: Comparison
     saved: SavedClassifier
@@ -93,7 +93,7 @@ class _Comparing:
     def all_methods(
         self, progress: Progress, complain: Complain
     ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
-        """Values (N,) by method and measure, and maps by method, of what can be used."""
+        """Return the values (N,) by method and measure, and the maps by method, where possible."""
         values, maps = {}, {}
         methods = (*self.settings.distinct_methods, FLOOR)
         progress.begin(len(methods))
@@ -102,7 +102,7 @@ class _Comparing:
                 make = self.map_maker(method)
                 try:
                     of_method = make(self.saved.classifier, self.images, self.targets)
-                    with warnings.catch_warnings():  # of these maps it is told already
+                    with warnings.catch_warnings():  # these maps caused the same warnings
                         warnings.simplefilter("ignore", InputWarning)
                         values[method] = self.measure(method, make, of_method, report)
                     maps[method] = of_method
@@ -111,7 +111,7 @@ class _Comparing:
         return values, maps
 
     def map_maker(self, method: str) -> MapMaker:
-        """The method as a function of (model, images, targets)."""
+        """Return the method as a function of (model, images, targets)."""
         if method == FLOOR:
             return robustness.random_explainer(self.settings.seed)
 
@@ -131,9 +131,9 @@ class _Comparing:
     def measure(
         self, method: str, make: MapMaker, maps: np.ndarray, report: OnProgress
     ) -> dict[str, np.ndarray]:
-        """Every measure wanted of one method, a value per image."""
+        """Compute the chosen measures of one method, with one value per image."""
         wanted = {name: row for name, row in MEASURES.items() if name in self.settings.measures}
-        if method == "cladec":  # its decoder belongs to the classifier as it was trained
+        if method == "cladec":  # its decoder fits only the trained classifier
             wanted = {name: row for name, row in wanted.items() if not row.changes_model}
         given = (make, self.saved.classifier, self.images, maps, self.targets)
         values: dict[str, np.ndarray] = {}
@@ -146,11 +146,11 @@ class _Comparing:
 def decoded_fidelity(
     saved: SavedClassifier, images: np.ndarray, targets: np.ndarray, seed: int
 ) -> pd.DataFrame:
-    """How often the classifier sees the same class in an image that a ClaDec decoded.
+    """Measure how often the classifier sees the same class in an image that a ClaDec decoded.
 
     Returns:
-        A row per ClaDec of this classifier in the folder of models: layer, alpha, fidelity (a share
-        in [0, 1]), low and high (95 % confidence interval). Empty where there is none.
+        One row per ClaDec of this classifier in the folder of models: layer, alpha, fidelity (a
+        share in [0, 1]), low and high (95 % confidence interval). Without a ClaDec, no row.
     """
     rows = []
     for run in saved.decoders:

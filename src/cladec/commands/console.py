@@ -1,4 +1,4 @@
-"""What the commands print: files, tables, errors that a user can put right, and warnings."""
+"""Print the files, tables, errors and warnings of the commands."""
 
 import sys
 import warnings
@@ -15,17 +15,17 @@ INTERRUPTED = 130
 BAD_INPUT = 2
 
 Complain = Callable[[InputError], None]
-"""Called with what goes wrong for one image or method while the others are still done."""
+"""A function that is called with the error of one image or method; the others are still done."""
 
 
 def guarded(action: Callable[[Any], None], command: Any) -> None:
-    """Run a command; what the user can put right is told in one line, with exit code 2.
+    """Run a command; an error that the user can correct is printed on one line, with exit code 2.
 
     Args:
-        action: what does it.
-        command: its settings. One that `resumes` goes on from where it was after a stop.
+        action: the function that runs the command.
+        command: its settings; a command that `resumes` continues where it was stopped.
     """
-    if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
+    if isinstance(sys.stdout, TextIOWrapper):  # file names may hold bytes that are not text
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings_told():
@@ -44,8 +44,8 @@ def guarded(action: Callable[[Any], None], command: Any) -> None:
 
 
 def refusal(error: Exception, command: Any) -> InputError | None:
-    """What to say where the machine refused memory or a file; None for any other error."""
-    # TensorFlow's own error has no other base class that tells it from the rest.
+    """Convert an error about memory or a file to an InputError; for others, return None."""
+    # No base class distinguishes TensorFlow's memory error from its other errors.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return InputError(f"out of memory: run the same command again {less_memory(command)}")
     if isinstance(error, OSError):
@@ -55,7 +55,7 @@ def refusal(error: Exception, command: Any) -> InputError | None:
 
 
 def less_memory(command: Any) -> str:
-    """Which settings of a command to lower where the memory is not enough."""
+    """Say which settings of a command to lower if the memory is not enough."""
     lower = []
     if getattr(command, "workers", 1) > 1:
         lower.append("--workers 1")
@@ -63,17 +63,17 @@ def less_memory(command: Any) -> str:
         lower.append("a smaller --batch-size")
     if hasattr(command, "images"):
         lower.append("fewer --images")
-    return f"with {' or '.join(lower)}" if lower else "on a machine with more of it"
+    return f"with {' or '.join(lower)}" if lower else "on a machine with more memory"
 
 
 def tell(error: InputError) -> None:
-    """Write what the user can put right, in one line."""
+    """Print an error that the user can correct on one line."""
     print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
 
 
 @contextmanager
 def warnings_told() -> Iterator[None]:
-    """Write what may be wrong in one line, and leave other warnings as they are."""
+    """Print each InputWarning on one line, and leave other warnings as they are."""
     with warnings.catch_warnings():
         warnings.simplefilter("default", InputWarning)
         show = warnings.showwarning
@@ -91,7 +91,7 @@ def warnings_told() -> Iterator[None]:
 
 @contextmanager
 def complaints() -> Iterator[Complain]:
-    """What is told here while the rest is done ends the command with exit code 2."""
+    """Yield a function that prints errors; if there are any, end the command with exit code 2."""
     errors: list[InputError] = []
 
     def complain(error: InputError) -> None:
@@ -104,11 +104,11 @@ def complaints() -> Iterator[Complain]:
 
 
 def print_all(files: Sequence[Path]) -> None:
-    """Print the files written, one a line."""
+    """Print the files written, one per line."""
     for file in files:
         print(printable(str(file)))
 
 
 def show(table: str) -> None:
-    """Print a table, whatever its names hold."""
+    """Print a table, with unsafe characters in its names escaped."""
     print("\n".join(map(printable, table.split("\n"))))

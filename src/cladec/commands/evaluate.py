@@ -1,4 +1,4 @@
-"""`cladec evaluate` and eval.py: measure saved models, write tables and figures."""
+"""`cladec evaluate` and eval.py: measure saved models, and write tables and figures."""
 
 from cladec.commands.console import print_all, show
 from cladec.experiments import records, results
@@ -9,7 +9,7 @@ from cladec.progress import Progress
 
 
 def run(evaluation: Evaluation) -> None:
-    """Measure saved models; write tables and figures and print the wide table."""
+    """Measure saved models, write tables and figures, and print the wide table."""
     with Progress() as progress:
         table = evaluate(evaluation, progress)
         runs = records.saved_runs(evaluation.models)

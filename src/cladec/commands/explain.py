@@ -1,4 +1,4 @@
-"""`cladec explain`: image files -> a figure of all methods side by side, and their arrays."""
+"""`cladec explain`: save a figure of all methods, and their arrays, for each image file."""
 
 from pathlib import Path
 
@@ -28,18 +28,18 @@ def run(settings: Explanation) -> None:
 
 
 def explain_files(settings: Explanation, progress: Progress, complain: Complain) -> list[Path]:
-    """Explain the images and save a figure (.png) and the arrays (.npz) of each.
+    """Explain the images, and save a figure (.png) and the arrays (.npz) of each.
 
     Args:
-        settings: what to explain, and how.
-        progress: told of each method.
-        complain: called for an image or a method that cannot be used; the others are still done.
+        settings: the images to explain, and how to explain them.
+        progress: the display that shows each method.
+        complain: is called for an image or a method that cannot be used; the others are still done.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: nothing can be done at all: the settings, the model or the class are wrong.
+        InputError: if the settings, the model or the class are wrong.
     """
     settings.check()
     dataset = None if settings.dataset is None else data.load(settings.dataset)
@@ -63,7 +63,7 @@ def explain_files(settings: Explanation, progress: Progress, complain: Complain)
 def _read(
     settings: Explanation, shape: tuple[int, int, int], complain: Complain
 ) -> dict[str, np.ndarray]:
-    """The images that can be read, by the names of what is written of them."""
+    """Read the images that can be read, by the names of their output files."""
     images = {}
     for path, name in zip(settings.images, _names(settings.images), strict=True):
         try:
@@ -76,7 +76,7 @@ def _read(
 def _targets(
     saved: SavedClassifier, images: np.ndarray, target: int | None
 ) -> tuple[np.ndarray, list[str]]:
-    """The class to explain of each image, and a title that names it and its probability."""
+    """Return the class to explain in each image, and titles with the class and its probability."""
     targets = resolve_targets(logits_model(saved.classifier), images, target)
     shares = saved.probabilities(images)[np.arange(len(images)), targets]
     names = saved.class_names
@@ -96,7 +96,7 @@ def _save(
 
 
 def _names(paths: tuple[Path, ...]) -> list[str]:
-    """A name for the files of each image: its own, with a number where it was there before."""
+    """Name the output files of each image after it, with a number if the name occurred before."""
     names: list[str] = []
     for path in paths:
         name, number = shortened(path.stem, LONGEST_NAME - len(".png")), 1

@@ -1,4 +1,4 @@
-"""`cladec layers`: the layers of a classifier, and which of them can be decoded."""
+"""`cladec layers`: list the layers of a classifier, and say which can be decoded."""
 
 from cladec.commands.console import show
 from cladec.commands.settings import Listing

@@ -1,4 +1,4 @@
-"""The command line: `cladec train`, `evaluate` (the two scripts as well), `explain`, ..."""
+"""Parse and run the commands: `cladec train` and `evaluate` (also as scripts), `explain`, ..."""
 
 import sys
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ COMMANDS: dict[str, type] = {
     "report": ReportFile,
     "layers": Listing,
 }
-"""The settings of every command by its name; `run` in the module of that name does it."""
+"""The settings of every command by its name; `run` in the module of that name runs it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The `cladec` command."""
+    """Run the `cladec` command."""
     guarded(run, parse(arguments))
 
 
 def parse(arguments: Sequence[str] | None = None) -> Any:
-    """The settings of the `cladec` command that the arguments name."""
+    """Return the settings of the `cladec` command that the arguments name."""
     words = sys.argv[1:] if arguments is None else arguments
     if list(words) == ["--version"]:
         print(f"cladec {own_version()}")
@@ -47,25 +47,25 @@ def parse(arguments: Sequence[str] | None = None) -> Any:
     return settings(
         Union[tuple(kinds)],  # noqa: UP007
         prog="cladec",
-        description="What a layer of an image classifier keeps, shown as pictures. "
-        "With --version alone it says which version it is.",
+        description="cladec shows as pictures what a layer of an image classifier keeps. "
+        "cladec --version prints the version.",
         args=arguments,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
 
 
 def create_models(description: str | None, arguments: Sequence[str] | None = None) -> None:
-    """The script `create_models.py`, described by its docstring."""
+    """Run the script `create_models.py`, which is described by its docstring."""
     guarded(run, settings(Sweep, description=description, args=arguments))
 
 
 def evaluate_models(description: str | None, arguments: Sequence[str] | None = None) -> None:
-    """The script `eval.py`, described by its docstring."""
+    """Run the script `eval.py`, which is described by its docstring."""
     guarded(run, settings(Evaluation, description=description, args=arguments))
 
 
 def settings(kind: Any, **options: Any) -> Any:
-    """The settings on the command line; `options` are those of `tyro.cli`."""
+    """Read the settings from the command line; `options` are those of `tyro.cli`."""
     try:
         return tyro.cli(kind, **options)
     except Unreachable as error:
@@ -74,7 +74,7 @@ def settings(kind: Any, **options: Any) -> Any:
 
 
 def run(command: Any) -> None:
-    """Do what a command is to do: its settings are checked before Keras is waited for."""
+    """Run a command; its settings are checked before Keras is imported, which takes seconds."""
     (name,) = (name for name, kind in COMMANDS.items() if type(command) is kind)
     command.check()
     written = () if name in ("report", "layers") else (command.out,)

@@ -1,4 +1,4 @@
-"""`cladec metrics`: how good a classifier is, and why it takes one class for another."""
+"""`cladec metrics`: measure a classifier, and explain why it takes one class for another."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from cladec.text import printable
 
 
 def run(settings: Metrics) -> None:
-    """Measure a classifier, print the report and the files written."""
+    """Measure a classifier, and print the report and the files written."""
     with complaints() as complain:
         with Progress() as progress:
             report, files = measure(settings, progress, complain)
@@ -29,18 +29,18 @@ def run(settings: Metrics) -> None:
 def measure(
     settings: Metrics, progress: Progress, complain: Complain
 ) -> tuple[pd.DataFrame, list[Path]]:
-    """Measure a classifier on the test images and save tables and figures.
+    """Measure a classifier on the test images, and save tables and figures.
 
     Args:
-        settings: what to measure.
-        progress: told of each method that explains a confusion.
-        complain: called for a method, or a confusion, that cannot be explained.
+        settings: the classifier to measure, and the confusion to explain.
+        progress: the display that shows each method that explains the confusion.
+        complain: is called for a method that cannot be used, or a confusion without images.
 
     Returns:
         The report per class, and the files written.
 
     Raises:
-        InputError: the settings, the model or the data are wrong.
+        InputError: if the settings, the model or the data are wrong.
     """
     settings.check()
     decoded = settings.confusion is not None and "cladec" in settings.methods
@@ -60,7 +60,7 @@ def measure(
 def _save_measures(
     folder: Path, labels: np.ndarray, probabilities: np.ndarray, names: list[str]
 ) -> list[Path]:
-    """The confusion matrices, curves and calibration, as figures and tables."""
+    """Save the confusion matrices, the curves and the calibration as figures and tables."""
     files = []
     for name, normalised in (("confusion", False), ("confusion-normalised", True)):
         matrix = metrics.confusion_matrix(
@@ -101,15 +101,15 @@ def _explain_confusion(
     progress: Progress,
     complain: Complain,
 ) -> list[Path]:
-    """Why images of the one class are taken for the other: the predicted class, explained."""
+    """Explain the predicted class in images of one class that are taken for another."""
     (true, predicted), names, test = pair, saved.class_names, saved.data.test
     confused = (test.labels == true) & (probabilities.argmax(axis=1) == predicted)
     rows = np.flatnonzero(confused)[: settings.images]
     if not len(rows):
         complain(
             InputError(
-                f"no test image of {names[true]} is taken for {names[predicted]}: look into "
-                f"{settings.out / 'confusion.csv'} for those that are"
+                f"no test image of {names[true]} is taken for {names[predicted]}: choose two "
+                f"classes that are confused in {settings.out / 'confusion.csv'}"
             )
         )
         return []
@@ -118,7 +118,7 @@ def _explain_confusion(
     if not maps:
         return []
     titles = [f"{probabilities[row, predicted]:.0%}" for row in rows]
-    title = f"{names[true]} taken for {names[predicted]} (its probability at the left)"
+    title = f"{names[true]} taken for {names[predicted]} (its probability on the left)"
     figure = plots.explanation_grid(images, maps, titles, title=title)
     path = settings.out / f"confusion-{true}-{predicted}.png"
     arrays = {"images": images, "rows": rows, **maps}
@@ -126,7 +126,7 @@ def _explain_confusion(
 
 
 def _classes(confusion: tuple[str, str], names: list[str]) -> tuple[int, int]:
-    """The numbers of two classes given by name or number."""
+    """Return the numbers of two classes that are given by name or number."""
     numbers = []
     for given in map(printable, confusion):
         if given in names:

@@ -1,4 +1,4 @@
-"""`cladec report`: saved models and their measures -> one HTML file."""
+"""`cladec report`: write saved models and their measures to one HTML file."""
 
 from cladec.commands.console import print_all
 from cladec.commands.settings import ReportFile
@@ -7,7 +7,7 @@ from cladec.report.write import write_report
 
 
 def run(settings: ReportFile) -> None:
-    """Make the report of saved models and print where it is."""
+    """Write the report of saved models, and print its path."""
     with Progress() as progress:
         file = write_report(
             settings.out,

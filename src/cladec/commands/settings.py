@@ -1,7 +1,7 @@
-"""What the commands about one classifier, and the report, are told: a class of settings for each.
+"""Define the settings of the commands about one classifier, and of the report.
 
-No Keras here, so that `--help` and bad input answer at once. Those of `train` and `evaluate` are
-`Sweep` and `Evaluation`.
+Keras is not imported here, so that `--help` and input errors appear at once. The settings of
+`train` and `evaluate` are `Sweep` and `Evaluation`.
 """
 
 from dataclasses import dataclass, field
@@ -16,35 +16,35 @@ from cladec.parallel.processes import check_workers, default_workers
 from cladec.storage import model_files
 
 METHODS = ("saliency", "integrated_gradients", "grad_cam", "occlusion", "lime")
-"""What the commands explain with where no other methods are named."""
+"""The methods that the commands use by default."""
 
 MAP_METHODS = tuple(name for name, row in EXPLAINERS.items() if not row.makes_images)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneClassifier:
-    """What all commands that explain a classifier are told."""
+    """The settings of all commands that explain a classifier."""
 
     model: Path
-    """The classifier, a .keras file. Code in it is never executed."""
+    """The classifier, a .keras file. Code in this file is never executed."""
     methods: tuple[str, ...] = METHODS
-    """The names of the explainers; a wrong one is answered with a list of all."""
+    """The names of the explainers; if one is wrong, the error message lists all names."""
     layer: str | None = None
-    """The layer that methods look at which look at one; without it each chooses its own."""
+    """The layer for methods that explain a layer; by default, each method chooses its own."""
     models: Path = Path("saved-models")
-    """The folder of trained models: those that decode --model are used, where there are any."""
+    """The folder with the trained models; those that decode --model are used, if there are any."""
     alpha: float | None = None
-    """The alpha of the ClaDec that the method cladec takes; without it the smallest there is."""
+    """The alpha of the ClaDec that the method cladec uses; the default is the smallest alpha."""
     seed: int = 0
-    """Where the random numbers start: the same seed draws the same."""
+    """The seed of the random numbers; the same seed gives the same results."""
 
     maps_only = False
 
     def check(self) -> None:
-        """Find what is wrong with the settings, without Keras.
+        """Check the settings without importing Keras.
 
         Raises:
-            InputError: there is no method, an unknown one, or one that makes no maps.
+            InputError: if there is no method, an unknown one, or one that cannot make maps.
         """
         if not self.methods:
             raise InputError("--methods is empty: name at least one")
@@ -52,35 +52,35 @@ class OneClassifier:
 
     @property
     def distinct_methods(self) -> tuple[str, ...]:
-        """The methods, each once."""
+        """The methods without duplicates."""
         return tuple(dict.fromkeys(self.methods))
 
 
 def check_methods(methods: tuple[str, ...], *, maps_only: bool) -> None:
-    """Raises InputError for no name of a method, or of one that makes images where `maps_only`."""
+    """Raise InputError for an unknown method, or one that makes images if `maps_only` is set."""
     for method in methods:
         if find_explainer(method).makes_images and maps_only:
-            raise InputError(f"method {method!r} makes images, not maps of what matters: leave out")
+            raise InputError(f"method {method!r} makes images, not attribution maps: leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation(OneClassifier):
-    """Explain what a classifier answers to images: a figure of all methods for each of them."""
+    """Explain the answers of a classifier to images; each image gets a figure of all methods."""
 
     images: tuple[Path, ...]
-    """The image files, of the size that the model takes."""
+    """The image files, in the size that the model takes."""
     target: int | None = None
-    """The class to explain, a number from 0; without it the class predicted for each image."""
+    """The class to explain, a number from 0; the default is the class predicted for each image."""
     resize: bool = False
-    """Resize images that are not of the model's size; their proportions are not kept."""
+    """Whether to resize images to the size of the model; their proportions are not kept."""
     dataset: str | None = None
-    """What the model was trained on: it gives class names, and training images that SHAP and
-    Anchors compare with."""
+    """The dataset that the model was trained on. It gives the class names, and the training images
+    that SHAP and Anchors use for comparison."""
     out: Path = Path("explanations")
-    """The folder that gets a .png and an .npz of each image."""
+    """The folder for a .png and an .npz file of each image."""
 
     def check(self) -> None:
-        """As `OneClassifier.check`; and no image, an unknown dataset, a folder without access."""
+        """Check the images, the dataset and the output folder as well as the common settings."""
         super().check()
         if not self.images:
             raise InputError("--images is empty: name at least one file")
@@ -94,20 +94,20 @@ class Comparison(OneClassifier):
     """Measure how far the explanations of a classifier can be trusted, and rank the methods."""
 
     dataset: str
-    """The images: digits (built in), any TensorFlow Datasets name, or a folder with
+    """The dataset: digits (built in), any TensorFlow Datasets name, or a folder with
     train/<class>/*.png and test/<class>/*.png."""
     measures: tuple[str, ...] = tuple(MEASURES)
-    """What the methods are ranked by. Stability explains every image five times more,
-    randomisation once more."""
+    """The measures that rank the methods. Stability explains every image five more times, and
+    randomisation one more time."""
     images: int = 100
-    """How many test images are explained; they are drawn at random."""
+    """The number of test images to explain; they are drawn at random."""
     out: Path = Path("comparison")
-    """The folder that gets the tables and figures."""
+    """The folder for the tables and figures."""
 
     maps_only = True
 
     def check(self) -> None:
-        """As `OneClassifier.check`; and no measure, an unknown dataset, a folder without access."""
+        """Check the measures, the dataset and the output folder as well as the common settings."""
         super().check()
         check_at_least_one("images", self.images)
         if not self.measures:
@@ -120,21 +120,21 @@ class Comparison(OneClassifier):
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics(OneClassifier):
-    """Measure a classifier on test images; explain one of its confusions."""
+    """Measure a classifier on test images, and explain one of its confusions."""
 
     dataset: str
-    """The images: digits (built in), any TensorFlow Datasets name, or a folder with
+    """The dataset: digits (built in), any TensorFlow Datasets name, or a folder with
     train/<class>/*.png and test/<class>/*.png."""
     confusion: tuple[str, str] | None = None
-    """A true and a predicted class, by name or number: the images of the one that are taken for
-    the other are explained."""
+    """A true and a predicted class, by name or number. The images of the first class that are taken
+    for the second are explained."""
     images: int = 8
-    """How many images of --confusion are explained, at most."""
+    """The maximum number of images of --confusion to explain."""
     out: Path = Path("metrics")
-    """The folder that gets the tables and figures."""
+    """The folder for the tables and figures."""
 
     def check(self) -> None:
-        """As `OneClassifier.check`; and an unknown dataset, a folder without access."""
+        """Check the dataset and the output folder as well as the common settings."""
         super().check()
         check_at_least_one("images", self.images)
         check_name(self.dataset)
@@ -143,38 +143,39 @@ class Metrics(OneClassifier):
 
 @dataclass(frozen=True)
 class ReportFile:
-    """Show saved models and their measures in one HTML file, to look at and to mail around."""
+    """Show saved models and their measures in one HTML file that is small enough to mail."""
 
     models: Path = Path("saved-models")
-    """The folder of trained models, as create_models.py and eval.py leave it."""
+    """The folder with the trained models, as create_models.py and eval.py leave it."""
     data: Path | None = None
-    """Where folders of pictures are now that were moved since: such a folder itself, or the one
-    that they lie in."""
+    """The present place of picture folders that were moved after the training: the picture folder
+    itself, or the folder that contains it."""
     evaluation: Path | None = None
-    """The folder that eval.py wrote into, where measures lie that could not be kept beside the
-    models; without it eval, beside the folder of models."""
+    """The folder that eval.py wrote to; it has the measures that could not be kept beside the
+    models. The default is eval, beside the folder with the models."""
     ranking: tuple[Path, ...] = (Path("comparison/ranking.csv"),)
-    """The tables of cladec compare that rank explainers of these classifiers; others are left
-    out."""
+    """The tables of cladec compare that rank explainers of these classifiers; tables of other
+    classifiers are left out."""
     images: int | None = None
-    """How many test images of each classifier are shown: wrong ones, the most lost, and some of
-    each class. Without it as many as keep the file below 5 MB, 24 to 64."""
+    """The number of test images shown for each classifier: wrong ones, those that lost most, and
+    some of each class. The default, 24 to 64, keeps the file below 5 MB."""
     methods: tuple[str, ...] = MAP_METHODS
-    """The names of explainers whose maps are shown; they are made with fewer samples than explain
-    takes."""
+    """The names of the explainers whose maps are shown; they take fewer samples than in cladec
+    explain."""
     seed: int = 0
-    """Where the random numbers start: the same seed draws the same."""
+    """The seed of the random numbers; the same seed gives the same results."""
     workers: int = field(default_factory=default_workers)
-    """How many classifiers are shown at once, each in its own process with its share of the cores;
-    one alone is shown by the process of the command itself."""
+    """The number of classifiers to process at once, each in its own process with its share of the
+    cores; a single classifier is processed by the command itself."""
     out: Path = Path("report.html")
-    """The file to write."""
+    """The HTML file to write."""
 
     def check(self) -> None:
-        """Find what is wrong with the settings, without Keras.
+        """Check the settings without importing Keras.
 
         Raises:
-            InputError: an unknown method, a number out of range, a folder that cannot be written.
+            InputError: if a method is unknown, a number is out of range, or the folder cannot be
+                written.
         """
         check_methods(self.methods, maps_only=True)
         records.check_within(self.data)
@@ -192,7 +193,7 @@ class Listing:
     """List the layers of a classifier with their shapes, and say which can be decoded."""
 
     model: Path
-    """The classifier, a .keras file. Code in it is never executed."""
+    """The classifier, a .keras file. Code in this file is never executed."""
 
     def check(self) -> None:
-        """Nothing can be said of the file before Keras reads it."""
+        """Check nothing, because only Keras can read the file."""

@@ -1,4 +1,4 @@
-"""`cladec train` and create_models.py: train what is missing of a sweep."""
+"""`cladec train` and create_models.py: train the missing models of a sweep."""
 
 import shlex
 
@@ -8,8 +8,10 @@ from cladec.progress import Progress
 
 
 def run(sweep: Sweep) -> None:
-    """Train what is missing of a sweep and say where it is."""
+    """Train the missing models of a sweep, and print their folder."""
     with Progress() as progress:
         train(sweep, progress)
         folder = shlex.quote(str(sweep.out))
-        progress.say(f"the models are in {folder}; measure them: python eval.py --models {folder}")
+        progress.say(
+            f"the models are in {folder}; measure them with python eval.py --models {folder}"
+        )

@@ -1,4 +1,4 @@
-"""Labelled images: a set of TensorFlow Datasets, a folder of pictures, the embedded digits."""
+"""Labelled images from TensorFlow Datasets, a folder of pictures or the embedded digits."""
 
 import lazy_loader
 

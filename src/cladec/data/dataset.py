@@ -1,4 +1,4 @@
-"""Labelled images: the embedded digits, a TensorFlow Datasets name, or a folder of pictures."""
+"""Load labelled images: the embedded digits, a TensorFlow Datasets name, or a picture folder."""
 
 import os
 import re
@@ -17,15 +17,14 @@ from cladec.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and the class of each.
+    """Images and their classes.
 
-    images: float32 (N, height, width, channels), N at least 1, every value in [0, 1]. Floats of
-        other types are converted, and uint8, which is divided by 255.
-    labels: int64 (N,), the index of the class, counted from 0. Whole numbers of other types, (N, 1)
-        and one-hot rows (N, K) are converted; names become indices in a Dataset, which has their
-        order.
-    Raises InputError for another shape, what has no unambiguous meaning, no image, or a value out
-    of range or NaN.
+    images: float32 (N, height, width, channels) in [0, 1], with N at least 1. Floats of other types
+        are converted, and uint8 is divided by 255.
+    labels: int64 (N,), the class of each image, counted from 0. Whole numbers of other types,
+        (N, 1) and one-hot rows (N, K) are converted; a Dataset replaces names by numbers.
+    Raises InputError for other shapes, ambiguous labels, missing images, and values that are NaN or
+    out of range.
 
     Examples:
         >>> split = cladec.Split(np.array([[[[255]]], [[[51]]]], "uint8"), [[0, 1], [1, 0]])
@@ -41,29 +40,29 @@ class Split:
         object.__setattr__(self, "labels", arrays.class_indices(self.labels))
         if len(self.images) != len(self.labels):
             raise InputError(
-                f"{len(self.images)} images but {len(self.labels)} labels: pass one label an image"
+                f"{len(self.images)} images but {len(self.labels)} labels: pass one label per image"
             )
         low, high = self.images.min(), self.images.max()
         if not (low >= 0 and high <= 1):  # NaN fails both comparisons
             raise InputError(
-                f"images hold values from {low:g} to {high:g}, expected finite ones from 0 to 1: "
+                f"images hold values from {low:g} to {high:g}, expected finite values from 0 to 1: "
                 f"{way_out(self.images.shape[1:])}"
             )
 
     @property
     def has_names(self) -> bool:
-        """Whether the labels are names still."""
+        """Whether the labels are still names."""
         return self.labels.dtype.kind == "U"
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training and a test split over the same classes.
+    """A training split and a test split with the same classes.
 
-    name: becomes a folder of the saved models: letters, digits, "_", "-" and "." only.
+    name: also the name of a folder of saved models: letters, digits, "_", "-" and "." only.
     train, test: splits whose images share one (height, width, channels).
     class_names: at least two names; label i is class_names[i], and labels that are names become i.
-    Raises InputError when the splits disagree, a label has no class, or the name is no folder name.
+    Raises InputError if the splits disagree, a label has no class or the name cannot name a folder.
 
     Examples:
         >>> split = cladec.Split(images, labels)
@@ -88,7 +87,7 @@ class Dataset:
             )
         if self.test.images.shape[1:] != self.image_shape:
             raise InputError(
-                f"train images have shape {self.image_shape} but test images "
+                f"train images have shape {self.image_shape} but test images have "
                 f"{self.test.images.shape[1:]}: resize them to one (height, width, channels)"
             )
         for split_name in ("train", "test"):
@@ -104,35 +103,35 @@ class Dataset:
 
     @cached_property
     def mean_pixel(self) -> float:
-        """The mean over the pixels and channels of all training images, in [0, 1]."""
+        """The mean over all pixels and channels of the training images, in [0, 1]."""
         return float(self.train.images.mean())
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of every image."""
+        """The (height, width, channels) of every image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
 
 Data = Dataset | Split | tuple[Any, Any]
-"""What is trained on: see `as_dataset`."""
+"""The forms of training data that `as_dataset` accepts."""
 
 
 def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
-    """Loads a dataset: the same images in the same order, always.
+    """Load a dataset, always with the same images in the same order.
 
-    name: "digits" (scikit-learn's, enlarged to 28x28, embedded), a folder holding pictures
-        in train/<class>/ and test/<class>/ (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM, opaque and of
+    name: "digits" (embedded in scikit-learn, enlarged to 28x28), a folder with pictures in
+        train/<class>/ and test/<class>/ (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM, opaque and with
         one frame), or a name from the TensorFlow Datasets catalogue with labelled images of one
-        size, "mnist" or "emnist/letters" for example.
-    data_dir: where TensorFlow Datasets prepares its files; without it the environment variable
-        TFDS_DATA_DIR, else ~/tensorflow_datasets. What is prepared is read without network.
-    Raises InputError if there is no such dataset, it cannot be fetched, or its files are at fault.
+        size, for example "mnist" or "emnist/letters".
+    data_dir: the folder of TensorFlow Datasets; the default is the environment variable
+        TFDS_DATA_DIR, or ~/tensorflow_datasets. Prepared datasets are read without a network.
+    Raises InputError if the dataset does not exist, cannot be fetched or has invalid files.
 
     Examples:
         >>> cladec.load("digits").train.images.shape
@@ -144,16 +143,13 @@ def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
 
 
 def check_name(name: PathLike, *, data_dir: PathLike | None = None) -> None:
-    """Raises InputError, within a second and reading no image, for a name `load` cannot use."""
+    """Raise InputError quickly, without reading an image, for a name that `load` cannot use."""
     name = os.fspath(name)
     find_source(name).check(name, data_dir)
 
 
 def prepare(name: PathLike, *, data_dir: PathLike | None = None) -> None:
-    """Fetches what `load` will need, so that it cannot fail for want of a network later.
-
-    Raises InputError if it cannot be fetched.
-    """
+    """Fetch the files that `load` will need, or raise InputError if they cannot be fetched."""
     name = os.fspath(name)
     find_source(name).prepare(name, data_dir)
 
@@ -164,39 +160,39 @@ def is_folder(name: PathLike) -> bool:
 
 
 def dataset_name(name: PathLike) -> str:
-    """The name of what `load(name)` gives: of a folder the last part, always fit for a path."""
+    """Return the name of the dataset `load(name)`, made valid for a path; a folder has its own."""
     name = os.fspath(name)
     return _artifact_name(Path(name).resolve().name if is_folder(name) else name)
 
 
 def as_dataset(data: Data, num_classes: int) -> Dataset:
-    """A Dataset as it is; (images, labels), or such pairs of training and of test images, as one.
+    """Convert (images, labels), or such a pair for training and one for testing, to a Dataset.
 
-    The arrays are what `Split` takes, the classes are called by their numbers. A single pair is
-    both the training and the test images.
-    Raises InputError for anything else; the message shows how to make a Dataset of it.
+    A Dataset is returned as it is. The arrays are those that `Split` takes, the classes are named
+    by their numbers, and a single pair is used for both training and testing.
+    Raises InputError for anything else; the message shows how to make a Dataset.
     """
     if isinstance(data, Dataset):
         return data
     splits = _splits(data)
     if splits is None:
         raise InputError(
-            f"data is a {type(data).__name__}, expected a Dataset, as cladec.load makes it, or "
-            "arrays (images, labels), which you get of a batched tf.data set by "
+            f"data is a {type(data).__name__}, expected a Dataset, as cladec.load returns it, or "
+            "arrays (images, labels), which you get from a batched tf.data set with "
             "tuple(map(numpy.concatenate, zip(*data.as_numpy_iterator())))"
         )
     train, test = splits
     if train.has_names or test.has_names:
         raise InputError(
-            f"labels are names such as {str(train.labels[0])!r}, their order is not known: pass "
-            "Dataset(name, train, test, class_names), the names in the order of the classifier's "
-            "outputs"
+            f"labels are names such as {str(train.labels[0])!r}, and their order is not known: "
+            "pass Dataset(name, train, test, class_names) with the names in the order of the "
+            "classifier's outputs"
         )
     return Dataset("data", train, test, tuple(map(str, range(num_classes))))
 
 
 def _splits(data: Any) -> tuple[Split, Split] | None:
-    """The training and the test images that a Split, a pair or a pair of those is, or None."""
+    """Return the training and test split of a Split, a pair or two of them, or None for others."""
     if isinstance(data, Split):
         return data, data
     if not isinstance(data, tuple | list) or len(data) != 2:
@@ -209,7 +205,7 @@ def _splits(data: Any) -> tuple[Split, Split] | None:
 
 
 def _numbered(split: Split, class_names: tuple[str, ...]) -> Split:
-    """The split with labels that are names replaced by their places among the class names."""
+    """Replace labels that are names by their positions in the class names."""
     if not split.has_names:
         return split
     found, places = np.unique(split.labels, return_inverse=True)
@@ -217,12 +213,12 @@ def _numbered(split: Split, class_names: tuple[str, ...]) -> Split:
     for name, of_name in numbers.items():
         if len(of_name) != 1:
             raise InputError(
-                f"label {str(name)!r} stands {len(of_name)} times in class_names, expected once: "
+                f"label {str(name)!r} occurs {len(of_name)} times in class_names, expected once: "
                 f"the names are {class_names!r:.200}"
             )
     return Split(split.images, np.array([numbers[name][0] for name in found])[places])
 
 
 def _artifact_name(name: str) -> str:
-    """Returns the name made fit for a path: "emnist/letters" -> "emnist-letters"."""
+    """Make a name valid for a path: "emnist/letters" -> "emnist-letters"."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "images"

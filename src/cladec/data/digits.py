@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn embeds, enlarged to 28x28: they need no network."""
+"""Read the handwritten digits that scikit-learn embeds, enlarged to 28x28, without a network."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 
 def read() -> tuple[Arrays, Arrays, tuple[str, ...]]:
-    """(images, labels) of 1,437 training and of 360 test images, and the class names."""
+    """Return (images, labels) of 1,437 training images and of 360 test images, and class names."""
     from PIL import Image
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

@@ -1,4 +1,4 @@
-"""A folder of pictures, train/<class>/*.png and test/<class>/*.png, as arrays."""
+"""Read a folder of pictures, train/<class>/*.png and test/<class>/*.png, into arrays."""
 
 import hashlib
 import itertools
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 Arrays = tuple[np.ndarray, np.ndarray]
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-"""What is read, whatever a file is called. Others may start another program: EPS Ghostscript."""
+"""The formats that are read, whatever the file name; others, such as EPS, may start a program."""
 
 IMAGE_FILE = re.compile(r"\.(a?png|jpe?g|jpe|jfif|gif|bmp|dib|tiff?|webp|p[bgnp]m)$", re.IGNORECASE)
-"""What files of these formats are called."""
+"""The file names of these formats."""
 
 UNREAD_FILE = re.compile(
     r"\.(hei[cf]|hif|avif|jp2|j2k|jp[fx]|jxl|svgz?|ps[bd]|xcf|icns|ico|tga|pcx|pict|eps|emf|wmf|exr|"
     r"hdr|pfm|dds|dcm|dicom|raw|dng|cr[23]|nef|arw|orf|rw2|raf|pef|srw)$",
     re.IGNORECASE,
 )
-"""What pictures of other formats are called: they are named, not passed over."""
+"""The file names of other picture formats, which cause an error instead of being ignored."""
 
 PICTURES = "pictures (.png, .jpg, .webp, .gif, .tif, .bmp, .ppm)"
 
 
 def read(folder: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
-    """Reads train/<class>/* and test/<class>/*: (images, labels) of both, and the class names.
+    """Read train/<class>/* and test/<class>/*: (images, labels) of both, and the class names.
 
-    Grey pictures give one channel, unless one in the folder is in colour. Classes and files come
-    sorted by name, so the order is the same everywhere.
-    Raises InputError, naming file or folder, for what is missing, unreadable or of another size.
+    Grey pictures have one channel unless the folder has a colour picture. Classes and files are
+    sorted by name, so that the order is the same everywhere.
+    Raises InputError, naming the file or folder, for missing or unreadable pictures or other sizes.
     """
     class_names, train_files, test_files = list_images(folder)
     decoded: list[np.ndarray] = []
@@ -64,7 +64,7 @@ def read(folder: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
 def list_images(
     folder: Path,
 ) -> tuple[tuple[str, ...], list[tuple[Path, int]], list[tuple[Path, int]]]:
-    """Returns the class names and the (file, label) pairs of train and test, sorted by name."""
+    """Return the class names and the (file, label) pairs of train and test, sorted by name."""
     classes = _list_classes(folder / "train")
     names = list(classes)
     if len(names) < 2:
@@ -76,17 +76,17 @@ def list_images(
     for name, files in classes.items():
         if not files:
             raise InputError(
-                f"{folder / 'train' / name} has none of the {PICTURES}: "
+                f"{folder / 'train' / name} has no {PICTURES}: "
                 "add images of this class or remove the folder"
             )
     for name in test_classes:
         if name not in classes:
             raise InputError(
                 f"{folder / 'test' / name} is a class that train does not have "
-                f"({len(names)} there, {names[0]!r} for one): rename or remove it"
+                f"(it has {len(names)}, for example {names[0]!r}): rename or remove it"
             )
     if not any(test_classes.values()):
-        raise InputError(f"{folder / 'test'} has no image in any class: move some of train there")
+        raise InputError(f"{folder / 'test'} has no image in any class: move some from train")
     train_files, test_files = (
         [(path, names.index(name)) for name, files in found.items() for path in files]
         for found in (classes, test_classes)
@@ -95,9 +95,9 @@ def list_images(
 
 
 def fingerprint(folder: Path) -> str:
-    """The SHA-256 of the names and sizes of the training pictures, wherever the folder lies.
+    """Return the SHA-256 of the relative paths and the sizes of the training pictures.
 
-    Raises InputError as `read` does for what is missing.
+    Raises InputError, like `read`, if pictures are missing.
     """
     _, files, _ = list_images(folder)
     lines = [f"{path.relative_to(folder).as_posix()} {path.stat().st_size}" for path, _ in files]
@@ -105,7 +105,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def _clean_names(names: list[str]) -> tuple[str, ...]:
-    """The names of class folders as text, each once; bytes that are none are written \\xe9."""
+    """Make the names of class folders printable and unique; invalid bytes are escaped: \\xe9."""
     clean: list[str] = []
     for name in names:
         text = printable(os.fsencode(name).decode("utf-8", "backslashreplace"))
@@ -116,7 +116,7 @@ def _clean_names(names: list[str]) -> tuple[str, ...]:
 
 
 def _list_classes(split: Path) -> dict[str, list[Path]]:
-    """Returns the pictures of every class folder; what is hidden or none is passed over."""
+    """Return the pictures of every class folder, without hidden and other files."""
     layout = f"expected train/<class>/ and test/<class>/ with {PICTURES}"
     if not split.is_dir():
         raise InputError(f"{split.parent.absolute()} has no folder {split.name!r}: {layout}")
@@ -127,48 +127,48 @@ def _list_classes(split: Path) -> dict[str, list[Path]]:
 
 
 def _is_picture(path: Path) -> bool:
-    """Whether an entry of a class folder is to be read. Raises InputError where it cannot be."""
+    """Return whether a path is a picture, and raise InputError for one that cannot be read."""
     if path.is_dir():
         return False
     if UNREAD_FILE.search(path.name):
         raise InputError(
-            f"{path} is a picture of a format that is not read: save it as .png, or move it away"
+            f"{path} has a picture format that cannot be read: save it as .png, or move it away"
         )
     return IMAGE_FILE.search(path.name) is not None and _check_regular(path)
 
 
 def _check_regular(path: Path) -> bool:
-    """Raises InputError for a pipe, a socket or a device, whose content may never end."""
+    """Raise InputError for a pipe, a socket or a device, whose content may never end."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise InputError(f"{path} is a pipe, a socket or a device, expected a file: remove it")
     return True
 
 
 def _visible(folder: Path) -> list[Path]:
-    # Paths themselves sort by other rules on Windows.
+    # Paths sort by different rules on Windows, so their names are compared.
     return sorted((p for p in folder.iterdir() if p.name[0] != "."), key=lambda path: path.name)
 
 
 def fractions(pixels: np.ndarray) -> np.ndarray:
-    """Integer pixels as float32 in [0, 1]; those of a picture of floats as they are."""
+    """Convert integer pixels to float32 in [0, 1]; pixels that are floats stay as they are."""
     if np.issubdtype(pixels.dtype, np.floating):
         return pixels
     return np.divide(pixels, np.iinfo(pixels.dtype).max, dtype=np.float32)
 
 
 def read_pixels(path: Path) -> np.ndarray:
-    """Returns uint8, uint16 or float32 pixels (height, width, 1 or 3), turned as EXIF says.
+    """Return uint8, uint16 or float32 pixels (height, width, 1 or 3), rotated as EXIF says.
 
-    Raises InputError, naming the file, for what is no image, damaged, animated or of several pages,
-    or transparent anywhere: what is shown then depends on the background.
+    Raises InputError, naming the file, if it is not an image, is damaged, has several frames or
+    pages, or is transparent anywhere, because its look then depends on the background.
     """
     from PIL import ImageOps
 
     with opened(path) as stored:
-        # The further pictures that a camera puts into a JPEG file (MPO) are views of the first.
+        # A camera may add further views of the first picture to a JPEG file (MPO).
         if getattr(stored, "is_animated", False) and stored.format != "MPO":
             raise InputError(
-                f"{path} holds several pictures, frames or pages: save the one meant as a file"
+                f"{path} holds several pictures, frames or pages: save the one you need as a file"
             )
         image = ImageOps.exif_transpose(stored)
         if _is_transparent(image):
@@ -185,26 +185,26 @@ def read_pixels(path: Path) -> np.ndarray:
 
 
 def _is_transparent(image: "Image.Image") -> bool:
-    """Whether any pixel lets a background through."""
+    """Return whether any pixel is transparent, even partly."""
     if not image.has_transparency_data:
         return False
-    if image.mode.startswith("I"):  # one grey value stands for transparent
+    if image.mode.startswith("I"):  # one grey value means transparent
         return bool((np.asarray(image) == image.info["transparency"]).any())
     return bool(np.asarray(image.convert("RGBA"))[..., 3].min() < 255)
 
 
 def _sixteen_bits(pixels: np.ndarray) -> np.ndarray:
-    """Grey pixels as uint16, whatever integers Pillow keeps them in."""
+    """Convert grey pixels from the integer type that Pillow uses to uint16."""
     if pixels.min() < 0 or pixels.max() > 65535:
-        raise ValueError(f"its values run from {pixels.min()} to {pixels.max()}, not in 16 bits")
+        raise ValueError(f"values from {pixels.min()} to {pixels.max()} do not fit into 16 bits")
     return pixels.astype(np.uint16)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator["Image.Image"]:
-    """An image file that is open, of one of `FORMATS` and within Pillow's limit of pixels.
+    """Open an image file that has one of `FORMATS` and keeps within Pillow's limit of pixels.
 
-    Raises InputError, naming the file, for whatever goes wrong while it is open.
+    Raises InputError, naming the file, for any error while the file is open.
     """
     from PIL import Image
 
@@ -216,28 +216,28 @@ def opened(path: Path) -> Iterator["Image.Image"]:
                 yield image
     except InputError:
         raise
-    except Exception as error:  # a damaged file makes Pillow raise nearly anything
+    except Exception as error:  # a damaged file can make Pillow raise almost any error
         raise InputError(
             f"{path} cannot be read as an image ({error}): replace or remove it"
         ) from error
 
 
 def read_image(path: Path, shape: tuple[int, int, int], *, resize: bool = False) -> np.ndarray:
-    """Read an image as a model takes it, turned as EXIF says.
+    """Read an image in the shape that a model takes, rotated as EXIF says.
 
-    Grey becomes colour where the model takes colour; colour becomes grey only where it is grey.
+    A grey image becomes a colour image if the model needs it; the reverse needs equal channels.
 
     Args:
-        path: of the file.
-        shape: (H, W, C) that the model takes.
-        resize: to this height and width, proportions not kept; else another size is an error.
+        path: the image file.
+        shape: the shape (H, W, C) that the model takes.
+        resize: whether to resize an image of another size; proportions are not kept.
 
     Returns:
         (H, W, C) float32 in [0, 1].
 
     Raises:
-        InputError: no single opaque image, of another size, colour for a grey model, or a picture
-            of floats with values that are NaN or outside [0, 1]; the file is named.
+        InputError: if the file is not a single opaque image, has another size, has colour for a
+            grey model, or has float values that are NaN or outside [0, 1]; the file is named.
     """
     pixels = fractions(read_pixels(path))
     if not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both comparisons
@@ -249,14 +249,14 @@ def read_image(path: Path, shape: tuple[int, int, int], *, resize: bool = False)
         return pixels
     if not resize:
         raise InputError(
-            f"{path} is {pixels.shape[1]} wide and {pixels.shape[0]} high, the model takes "
-            f"{shape[1]} x {shape[0]}: resize it, or let --resize do it"
+            f"{path} is {pixels.shape[1]} wide and {pixels.shape[0]} high, but the model takes "
+            f"{shape[1]} x {shape[0]}: resize it, or use --resize"
         )
     return _resized(pixels, shape[1], shape[0])
 
 
 def _convert(path: Path, pixels: np.ndarray, channels: int) -> np.ndarray:
-    """Pixels with the channels that a model takes, where no colour is lost."""
+    """Give pixels the number of channels that a model takes, if no colour is lost."""
     if pixels.shape[2] == channels:
         return pixels
     if pixels.shape[2] == 1 and channels == 3:
@@ -264,15 +264,15 @@ def _convert(path: Path, pixels: np.ndarray, channels: int) -> np.ndarray:
     if channels == 1 and (pixels == pixels[..., :1]).all():
         return pixels[..., :1]
     raise InputError(
-        f"{path} has {pixels.shape[2]} channels, the model takes {channels}: convert it as the "
-        "training images were"
+        f"{path} has {pixels.shape[2]} channels, but the model takes {channels}: convert it in the "
+        "same way as the training images"
     )
 
 
 def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     from PIL import Image
 
-    # Bilinear stays in range, and Pillow averages over the area where it reduces.
+    # Bilinear resizing keeps values in range, and Pillow averages areas when it shrinks images.
     planes = [
         Image.fromarray(pixels[..., c]).resize((width, height), Image.Resampling.BILINEAR)
         for c in range(pixels.shape[2])

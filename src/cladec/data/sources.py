@@ -1,4 +1,4 @@
-"""Where images come from: a row for each source of datasets."""
+"""List the sources that datasets come from, one row per source."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,22 +11,22 @@ from cladec.data import digits, image_folder, tensorflow_datasets
 PathLike = str | os.PathLike[str]
 
 USUAL_NAMES = ("mnist", "fashion_mnist")
-"""Known without the half second TFDS takes to import."""
+"""Names that are known without importing TensorFlow Datasets, which takes half a second."""
 
 
 def _nothing(name: str, data_dir: PathLike | None) -> None:
-    """What there is to check or to fetch where nothing can be wrong."""
+    """Check or fetch nothing, for a source that cannot fail."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source of datasets; each function is given the name and the folder of prepared sets.
+    """A source of datasets; its functions take a name, and all but `takes` also the data folder.
 
     Attributes:
-        takes: whether it is this source that a name is of.
-        read: gives (images, labels) of the training and of the test images, and the class names.
-        check: raises InputError, reading no image, for a name that it has no dataset of.
-        prepare: fetches what reading will need.
+        takes: tells whether the name belongs to this source.
+        read: returns (images, labels) of the training and of the test images, and class names.
+        check: raises InputError, without reading an image, if there is no dataset of this name.
+        prepare: fetches the files that `read` will need.
     """
 
     takes: Callable[[str], bool]
@@ -61,9 +61,9 @@ SOURCES: Mapping[str, Source] = {
         ),
     ),
 }
-"""Every source by its name; the first that takes a name reads it."""
+"""All sources by name; a dataset is read by the first source that takes its name."""
 
 
 def find_source(name: str) -> Source:
-    """The source that `name` is of."""
+    """Return the source of the dataset `name`."""
     return next(source for source in SOURCES.values() if source.takes(name))

@@ -1,4 +1,4 @@
-"""Image-classification sets of TensorFlow Datasets, as arrays; nothing waits for a dead network."""
+"""Read image datasets of TensorFlow Datasets as arrays, without waiting for a dead network."""
 
 import difflib
 import os
@@ -24,13 +24,13 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
 SOCKET_SECONDS = 5.0
-PROBE_SECONDS = 10.0  # in all: a dead name server is not covered by the time limit of a socket
+PROBE_SECONDS = 10.0  # in total: the time limit of a socket does not cover a dead name server
 
 
 def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
-    """Reads a set, fetching it first if need be: (images, labels) of train and test, class names.
+    """Read a dataset, fetched if necessary: (images, labels) of train and test, class names.
 
-    Raises InputError if there is no such set, it does not fit, cannot be fetched or is damaged.
+    Raises InputError if the dataset does not exist, is unsuitable, damaged or cannot be fetched.
     """
     builder = prepare(name, data_dir)
     image_key, label_key = _image_and_label_keys(name, builder)
@@ -38,7 +38,7 @@ def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
     if not {"train", "test"} <= set(splits):
         raise InputError(
             f"dataset {name!r} has the splits {splits}, expected 'train' and 'test': choose "
-            f"another dataset, or prepare it anew if {builder.data_path} is incomplete"
+            f"another dataset, or prepare it again if {builder.data_path} is incomplete"
         )
     try:
         train = _read_split(builder, "train", image_key, label_key)
@@ -46,40 +46,40 @@ def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
     except Exception as error:  # TensorFlow's errors share no base class with those of TFDS
         raise InputError(
             f"dataset {name!r} cannot be read from {builder.data_path} ({_brief(error)}): "
-            "the folder is damaged; remove it, then prepare or copy it anew"
+            "the folder is damaged; remove it, then prepare or copy it again"
         ) from error
     return train, test, tuple(map(printable, builder.info.features[label_key].names))
 
 
 def prepare(name: str, data_dir: str) -> Any:
-    """Fetches a set if it is not there yet, reading nothing, and returns its builder.
+    """Fetch a dataset if it is missing, without reading it, and return its builder.
 
-    Raises InputError if there is no such set, it does not fit, or cannot be fetched.
+    Raises InputError if the dataset does not exist, is unsuitable or cannot be fetched.
     """
     builder = _builder(name, data_dir)
     _image_and_label_keys(name, builder)
     with needing("datasets", f"dataset {name!r}"):
-        import tensorflow  # noqa: F401  (reads it, whatever trains)
+        import tensorflow  # noqa: F401  (TFDS reads with it on any backend)
     if not builder.data_path.exists():
         _download(name, builder)
     return builder
 
 
 def check(name: str, data_dir: str) -> None:
-    """Raises InputError, without fetching anything, for a name that `read` cannot use."""
+    """Raise InputError, without fetching anything, for a name that `read` cannot use."""
     _image_and_label_keys(name, _builder(name, data_dir))
 
 
 def folder(data_dir: str | os.PathLike[str] | None) -> str:
-    """The folder where sets are prepared: `data_dir`, else TFDS_DATA_DIR, else TFDS's own."""
-    # TFDS reads TFDS_DATA_DIR once, when imported: reading it here lets it change later.
+    """Return the folder of prepared datasets: `data_dir`, else TFDS_DATA_DIR, else the default."""
+    # TFDS reads TFDS_DATA_DIR only when it is imported; reading it here lets it change later.
     folder = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return os.path.expanduser(os.fspath(folder))
 
 
 def _builder(name: str, data_dir: str) -> Any:
-    """Returns the builder, or raises InputError if TFDS has no such name; never goes online."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # fewer of TensorFlow's start-up notes
+    """Return the builder without going online, or raise InputError if TFDS has no such name."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hides TensorFlow's start-up messages
     with needing("datasets", f"dataset {name!r}"):
         import tensorflow_datasets as tfds
 
@@ -102,7 +102,7 @@ def _builder(name: str, data_dir: str) -> Any:
 
 
 def _image_and_label_keys(name: str, builder: Any) -> tuple[str, str]:
-    """Returns the keys of image and label, or raises InputError if they are not usable ones."""
+    """Return the keys of image and label, or raise InputError if they cannot be used."""
     from tensorflow_datasets import features
 
     found, keys = builder.info.features, builder.info.supervised_keys
@@ -130,7 +130,7 @@ def _read_split(builder: Any, split: str, image_key: str, label_key: str) -> Arr
     import tensorflow_datasets as tfds
 
     options = tf.data.Options()
-    options.autotune.enabled = False  # its thread would delay the end of the reading by seconds
+    options.autotune.enabled = False  # its thread would delay the end of reading by seconds
     config = tfds.ReadConfig(options=options, try_autocache=False)
     stored = builder.as_dataset(split=split, read_config=config, as_supervised=True)
     feature, count = builder.info.features[image_key], builder.info.splits[split].num_examples
@@ -143,16 +143,16 @@ def _read_split(builder: Any, split: str, image_key: str, label_key: str) -> Arr
         np.divide(batch_images, largest, out=images[start:stop])
         labels[start:stop] = batch_labels
         start = stop
-    if start != count:  # the rest of the arrays would be whatever lay in memory
+    if start != count:  # the rest of the arrays would be uninitialised memory
         raise ValueError(f"{split} has {start} of {count} images")
     return images, labels
 
 
 def _download(name: str, builder: Any) -> None:
-    """Lets TFDS fetch and prepare the dataset, unless its servers do not answer.
+    """Let TFDS fetch and prepare the dataset if one of its servers answers.
 
-    Asked first because without network TFDS repeats each request ten times, doubling the pause:
-    204 seconds and a long traceback.
+    Without this check, and without a network, TFDS would repeat each request ten times with
+    doubling pauses, and fail after 204 seconds with a long traceback.
     """
     ways_out = "set TFDS_DATA_DIR to a folder where it is prepared, or use --datasets digits"
     problem = _probe(_urls_to_fetch(builder))
@@ -170,9 +170,9 @@ def _download(name: str, builder: Any) -> None:
 
 
 def _urls_to_fetch(builder: Any) -> list[str]:
-    """Returns a URL of each of the first four servers that still hold files we lack.
+    """Return a URL of each of the first four servers with files that are still missing.
 
-    No public function of TFDS (4.9) tells what a file is called once it is fetched.
+    No public function of TFDS (4.9) tells the name of a file once it is fetched.
     """
     from tensorflow_datasets.core.download import resource
 
@@ -187,10 +187,10 @@ def _urls_to_fetch(builder: Any) -> list[str]:
 
 
 def _probe(urls: Sequence[str]) -> str:
-    """Returns "" if any URL answers (or there is none), else what is wrong with one of them."""
+    """Return "" if any URL answers or there is none, else the problem with one of them."""
     answers: queue.Queue[str] = queue.Queue()
     for url in urls:
-        # Daemons: an interpreter that ends does not wait for a dead name server.
+        # Daemon threads, so that Python does not wait for a dead name server when it exits.
         threading.Thread(target=lambda url=url: answers.put(_ask(url)), daemon=True).start()
     deadline = time.monotonic() + PROBE_SECONDS
     problem = ""
@@ -205,13 +205,13 @@ def _probe(urls: Sequence[str]) -> str:
 
 
 def _ask(url: str) -> str:
-    """Returns "" if the server answers, else what is wrong."""
+    """Return "" if the server answers, else the problem."""
     try:
-        # Not urlopen: it keeps the proxies of its first call.
+        # urlopen is not used, because it keeps the proxies of its first call.
         with urllib.request.build_opener().open(url, timeout=SOCKET_SECONDS):
             return ""
     except urllib.error.HTTPError as error:  # TFDS reports these at once, except 5xx
-        error.close()  # it holds the connection
+        error.close()  # the error holds the connection
         return f"{url} answers HTTP {error.code}" if error.code >= 500 else ""
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
