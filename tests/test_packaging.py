@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 import cladec
 from cladec.commands.main import main
 from cladec.parallel import ray_cluster
+from cladec.startup import BACKENDS
 from cladec.storage import remote
 
 ROOT = Path(__file__).parent.parent
@@ -102,11 +103,11 @@ EXTRAS: dict[str, tuple[str, Callable[[], object]]] = {
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     known = packages_distributions()
-    needed = {name: distributions(known[name]) for name in imported()}
+    needed = {name: distributions(known.get(name, [name])) for name in imported()}
     base = distributions(PROJECT["dependencies"])
     assert base <= set().union(*needed.values())
     optional = {name for name, brought_by in needed.items() if not brought_by & base}
-    assert optional == EXTRAS.keys() | {"tensorflow"}
+    assert optional == EXTRAS.keys() | set(BACKENDS)
     for name, (extra, _) in EXTRAS.items():
         assert needed[name] & distributions(PROJECT["optional-dependencies"][extra])
 
