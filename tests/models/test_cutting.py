@@ -208,3 +208,14 @@ def test_a_network_that_was_cut_can_be_saved_and_loaded(model_of, tmp_path):
         loaded = keras.saving.load_model(tmp_path / "network.keras")
         for output in ("codes", "logits"):
             np.testing.assert_allclose(loaded(images)[output], network(images)[output], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["shared_layer", "residual_add", "nested_called_twice"])
+def test_the_two_sides_of_a_layer_make_the_whole(name):
+    flat, images = cutting.flatten(zoo.build(name)), keras.ops.convert_to_tensor(zoo.images(2))
+    expected = keras.Model(flat.inputs, flat.logits)(images)
+    for codes in flat.tensors.values():
+        before, behind = cutting.split(flat.inputs, codes, flat.logits)
+        given = before(images)
+        np.testing.assert_allclose(behind([images, given]), expected, rtol=1e-5, atol=1e-6)
+        assert codes is flat.outputs or np.ptp(behind([images, given + 1.0]) - expected) > 1e-3

@@ -1,6 +1,6 @@
 """The table of all explainers, and the one function that calls any of them.
 
-TensorFlow is imported when an explainer is first used, not with this module.
+Keras is imported when an explainer is first used, not with this module.
 """
 
 import difflib

@@ -68,6 +68,7 @@ def shap_deep(
 
 
 def _check_backend() -> None:
+    # shap knows no JAX, and of PyTorch not the layers of Keras: there its values miss the logit.
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise InputError(
