@@ -57,22 +57,22 @@ def readme() -> str:
 
 
 def screenshot(report: Path, picture: Path) -> None:
-    """The classifier of the first dataset in the report, its dense layer at alpha 0.5."""
+    """The section of the first classifier in the report, its dense layer at alpha 0.5."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         page = chromium.new_page(viewport=WINDOW, color_scheme="light", reduced_motion="reduce")
         page.goto(report.resolve().as_uri())
-        classifier = page.locator(".classifier").first
+        section = page.locator(".of-classifier").first
         whole = re.compile(r"^\s*dense\s*$")  # there may be parts of it too
-        classifier.locator(".layers label", has_text=whole).click()
-        slider = classifier.locator(".alpha").first
+        section.locator(".layers label", has_text=whole).click()
+        slider = section.locator(".alpha").first
         for _ in range(5):
             slider.press("ArrowRight")
         slider.blur()
         page.mouse.move(0, 0)
-        classifier.evaluate("section => section.scrollIntoView()")
+        section.evaluate("section => section.scrollIntoView()")
         page.screenshot(path=picture)
         chromium.close()
 

@@ -3,7 +3,7 @@
 const FIRST_SHOWN = matchMedia("(max-width: 34rem)").matches ? 12 : 24;
 const MOST_CLASSES = 10;
 
-class Classifier {
+class Section {
   constructor(section) {
     this.section = section;
     this.data = JSON.parse(section.querySelector(".data").textContent);
@@ -249,5 +249,5 @@ function sortRows(body, column, ascending) {
   body.append(...[...body.rows].sort(compare));
 }
 
-for (const section of document.querySelectorAll(".classifier")) new Classifier(section);
+for (const section of document.querySelectorAll(".of-classifier")) new Section(section);
 for (const table of document.querySelectorAll(".sortable")) makeSortable(table);
