@@ -480,7 +480,7 @@ def test_a_model_that_cannot_be_read_is_never_replaced(done, number, suffix, har
     before = files_of(done), sorted(done.rglob("*"))
     message = failure(command, "create_models", done, capsys=capsys)
     assert message.startswith(f"error: {path} cannot be read: ")
-    assert "a model is not replaced for that: see that it can be read, or choose" in message
+    assert "such a model is not replaced: make it readable, or choose" in message
     message = failure(command, "evaluate_models", done, capsys=capsys)
     assert message.startswith(f"error: {path} cannot be read: ")
     assert "delete" not in message
@@ -494,7 +494,7 @@ def test_permission_that_is_lost_is_no_damage(own_models, own_folder, lost, caps
     (own_folder / folder / lost).chmod(0)
     message = failure(command, "create_models", own_folder, capsys=capsys)
     assert message.startswith(f"error: {own_folder / folder / (lost or 'refae.keras')} cannot be ")
-    assert "read: Permission denied; a model is not replaced for that" in message
+    assert "read: Permission denied; such a model is not replaced" in message
     (own_folder / folder / lost).chmod(0o700)
     after = files_of(own_folder)
     assert after == {name: own_models[name] for name in after}

@@ -108,7 +108,7 @@ def test_what_was_moved_alone_is_looked_for_where_data_says(project, tmp_path, o
     was = "pics/my cats" if old else project / "pics/my cats"
     assert str(caught.value) == (
         "the pictures of my-cats are not where they were when my-cats classifier was trained, "
-        f"{was}: name their folder, or the one that it lies in, with --data"
+        f"{was}: name their folder, or the one that holds it, with --data"
     )
 
 
@@ -175,7 +175,7 @@ def test_datasets_that_are_no_folders_stay_what_they_are(tmp_path, monkeypatch):
 def test_a_model_in_the_place_of_another_dataset_is_named(tmp_path):
     save("digits", tmp_path)
     (tmp_path / "digits").rename(tmp_path / "mnist")
-    with pytest.raises(InputError, match=r"belongs into .*digits/vgg/classifier\.keras: move it"):
+    with pytest.raises(InputError, match=r"belongs in .*digits/vgg/classifier\.keras: move it"):
         saved_runs(tmp_path)
 
 

@@ -122,7 +122,7 @@ def test_a_changed_latent_space_is_another_run(
     [
         (["--fractions", "0"], ["0.0", "above 0"]),
         (["--fractions"], ["--fractions", "empty"]),
-        (["--conditional", "--variational"], ["--conditional", "--variational", "take one"]),
+        (["--conditional", "--variational"], ["--conditional", "--variational", "choose one"]),
         (["--variational", "--beta", "-1"], ["beta", "-1"]),
         (["--latent-dim", "0"], ["--latent-dim", "0", "at least 1"]),
         (["--architecture", "diff_ae", "--layers", "block_3"], ["block_3", "conv"]),

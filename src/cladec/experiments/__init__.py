@@ -1,4 +1,4 @@
-"""What is missing of a sweep, its training, and what came out."""
+"""Train the missing models of a sweep, evaluate them and draw the results."""
 
 from cladec.startup import front
 

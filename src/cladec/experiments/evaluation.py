@@ -1,7 +1,4 @@
-"""What is to be measured: the settings of an evaluation.
-
-No Keras here, so that `--help` and bad input answer at once.
-"""
+"""Define the settings of an evaluation, without Keras: `--help` and input errors appear at once."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +16,7 @@ from cladec.storage.remote import Location
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Measure saved models on their test images and write tables and pictures.
+    """Measure saved models on their test images, and write tables and figures.
 
     Examples:
         >>> evaluation = cladec.Evaluation(workers=0)
@@ -30,22 +27,23 @@ class Evaluation:
     resumes: ClassVar[bool] = True
 
     models: Location = Path("saved-models")
-    """The folder of trained models, as create_models.py leaves it, or a URL."""
+    """The folder with the trained models, as create_models.py leaves it, or a URL."""
     out: Location = Path("eval")
-    """The folder that gets evaluation_result.csv, evaluation_runs.csv and img/, or a URL."""
+    """The folder for evaluation_result.csv, evaluation_runs.csv and img/, or a URL."""
     data: Path | None = None
-    """Where folders of pictures are now that were moved since: such a folder itself, or the one
-    that they lie in."""
+    """The present place of picture folders that were moved after the training: the picture folder
+    itself, or the folder that contains it."""
     workers: int = field(default_factory=default_workers)
-    """How many models are measured at once, each in its own process with its share of the cores; 0
-    measures in the process of the command itself, which starts sooner and dies with its work."""
+    """The number of models to measure at once, each in its own process with its share of the cores.
+    0 measures in the process of the command, which starts sooner but ends if a model crashes."""
     cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
 
     def check(self) -> None:
-        """Find what is wrong with the settings, without TensorFlow.
+        """Check the settings without importing TensorFlow.
 
         Raises:
-            InputError: a number out of range, no models, a folder that cannot be written.
+            InputError: if a number is out of range, there are no models, or the folder cannot be
+                written.
         """
         check_workers(self.workers)
         if not self.models.is_dir():

@@ -1,7 +1,7 @@
-"""Saved models -> measures on the test images -> a tidy and a wide table.
+"""Measure saved models on the test images, and write a tidy table and a wide table.
 
-What is measured of a model is kept beside it (`.evaluation.json`), so that a second evaluation only
-measures what is new.
+The measures of a model are kept beside it (`.evaluation.json`), so that the next evaluation only
+measures new models.
 """
 
 from collections.abc import Callable
@@ -29,15 +29,15 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.Dat
     """Measure every saved model and write both tables.
 
     Args:
-        evaluation: which models, and where the tables go.
-        progress: is told how far the work is; None shows a line for each model.
+        evaluation: the folders of the models and of the tables.
+        progress: a progress display; None shows a new one with a line for each model.
 
     Returns:
-        The tidy table: one row per run and metric, columns dataset, architecture, layer, fraction,
-        units, decoder, latent_dim, beta, model, alpha, repeat, eval, value.
+        The tidy table with one row per run and metric and the columns dataset, architecture, layer,
+        fraction, units, decoder, latent_dim, beta, model, alpha, repeat, eval, value.
 
     Raises:
-        InputError: no models, a damaged one, or a folder that cannot be written.
+        InputError: if there are no models, one is damaged, or the folder cannot be written.
 
     Examples:
         >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
@@ -72,7 +72,7 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.Dat
 def _measured(
     runs: list[Run], evaluation: Evaluation, progress: Progress
 ) -> dict[Run, dict[str, float]]:
-    """What is measured of each run."""
+    """Return the measures of each run."""
     models = evaluation.models.absolute()
     for complaint in results.unusable_measures(runs, models):
         progress.say(complaint)
@@ -82,7 +82,7 @@ def _measured(
     ) as workers:
         measures = dict(workers.run(runs))
     if not all(run.evaluation_path(models).exists() for run in runs):
-        progress.say(f"{models} cannot be written: the next evaluation measures again")
+        progress.say(f"{models} cannot be written: the next evaluation will measure again")
     return measures
 
 
@@ -90,14 +90,14 @@ class Measurer(RunJob):
     """Measures saved models on the test images."""
 
     def do(self, saved: SavedClassifier, run: Run, report: OnProgress) -> dict[str, float]:
-        """The measures of a run, from the file beside its model where they still hold."""
+        """Return the measures of a run, from the file beside its model if they are still valid."""
         measures = results.kept_measures(run, self.models, saved.record)
         if measures is None:
             if run.model == "classifier":
                 measures = _measure_classifier(saved)
             else:
                 measures = _measure_decoder(saved, run, report)
-            with suppress(InputError):  # a folder that cannot be written can be measured
+            with suppress(InputError):  # models in a read-only folder can be measured
                 results.keep_measures(run, self.models, saved.record, measures, self.models)
         report(1.0, measures)
         return measures
@@ -135,7 +135,7 @@ def _classification_loss(saved: SavedClassifier, logits: np.ndarray) -> float:
 def _evaluation_accuracy(
     saved: SavedClassifier, run: Run, decoded_test: np.ndarray, report: OnProgress
 ) -> float:
-    """Test accuracy of a fresh classifier that has only ever seen decoded images."""
+    """Return the test accuracy of a new classifier that is trained only on decoded images."""
     train, test = saved.data.train, saved.data.test
     # The codes are the same for every alpha.
     inputs = {"codes": saved.codes(run)} if run.model == "cladec" else train.images
@@ -153,7 +153,7 @@ def _evaluation_accuracy(
 
 
 def _mean_over_batches(loss: Callable, expected: np.ndarray, answers: np.ndarray) -> float:
-    """A mean over images, computed from the means of batches."""
+    """Return the mean over images, computed from the means of batches."""
     total = 0.0
     for start in range(0, len(expected), PREDICTION_BATCH):
         rows = slice(start, start + PREDICTION_BATCH)

@@ -1,6 +1,6 @@
-"""Saved models -> every figure that their evaluation shows, as PNG files; what the layers lost.
+"""Draw all figures of an evaluation of saved models, and measure what the layers lost.
 
-A maker yields the figures of one classifier with their names, none where it has no models for them.
+Each maker yields the named figures of one classifier, or none if the models for them are missing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +23,10 @@ from cladec.storage.outputs import save_figure
 from cladec.storage.tables import write_table
 
 COLUMNS = 5
-"""Correctly classified images of a grid, and as many wrongly classified ones."""
+"""The number of correctly classified images in a grid, and also of wrongly classified ones."""
 
 RIGHT, WRONG = 3, 2
-"""The same where there is less room."""
+"""The numbers of correctly and wrongly classified images in a smaller figure."""
 
 LOST_TABLE = "evaluation_lost.csv"
 CORRELATION_TABLE = "evaluation_lost_correlation.csv"
@@ -39,9 +39,9 @@ def save_figures(runs: Sequence[Run], table: pd.DataFrame, models: Path, out: Pa
 
     Args:
         runs: the saved runs, from `saved_runs`.
-        table: the tidy table of what was measured of these very models.
-        models: folder of the trained models.
-        out: where the tables of what was lost go; the figures go into img/ in it.
+        table: the tidy table with the measures of these models.
+        models: the folder with the trained models.
+        out: the folder for the tables of lost information; the figures go into its folder img/.
 
     Returns:
         The files written.
@@ -59,12 +59,12 @@ def save_figures(runs: Sequence[Run], table: pd.DataFrame, models: Path, out: Pa
 
 
 def file_name(saved: SavedClassifier, layer: str, what: str) -> str:
-    """The name, without suffix, of a figure of one layer."""
+    """Return the file name, without suffix, of a figure of one layer."""
     return f"{saved.name}-{layer.replace('/', '.')}-{what}"
 
 
 def reconstructions(saved: SavedClassifier) -> Figures:
-    """Images as every plain decoder of a whole layer shows them."""
+    """Draw images as decoded by every plain decoder of a whole layer."""
     for layer in saved.layers:
         if runs := saved.plain(layer):
             shown = saved.choose(COLUMNS, COLUMNS)
@@ -75,14 +75,14 @@ def reconstructions(saved: SavedClassifier) -> Figures:
 
 
 def measures(saved: SavedClassifier) -> Figures:
-    """Every measure of the plain decoders over alpha."""
+    """Draw every measure of the plain decoders over alpha."""
     if saved.layers:
         figure = plots.measures_over_alpha(saved.plain_measures, title=saved.name)
         yield f"{saved.name}-measures", figure
 
 
 def fractions(saved: SavedClassifier) -> Figures:
-    """The measures over the fraction of a layer, and images from RefAE and ClaDec at each."""
+    """Draw the measures over the fraction of a layer, and decoded images at each fraction."""
     for layer in saved.layers:
         runs = [run for run in saved.runs if run.layer == layer and run.decoder == PLAIN]
         if all(run.fraction == 1 for run in runs):
@@ -101,7 +101,7 @@ def fractions(saved: SavedClassifier) -> Figures:
 
 
 def _smallest_alpha(runs: list[Run]) -> list[Run]:
-    """RefAE and the ClaDec of smallest alpha of every part of a layer, the whole of it last."""
+    """Return RefAE and the ClaDec of the smallest alpha for every part, the whole layer last."""
     alpha = min((run.alpha for run in runs if run.alpha is not None), default=None)
     kept = [run for run in runs if run.alpha in (None, alpha)]
     return sorted(
@@ -110,7 +110,7 @@ def _smallest_alpha(runs: list[Run]) -> list[Run]:
 
 
 def layers(saved: SavedClassifier) -> Figures:
-    """What each layer still knows, where more than two are decoded, from input to output."""
+    """Draw what each layer keeps, from input to output, if more than two are decoded."""
     runs = _smallest_alpha([run for layer in saved.layers for run in saved.plain(layer)])
     names = {str(run.layer) for run in runs}
     if len(names) <= 2:
@@ -130,12 +130,12 @@ def layers(saved: SavedClassifier) -> Figures:
 
 
 def _depth(layer: str, paths: list[str]) -> int:
-    """How far from the input a layer is; it may be named by the end of its path."""
+    """Return the depth of a layer, which may be named by the end of its path."""
     return next(i for i, path in enumerate(paths) if f"/{path}".endswith(f"/{layer}"))
 
 
 def one_for_every_alpha(saved: SavedClassifier) -> Figures:
-    """One network for every alpha beside the decoders that were trained for one alpha each."""
+    """Draw one network for every alpha beside the decoders that were trained for one alpha."""
     for run in saved.runs:
         if not run.kind.every_alpha or run.layer is None or run.fraction != 1:
             continue
@@ -158,14 +158,14 @@ def one_for_every_alpha(saved: SavedClassifier) -> Figures:
 
 
 def both_kinds(saved: SavedClassifier, run: Run) -> pd.DataFrame:
-    """The measures of the plain decoders of a whole layer, and of those of the kind of a run."""
+    """Return the measures of plain decoders of a whole layer, and of decoders of the run's kind."""
     table = saved.measures
     kinds = table["decoder"].isin([PLAIN, run.decoder])
     return table[kinds & (table["layer"] == run.layer) & (table["fraction"] == 1)]
 
 
 def latent_planes(saved: SavedClassifier) -> Figures:
-    """Of each variational model: decoded points, the codes of the test images, and the classes."""
+    """Draw decoded points, codes of the test images and classes for each variational model."""
     data = saved.data
     for run in saved.runs:
         if run.latent_dim is None or run.layer is None:
@@ -185,18 +185,18 @@ def latent_planes(saved: SavedClassifier) -> Figures:
 MAKERS: tuple[Callable[[SavedClassifier], Figures], ...] = (
     *(reconstructions, measures, fractions, layers, one_for_every_alpha, latent_planes),
 )
-"""What draws the figures of one classifier."""
+"""The functions that draw the figures of one classifier."""
 
 
 @dataclass(frozen=True, eq=False)
 class LayerLost:
-    """What one layer lost of the test images.
+    """What one layer lost from the test images.
 
     Attributes:
-        name: of the figure's file, without suffix.
-        about: dataset, architecture and layer: the first columns of the tables.
-        summary: means, correlation, and where most was lost.
-        figure: the images where most was lost, and the means.
+        name: the name of the figure's file, without suffix.
+        about: the dataset, architecture and layer, which are the first columns of the tables.
+        summary: the means, the correlation and the images that lost most.
+        figure: a figure of the images that lost most, and of the means.
     """
 
     name: str
@@ -206,7 +206,7 @@ class LayerLost:
 
 
 def layers_lost(saved: SavedClassifier) -> Iterator[LayerLost]:
-    """What was lost by every layer that has a RefAE and a ClaDec at alpha 0, each of all of it."""
+    """Yield what each layer lost, if RefAE and ClaDec at alpha 0 decode the whole layer."""
     for layer, lost in saved.lost.items():
         labels, names = saved.data.test.labels, saved.data.class_names
         summary = lost_information.summarize(lost, labels, saved.predicted, names)
@@ -240,10 +240,10 @@ def _in_words(summary: lost_information.Summary) -> str:
 
 
 def save_lost(layers: Sequence[LayerLost], out: Path) -> list[Path]:
-    """Write what the layers lost and its correlations as CSV, and return the files.
+    """Write what the layers lost and its correlations as CSV files, and return these files.
 
-    An empty cell is a value that is not defined: a class without images, a correlation where no
-    image is wrongly classified. Without layers there is nothing to write.
+    A cell is empty if its value is undefined: for a class without images, or a correlation without
+    wrongly classified images. Without layers, nothing is written.
     """
     tables = {
         LOST_TABLE: [layer.summary.classes.assign(**layer.about) for layer in layers],

@@ -1,4 +1,4 @@
-"""What training and measuring have in common: a job of which each piece is a run."""
+"""Define the job that training and measuring share; its pieces of work are runs."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ from cladec.progress import OnProgress
 
 
 class RunJob:
-    """A job for `Workers` that keeps what the runs of one classifier share until another's come.
+    """A job for `Workers` that keeps a classifier loaded until a run needs another one.
 
     Args:
-        models: the folder of the trained models.
+        models: the folder with the trained models.
     """
 
     def __init__(self, models: Path):
@@ -21,7 +21,7 @@ class RunJob:
 
     def __call__(self, run: Run, report: OnProgress) -> Any:
         if self._last is None or self._last.path != run.classifier_path(self.models):
-            self._last = None  # the memory is free before it is taken again
+            self._last = None  # frees the memory before it is needed again
             self._last = SavedClassifier([run], self.models)
         return self.do(self._last, run, report)
 

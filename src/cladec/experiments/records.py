@@ -1,4 +1,4 @@
-"""What the records of saved models tell: their runs, and where their pictures are after a move."""
+"""Read the records of saved models: their runs, and the present place of their pictures."""
 
 import os
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from cladec.storage.remote import is_remote
 
 @dataclass(frozen=True)
 class Origin:
-    """The folder of pictures that a model was trained on, as its record tells.
+    """The folder of pictures that a model was trained on, according to its record.
 
     Attributes:
-        folder: where it lay, absolute.
-        from_models: the way to it from the folder of models; None where there is none.
-        fingerprint: of its training pictures.
+        folder: the absolute path of the folder.
+        from_models: its path relative to the folder of models; None if there is no such path.
+        fingerprint: the fingerprint of the training pictures.
     """
 
     folder: str
@@ -32,10 +32,10 @@ class Origin:
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Origin | None":
-        """What a record tells; None for other datasets, and in records older than this.
+        """Return the folder in a record; None for other datasets and for older records.
 
         Raises:
-            InputError: it tells something else.
+            InputError: if the record has an invalid folder.
         """
         if record.get("pictures") is None:
             return None
@@ -48,21 +48,21 @@ class Origin:
 
 
 def origin(dataset: str, models: Path) -> Origin | None:
-    """What a record is to tell of a dataset; None for one that is no folder."""
+    """Return the folder to record for a dataset; None if the dataset is not a folder."""
     if not is_folder(dataset):
         return None
     way = None
     if not is_remote(models):
-        with suppress(ValueError):  # Windows: there is no way to another drive
+        with suppress(ValueError):  # Windows: no relative path leads to another drive
             way = os.path.relpath(dataset, models)
     return Origin(os.path.abspath(dataset), way, fingerprint(Path(dataset)))
 
 
 def recognised(saved: Run, record: dict[str, Any], dataset: str) -> Run:
-    """The run of a record, trained on `dataset` where that holds the pictures it was trained on.
+    """Return the run of a record, with `dataset` as its dataset if the pictures are the same.
 
     Raises:
-        InputError: the record is none.
+        InputError: if the record is invalid.
     """
     origin = Origin.from_record(record)
     if origin is None:
@@ -75,25 +75,27 @@ def recognised(saved: Run, record: dict[str, Any], dataset: str) -> Run:
 
 
 def check_within(folder: Path | None) -> None:
-    """Raises InputError for a --data that is no folder."""
+    """Raise InputError if --data is not a folder."""
     if folder is not None and not folder.is_dir():
-        raise InputError(f"--data {folder} is no folder: name one that is, or holds, pictures")
+        raise InputError(
+            f"--data {folder} is not a folder: name a folder of pictures, or the one that holds it"
+        )
 
 
 def located(runs: Sequence[Run], models: Path, within: Path | None = None) -> list[Run]:
-    """The runs, with the folders where their pictures are now as their datasets.
+    """Return the runs with the present folders of their pictures as their datasets.
 
-    That is `within` or a folder in it, where they were, the same way from the models, or the same
-    way from here. A folder elsewhere with other training pictures than the record tells is not
-    taken.
+    The pictures are looked for in `within` and its folders, in their old place, and in the same
+    place relative to the models or to the current folder. A new place must have the training
+    pictures of the record.
 
     Args:
-        runs: from `saved_runs`.
-        models: their folder.
-        within: where to look first.
+        runs: the runs from `saved_runs`.
+        models: the folder with their models.
+        within: the folder to search first.
 
     Raises:
-        InputError: pictures are nowhere; the message names the place in the record.
+        InputError: if pictures cannot be found; the message names their place in the record.
     """
     alone = len({run.name for run in runs}) == 1
     first = {(run.name, run.dataset): run for run in reversed(runs)}
@@ -105,7 +107,7 @@ def _find(run: Run, models: Path, within: Path | None, *, alone: bool) -> str:
     record = model_files.read_json(model_files.record_path(run.path(models)))
     origin = Origin.from_record(record)
     if origin is None and not is_folder(run.dataset):
-        with suppress(InputError):  # then it was a folder
+        with suppress(InputError):  # an unknown name was a folder
             check_name(run.dataset)
             return run.dataset
     places = _places(run.dataset, origin, models)
@@ -122,12 +124,12 @@ def _find(run: Run, models: Path, within: Path | None, *, alone: bool) -> str:
     raise InputError(
         f"the pictures of {run.name} are not where they were when {run.title} was trained, {was}"
         + (f" ({others[0]} holds other training pictures)" if others else "")
-        + ": name their folder, or the one that it lies in, with --data"
+        + ": name their folder, or the one that holds it, with --data"
     )
 
 
 def _places(dataset: str, origin: Origin | None, models: Path) -> list[str]:
-    """Where pictures may be that were not moved, or only together with the models."""
+    """Return the possible places of pictures that were not moved, or moved with the models."""
     places = [dataset] if origin is None else [origin.folder, dataset]
     if not is_remote(models):
         ways = (f"../{dataset}", dataset) if origin is None else (origin.from_models or ".",)
@@ -136,7 +138,7 @@ def _places(dataset: str, origin: Origin | None, models: Path) -> list[str]:
 
 
 def _holds(place: str, origin: Origin | None) -> bool:
-    """Whether the pictures of a record may be in a folder."""
+    """Return whether a folder may hold the pictures of a record."""
     if origin is None or place == origin.folder:
         return os.path.isdir(os.path.join(place, "train"))
     with suppress(InputError, OSError):
@@ -145,10 +147,10 @@ def _holds(place: str, origin: Origin | None) -> bool:
 
 
 def saved_runs(models: Path) -> list[Run]:
-    """The runs whose models lie below a folder, each classifier before what decodes it.
+    """Return the runs of all models in a folder, each classifier before its decoders.
 
     Raises:
-        InputError: there are none, or one is damaged or of another place; the file is named.
+        InputError: if there are none, or one is damaged or in a wrong place; the file is named.
     """
     runs = []
     for record in sorted(models.rglob("*.json")):
@@ -172,11 +174,11 @@ def _saved_run(path: Path, models: Path) -> Run:
             f"{model_files.record_path(path)}"
         ) from None
     if "name" not in record["run"] and run.dataset not in ("digits", *USUAL_NAMES):
-        # Records had no name before, and that of a folder may be told no longer once it is gone.
+        # Old records have no name, and the name of a folder that is gone is no longer known.
         run = replace(run, name=path.parts[len(models.parts)])
     if run.path(models) != path:
         raise InputError(
-            f"{path} holds {run.title}, which belongs into {run.path(models)}: move it and its "
+            f"{path} holds {run.title}, which belongs in {run.path(models)}: move it and its "
             "record there, or out of this folder"
         )
     return run

@@ -1,4 +1,4 @@
-"""What was measured of saved models: kept beside them, and as the two tables of an evaluation."""
+"""Keep the measures of saved models beside them, and build the two tables of an evaluation."""
 
 import importlib.resources
 from contextlib import suppress
@@ -21,19 +21,19 @@ METRICS = (
     "evaluation_accuracy",
     "fidelity",
 )
-"""What is measured of a saved model."""
+"""The measures of a saved model."""
 
 RUNS_TABLE = "evaluation_runs.csv"
 RESULT_TABLE = "evaluation_result.csv"
 
 PUBLISHED = "published_results.csv"
-"""Figures that the repository tomtuamnuq/cladec-mnist published for its own models."""
+"""The results that the repository tomtuamnuq/cladec-mnist published for its own models."""
 
 
 def keep_measures(
     run: Run, models: Path, classifier: dict[str, Any], measures: dict[str, float], folder: Path
 ) -> None:
-    """Write what was measured of a run below `folder`; the rest as in `kept_measures`."""
+    """Write the measures of a run below `folder`; see `kept_measures` for the other arguments."""
     content = _basis(run, models, classifier) | {"measures": measures}
     model_files.write_json(run.evaluation_path(folder), content)
 
@@ -41,16 +41,16 @@ def keep_measures(
 def kept_measures(
     run: Run, models: Path, classifier: dict[str, Any], *others: Path
 ) -> dict[str, float] | None:
-    """What was measured on this very model and classifier before, if anything.
+    """Return the measures that were kept for this model and classifier; None if there are none.
 
     Args:
-        run: whose model was measured.
-        models: folder of the trained models.
-        classifier: the record of the classifier there.
-        *others: folders where it may have been kept if not beside the model.
+        run: the run whose model was measured.
+        models: the folder with the trained models.
+        classifier: the record of the classifier in that folder.
+        *others: other folders that may have the measures.
 
     Raises:
-        InputError: the model is missing or damaged, or decodes another classifier.
+        InputError: if the model is missing or damaged, or decodes another classifier.
     """
     basis = _basis(run, models, classifier)
     for folder in (models, *others):
@@ -63,7 +63,7 @@ def kept_measures(
 
 
 def _basis(run: Run, models: Path, classifier: dict[str, Any]) -> dict[str, Any]:
-    """What the measures of a run depend on."""
+    """Return everything that the measures of a run depend on."""
     path = run.path(models)
     record, checksum = model_files.verify(path), classifier["sha256"]
     if run.depends_on_classifier and record.get("classifier_sha256") != checksum:
@@ -76,7 +76,7 @@ def _basis(run: Run, models: Path, classifier: dict[str, Any]) -> dict[str, Any]
 
 
 def unusable_measures(runs: list[Run], models: Path) -> list[str]:
-    """A line for each file of measures that is damaged or of another model; it is measured anew."""
+    """Return one line for each file of measures that is damaged or belongs to another model."""
     lines = []
     for run in runs:
         path = run.evaluation_path(models)
@@ -84,22 +84,22 @@ def unusable_measures(runs: list[Run], models: Path) -> list[str]:
             if path.exists() and model_files.read_json(path).get("sha256") != model_files.checksum(
                 run.path(models)
             ):
-                raise InputError(f"{path} is of another model")
+                raise InputError(f"{path} belongs to another model")
         except InputError as error:
             lines.append(f"{error}: {run.title} is measured anew")
     return lines
 
 
 def own_measures(runs: list[Run], models: Path, *others: Path) -> pd.DataFrame:
-    """The tidy table of what was measured of these very models; empty where nothing was.
+    """Return the tidy table of the measures of these models, which is empty if there are none.
 
     Args:
         runs: the saved runs, from `saved_runs`.
-        models: folder of the trained models.
-        *others: folders where measures may have been kept that could not be beside the models.
+        models: the folder with the trained models.
+        *others: other folders that may have measures.
 
     Raises:
-        InputError: a model is missing or damaged, or decodes another classifier than the one there.
+        InputError: if a model is missing or damaged, or decodes another classifier.
     """
     records = classifier_records(runs, models)
     rows: list[dict[str, Any]] = []
@@ -110,14 +110,14 @@ def own_measures(runs: list[Run], models: Path, *others: Path) -> pd.DataFrame:
 
 
 def classifier_records(runs: list[Run], models: Path) -> dict[Path, dict[str, Any]]:
-    """The records of the classifiers of runs, by their paths."""
+    """Return the records of the runs' classifiers by the paths of these classifiers."""
     return {
         path: model_files.verify(path) for path in {run.classifier_path(models) for run in runs}
     }
 
 
 def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:
-    """One row per metric that has a meaning for this kind of model."""
+    """Return one row per metric that is defined for this kind of model."""
     about = {name: getattr(run, name) for name in COLUMNS} | {"dataset": run.name}
     return [
         about | {"eval": metric, "value": measures[metric]}
@@ -127,11 +127,11 @@ def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:
 
 
 def wide_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """The table people read: dataset x layer x eval; classifier, refAE and a column per alpha.
+    """Return the table for readers: dataset x layer x eval; classifier, refAE, a column per alpha.
 
-    Values are means over repeats; a classifier's stand in the rows of each of its layers, a plain
-    RefAE's in those of decoders that share it too. What else sets runs apart (`VARIANTS`) has a
-    column where it is not the same usual value in every row.
+    Values are means over repeats. The values of a classifier appear in the rows of all its layers,
+    and those of a plain RefAE also in the rows of decoders that share it. Each further setting of a
+    run (`VARIANTS`) has a column unless all rows have the usual value.
     """
     variants = [
         name for name, usual in VARIANTS.items() if (runs[name].fillna(usual) != usual).any()
@@ -153,7 +153,7 @@ def wide_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_shared_references(decoders: pd.DataFrame) -> pd.DataFrame:
-    """The rows, with those of a plain RefAE again for every kind that has none of its own."""
+    """Add copies of the rows of a plain RefAE for every kind that has no RefAE of its own."""
     place = ["dataset", "architecture", "layer", "fraction", "units"]
     plain = decoders[(decoders["model"] == "refae") & (decoders["decoder"] == PLAIN)]
     shared = [decoders]
@@ -164,6 +164,6 @@ def _with_shared_references(decoders: pd.DataFrame) -> pd.DataFrame:
 
 
 def published() -> pd.DataFrame:
-    """The published figures: dataset, layer, eval, model, alpha, value."""
+    """Return the published results: dataset, layer, eval, model, alpha, value."""
     with importlib.resources.files("cladec.experiments").joinpath(PUBLISHED).open() as file:
         return pd.read_csv(file).rename(columns={"metric": "eval"})

@@ -1,4 +1,4 @@
-"""One model to train: what its weights depend on, where it lies, and what belongs to it."""
+"""Define a run, which is one model to train: its settings, its files and the runs related to it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -16,24 +16,24 @@ ModelKind = Literal["classifier", "refae", "cladec"]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One model to train: everything that its weights depend on.
+    """One model to train, with everything that its weights depend on.
 
     Attributes:
-        dataset: name or folder, as `load` takes it.
-        architecture: of the classifier.
-        layer: the layer decoded; None for the classifier itself.
-        fraction: share of the layer's units or channels that is decoded.
-        units: which of them, where the fraction is below 1.
-        decoder: its kind, a name in `KINDS`.
-        latent_dim: size of a variational decoder's latent space; None for the others.
-        beta: weight of a variational decoder's KL divergence; None for the others.
+        dataset: the name or folder of the dataset, as `load` takes it.
+        architecture: the architecture of the classifier.
+        layer: the layer to decode; None for the classifier itself.
+        fraction: the share of the layer's units or channels to decode.
+        units: the choice of these units if the fraction is below 1.
+        decoder: the kind of the decoder, a name in `KINDS`.
+        latent_dim: the size of a variational decoder's latent space; None for other kinds.
+        beta: the weight of a variational decoder's KL divergence; None for other kinds.
         model: classifier, refae or cladec.
-        alpha: weight of the classification loss, a fraction; None but for cladec, and None where
-            one decoder serves every alpha.
-        repeat: 0, 1, ... for the same training with other seeds.
-        seed: of the sweep; `run_seed` is what the run is trained with.
-        recipe: how long and how fast it is trained.
-        name: of the dataset, and of the folder of what is trained on it, wherever its own is now.
+        alpha: the weight of the classification loss, a fraction; None for models other than cladec,
+            and for one decoder for every alpha.
+        repeat: 0, 1, ... for the same training with different seeds.
+        seed: the seed of the sweep; `run_seed` is the seed of the training.
+        recipe: the settings of the training, such as its epochs.
+        name: the name of the dataset and of its folder of models, even if the dataset was moved.
     """
 
     dataset: str
@@ -60,12 +60,12 @@ class Run:
 
     @property
     def kind(self) -> Kind:
-        """What there is to know of its decoder."""
+        """The kind of its decoder."""
         return find_kind(self.decoder)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What its kind of decoder is trained with that other kinds do not have."""
+        """The training settings that only its kind of decoder has."""
         return {name: getattr(self, name) for name in self.kind.settings}
 
     @property
@@ -74,12 +74,12 @@ class Run:
 
     @property
     def short_title(self) -> str:
-        """What stands beside its images: RefAE, or ClaDec and its alpha."""
+        """The label of its images: RefAE, or ClaDec and its alpha."""
         return "RefAE" if self.model == "refae" else f"ClaDec {alpha_text(self.alpha or 0.0)}"
 
     @property
     def _parts(self) -> list[str]:
-        """What sets the run apart from the others of its layer, in words."""
+        """The settings that distinguish the run from others of its layer, in words."""
         parts: list[str] = [self.model]
         if self.decoder != PLAIN:
             parts.append(self.decoder)
@@ -99,21 +99,21 @@ class Run:
 
     @property
     def _stem(self) -> str:
-        """The same as the stem of a file."""
+        """The same settings as the stem of a file name."""
         return "-".join(self._parts).replace(" ", "-")
 
     @property
     def is_whole(self) -> bool:
-        """Whether a plain decoder decodes all of a layer."""
+        """Whether a plain decoder decodes the whole layer."""
         return self.layer is not None and self.decoder == PLAIN and self.fraction == 1.0
 
     @property
     def depends_on_classifier(self) -> bool:
-        """Whether the weights of the classifier count, not only its architecture."""
+        """Whether the run depends on the weights of the classifier, not only its architecture."""
         return self.model == "cladec" or self.units == "important"
 
     def path(self, models: Path) -> Path:
-        """Where the trained model lies below the folder `models`."""
+        """Return the path of the trained model in the folder `models`."""
         folder = models / self.name / self.architecture
         if self.layer is not None:
             folder /= self.layer.replace("/", ".")
@@ -121,30 +121,30 @@ class Run:
         return folder / f"{saved._stem}.keras"
 
     def evaluation_path(self, models: Path) -> Path:
-        """Where what is measured of the model is kept."""
+        """Return the path of the file with the measures of the model."""
         return self.path(models).with_name(f"{self._stem}.evaluation.json")
 
     def measured(self) -> list["Run"]:
-        """The run itself; one for each published alpha where one decoder serves them all."""
+        """Return the run itself, or one run per published alpha if a decoder serves every alpha."""
         if not self.kind.every_alpha:
             return [self]
         return [replace(self, alpha=alpha) for alpha in ALPHAS]
 
     def classifier_path(self, models: Path) -> Path:
-        """Where the classifier lies that this run decodes, or is."""
+        """Return the path of the classifier that this run decodes or trains."""
         return models / self.name / self.architecture / "classifier.keras"
 
     def reference(self) -> "Run":
-        """The RefAE that a ClaDec is held against."""
+        """Return the RefAE that a ClaDec is compared with."""
         decoder = self.decoder if self.kind.fit_reference else PLAIN
         return replace(self, model="refae", alpha=None, decoder=decoder)
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Run":
-        """The run that a saved record describes.
+        """Return the run that a saved record describes.
 
         Raises:
-            InputError: it describes none.
+            InputError: if the record does not describe a run.
         """
         try:
             settings = dict(record["run"])
@@ -158,23 +158,23 @@ class Run:
 
 
 COLUMNS = tuple(each.name for each in fields(Run) if each.name not in ("seed", "recipe", "name"))
-"""What the tidy table says of a run."""
+"""The columns of the tidy table that describe a run."""
 
 VARIANTS: dict[str, Any] = {
     each.name: each.metadata["usual"] for each in fields(Run) if "usual" in each.metadata
 }
-"""What sets runs of a layer apart beside alpha, and its usual value."""
+"""The settings besides alpha that distinguish the runs of a layer, and their usual values."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to decode a layer: what its RefAE and its ClaDecs of every alpha have in common.
+    """One way to decode a layer, with a RefAE and the ClaDecs of all alphas.
 
     Attributes:
-        layer: which is decoded.
-        settings: the columns and values that name it in the table of measures.
-        reference: its RefAE; None where there is none.
-        decoders: its ClaDecs by ascending alpha, or the one for every alpha alone.
+        layer: the layer to decode.
+        settings: the columns and values that identify the variant in the table of measures.
+        reference: its RefAE; None if there is none.
+        decoders: its ClaDecs by ascending alpha, or the single one for every alpha.
     """
 
     layer: str
@@ -184,12 +184,12 @@ class Variant:
 
     @property
     def kind(self) -> Kind:
-        """What there is to know of its decoders."""
+        """The kind of its decoders."""
         return KINDS[self.settings["decoder"]]
 
     @property
     def label(self) -> str:
-        """The layer, and what is not usual."""
+        """The layer, and the settings without their usual value."""
         parts = [self.layer]
         if self.kind.every_alpha:
             parts.append(self.kind.title)
@@ -205,27 +205,27 @@ class Variant:
 
     @property
     def is_whole(self) -> bool:
-        """The whole layer, by plain decoders."""
+        """Whether plain decoders decode the whole layer."""
         return self.settings["decoder"] == PLAIN and self.settings["fraction"] == 1
 
     @property
     def pair(self) -> tuple[Run, Run] | None:
-        """RefAE and ClaDec at alpha 0 of the whole layer: what was lost is between them."""
+        """RefAE and ClaDec at alpha 0 of the whole layer, whose difference is what was lost."""
         if not self.is_whole or self.reference is None:
             return None
         return next(((self.reference, run) for run in self.decoders if run.alpha == 0), None)
 
 
 def by_classifier(runs: Iterable[Run]) -> list[tuple[Run, ...]]:
-    """The runs of each classifier together, where each classifier is before what decodes it."""
+    """Group runs by classifier; the runs of one classifier must follow each other."""
     grouped = groupby(runs, key=lambda run: (run.name, run.architecture))
     return [tuple(of_classifier) for _, of_classifier in grouped]
 
 
 def variants(runs: Sequence[Run]) -> list[Variant]:
-    """Every way in which layers of one classifier are decoded, the first repeat of each.
+    """Return every way in which layers of one classifier are decoded, with the first repeat only.
 
-    The layers come in the order of the runs, of each layer the usual way first.
+    The layers have the order of the runs, and the usual way comes first for each layer.
     """
     first = [run for run in runs if run.layer is not None and run.repeat == 0]
     found: dict[tuple, list[Run]] = {}

@@ -1,4 +1,4 @@
-"""What decodes a saved classifier: the runs of it and their models, loaded when they are used."""
+"""Load the saved models that decode a classifier when they are used."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,22 +14,22 @@ from cladec.models import loading
 from cladec.models.recipes import alpha_text
 
 KEPT = 2
-"""Models that are kept loaded: a RefAE and a ClaDec are looked at together."""
+"""The number of models that stay loaded, because a RefAE and a ClaDec are used together."""
 
 
 class SavedDecoders:
     """The saved models that decode one classifier.
 
     Args:
-        runs: the classifier's own run and those that decode it.
-        models: the folder that they are saved in.
+        runs: the run of the classifier and those of its decoders.
+        models: the folder with their models.
 
     Attributes:
-        runs: of the first repeat, the classifier before what decodes it.
-        path: of the classifier.
-        dataset: the name of its images.
+        runs: the runs of the first repeat, the classifier before its decoders.
+        path: the file of the classifier.
+        dataset: the name of its dataset.
         architecture: the name of its architecture.
-        name: both; the architecture is left out where it is the usual one.
+        name: the dataset and the architecture, which is omitted if it is the usual one.
     """
 
     path: Path
@@ -50,18 +50,18 @@ class SavedDecoders:
 
     @property
     def layers(self) -> list[str]:
-        """The layers that something decodes."""
+        """The layers that have decoders."""
         return list(dict.fromkeys(run.layer for run in self.runs if run.layer is not None))
 
     def plain(self, layer: str) -> list[Run]:
-        """The plain decoders of the whole layer: RefAE, then ClaDec from the smallest alpha on."""
+        """Return the plain decoders of the whole layer: RefAE, then ClaDec by ascending alpha."""
         return [run for run in self.runs if run.layer == layer and run.is_whole]
 
     def load(self, run: Run) -> keras.Model:
-        """The trained model of a run; the last few are kept.
+        """Return the trained model of a run; the most recent models stay loaded.
 
         Raises:
-            InputError: the file is missing, or is not the one that its record describes.
+            InputError: if the file is missing or is not the one that its record describes.
         """
         if run not in self._loaded:
             while len(self._loaded) >= KEPT:
@@ -70,12 +70,12 @@ class SavedDecoders:
         return self._loaded[run]
 
     def decode(self, run: Run, inputs: Any, alpha: float | None = None) -> np.ndarray:
-        """What the decoder of a run makes of images, (N, H, W, C) float32 in [0, 1].
+        """Decode images with the decoder of a run, (N, H, W, C) float32 in [0, 1].
 
         Args:
-            run: whose decoder it is.
+            run: the run of the decoder.
             inputs: images (N, H, W, C), or `{"codes": codes}` for a ClaDec.
-            alpha: for a decoder of every alpha, where it is not that of the run.
+            alpha: the alpha for a decoder of every alpha; the default is the alpha of the run.
         """
         return run.kind.decode(self.load(run), inputs, run.alpha if alpha is None else alpha)
 
@@ -85,20 +85,20 @@ class SavedDecoders:
         return [run for run in self.runs if run.model == "cladec" and run.is_whole]
 
     def pair(self, layer: str | None, alpha: float | None) -> tuple[Run, Run]:
-        """The RefAE and the ClaDec of a whole layer and an alpha, the first there is for None.
+        """Return the RefAE and the ClaDec of a whole layer and an alpha; None means the first one.
 
         Raises:
-            InputError: there is none; the message names those there are.
+            InputError: if there is no such pair; the message lists the existing ones.
         """
         for run in self.decoders:
             if layer in (None, run.layer) and alpha in (None, run.alpha):
                 return run.reference(), run
         if not self.decoders:
             raise InputError(
-                f"no ClaDec of {self.path} in {self.models}: train one with cladec train, and take "
-                "the classifier that lies there"
+                f"no ClaDec of {self.path} in {self.models}: train one with cladec train, and use "
+                "the classifier in that folder"
             )
         there = (f"{run.layer} alpha {alpha_text(run.alpha or 0.0)}" for run in self.decoders)
         raise InputError(
-            f"none of this layer and alpha in {self.models}; there are: {', '.join(there)}"
+            f"no ClaDec of this layer and alpha in {self.models}; there are: {', '.join(there)}"
         )

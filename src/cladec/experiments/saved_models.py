@@ -1,4 +1,4 @@
-"""A saved classifier and what there is of it: images, runs, decoders, codes, decoded images."""
+"""Load a saved classifier with its images, runs, decoders and measures."""
 
 import shlex
 from collections.abc import Sequence
@@ -28,14 +28,14 @@ from cladec.progress import OnProgress
 from cladec.storage import model_files
 
 IMAGES_THAT_TELL = 1000
-"""Training images on which the important units of a layer are chosen."""
+"""The number of training images that decide which units of a layer are important."""
 
 BACKGROUNDS = 50
-"""Training images that SHAP and Anchors compare with."""
+"""The number of training images that SHAP and Anchors use for comparison."""
 
 
 class Shown(NamedTuple):
-    """Test images (N, H, W, C), their titles "true - predicted", and which are wrong."""
+    """Test images (N, H, W, C), their titles "true - predicted", and whether each is wrong."""
 
     images: np.ndarray
     titles: list[str]
@@ -43,15 +43,15 @@ class Shown(NamedTuple):
 
 
 class SavedClassifier(SavedDecoders):
-    """A saved classifier with its images and everything that decodes it, each loaded when used.
+    """A saved classifier with its images and decoders, which are loaded when they are used.
 
     Args:
-        runs: the classifier's own run and those that decode it, as `train_missing` gives them.
-        models: the folder that they are saved in.
-        measures: the tidy table of what was measured of these very models, as `evaluate` gives it;
-            without it what eval.py has kept beside the models is read.
-        path: the file of the classifier, where it lies elsewhere.
-        data: its images, where they are loaded already; None loads those it was trained on.
+        runs: the run of the classifier and those of its decoders, as `train_missing` returns them.
+        models: the folder with their models.
+        measures: the tidy table of the measures of these models, as `evaluate` returns it; without
+            it, the measures that eval.py kept beside the models are read.
+        path: the file of the classifier, if it is in another place.
+        data: the loaded dataset; None loads the dataset that the classifier was trained on.
 
     Examples:
         >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
@@ -84,15 +84,15 @@ class SavedClassifier(SavedDecoders):
     def at(
         cls, path: Path, models: Path | None = None, data: Dataset | None = None
     ) -> "SavedClassifier":
-        """Any saved classifier, with what decodes it in a folder of models, if anything does.
+        """Return any saved classifier with its decoders in a folder of models, if there are any.
 
         Args:
-            path: of the `.keras` file.
-            models: the folder of the models, which may be empty or missing; None looks at none.
-            data: images for it, if there are any.
+            path: the `.keras` file.
+            models: the folder with the models, which may be empty or missing; None for no folder.
+            data: the dataset of the classifier, if there is one.
 
         Raises:
-            InputError: there is no such file, or a model in the folder is damaged.
+            InputError: if the file is missing, or a model in the folder is damaged.
         """
         if models is None or not any(models.rglob("*.keras")):
             return cls([], models or Path("saved-models"), path=path, data=data)
@@ -108,12 +108,12 @@ class SavedClassifier(SavedDecoders):
 
     @cached_property
     def data(self) -> Dataset:
-        """The images that it was trained on, or those that were given."""
+        """The dataset that was given, or the one that the classifier was trained on."""
         return self._data or load(self._source)
 
     @cached_property
     def origin(self) -> records.Origin | None:
-        """Where the pictures are, for the records."""
+        """The place of the pictures, for the records."""
         return records.origin(self._source, self.models)
 
     @cached_property
@@ -121,7 +121,7 @@ class SavedClassifier(SavedDecoders):
         """The classifier itself, loaded from its file.
 
         Raises:
-            InputError: the file is missing or damaged, or its images are of another size.
+            InputError: if the file is missing or damaged, or its images have another size.
         """
         if self._is_elsewhere:
             classifier = loading.load_model(self.path)
@@ -137,13 +137,13 @@ class SavedClassifier(SavedDecoders):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """A name for every class of the model; a number where the data have none."""
+        """The names of all classes of the model; a class without a name has its number."""
         known = self.data.class_names if self._has_data else ()
         return *known, *map(str, range(len(known), self.classifier.outputs[0].shape[-1]))
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What was written down when it was trained."""
+        """The record of its training."""
         return model_files.verify(self.path)
 
     @cached_property
@@ -151,11 +151,11 @@ class SavedClassifier(SavedDecoders):
         return cutting.logits(self.classifier)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """The scores before the softmax of images (N, H, W, C), (N, K) float32."""
+        """Return the scores before the softmax for images (N, H, W, C), (N, K) float32."""
         return batches.predict(self._logits_model, images)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Of every class, (N, K) float32."""
+        """Return the probabilities of all classes for images (N, H, W, C), (N, K) float32."""
         return softmax(self.logits(images), axis=-1)
 
     @cached_property
@@ -165,21 +165,21 @@ class SavedClassifier(SavedDecoders):
 
     @property
     def predicted(self) -> np.ndarray:
-        """The classifier's answers to the test images, (N,)."""
+        """The predicted classes of the test images, (N,)."""
         return self.test_logits.argmax(axis=1)
 
     def codes(self, run: Run) -> np.ndarray:
-        """The training images' activations in the run's units, kept for one layer at a time."""
+        """Return the activations of the training images in the run's units; one layer is cached."""
         layer, units = str(run.layer), self.units(run)
         if self._codes is None or self._codes[0] != layer:
-            self._codes = None  # the memory is free before it is taken again
+            self._codes = None  # frees the memory before it is needed again
             images = self.data.train.images
             self._codes = (layer, compute_codes(self.classifier, layer, images))
         codes = self._codes[1]
         return codes if units is None else codes[..., units]
 
     def units(self, run: Run) -> np.ndarray | None:
-        """Which units of its layer the run decodes, chosen once; None for all of them."""
+        """Return the units of its layer that the run decodes; None means all units."""
         if run.fraction == 1.0:
             return None
         choice = str(run.layer), run.fraction, run.units
@@ -192,17 +192,17 @@ class SavedClassifier(SavedDecoders):
         return self._units[key]
 
     def lost_maps(self, layer: str, images: np.ndarray) -> np.ndarray:
-        """What a layer lost of each image, per pixel, (N, H, W) float32; see `cladec.lost_maps`.
+        """Return what a layer lost in each pixel, (N, H, W) float32; see `cladec.lost_maps`.
 
         Raises:
-            InputError: the layer has no RefAE, or no ClaDec at alpha 0.
+            InputError: if the layer has no RefAE, or no ClaDec at alpha 0.
         """
         refae, decoded = (self.decode(run, images) for run in self.pair(layer, 0.0))
         return lost_information.lost_maps(images, decoded, refae)
 
     @cached_property
     def lost(self) -> dict[str, np.ndarray]:
-        """What each layer that can be compared lost of every test image, (N,), by its name."""
+        """What each layer with RefAE and ClaDec at alpha 0 lost from every test image, (N,)."""
         layers = [variant.layer for variant in self.variants if variant.pair]
         return {
             layer: lost_information.lost_per_image(self.lost_maps(layer, self.data.test.images))
@@ -211,10 +211,10 @@ class SavedClassifier(SavedDecoders):
 
     @cached_property
     def measures(self) -> pd.DataFrame:
-        """The tidy table of the classifier and what decodes it, of every repeat.
+        """The tidy table of the classifier and its decoders, with all repeats.
 
         Raises:
-            InputError: none of them was measured; the command that does it is named.
+            InputError: if none of them was measured; the message names the command for it.
         """
         table = self._measures
         if table is None:
@@ -234,12 +234,12 @@ class SavedClassifier(SavedDecoders):
 
     @property
     def plain_measures(self) -> pd.DataFrame:
-        """The rows of the classifier and of plain decoders of whole layers."""
+        """The measures of the classifier and of the plain decoders of whole layers."""
         table = self.measures
         return table[(table["decoder"] == "plain") & (table["fraction"] == 1)]
 
     def choose(self, right: int, wrong: int) -> Shown:
-        """Test images that the classifier gets right, then some that it gets wrong."""
+        """Choose correctly classified test images, followed by wrongly classified ones."""
         labels = self.data.test.labels
         chosen: list[int] = []
         for rows, count in ((self.predicted == labels, right), (self.predicted != labels, wrong)):
@@ -247,7 +247,7 @@ class SavedClassifier(SavedDecoders):
         return self.show(chosen)
 
     def show(self, chosen: Sequence[int] | np.ndarray) -> Shown:
-        """The test images of these indices."""
+        """Return the test images with these indices."""
         test, names = self.data.test, self.data.class_names
         titles = [f"{names[test.labels[i]]} - {names[self.predicted[i]]}" for i in chosen]
         wrong = [bool(self.predicted[i] != test.labels[i]) for i in chosen]
@@ -267,30 +267,30 @@ class SavedClassifier(SavedDecoders):
         report: OnProgress | None = None,
         **options: Any,
     ) -> np.ndarray:
-        """Explain what it answers to images; like `cladec.explain`, with what is known of it.
+        """Explain the classifier's answers to images, like `cladec.explain`.
 
-        Methods that take them are given background images of the training images, and the ClaDec
-        and RefAE of the layer.
+        Methods that need them receive background images from the training images, or the ClaDec and
+        the RefAE of the layer.
 
         Args:
             images: (N, H, W, C) float32 in [0, 1].
             method: a name in `EXPLAINERS`.
-            targets: the class to explain of each, (N,); None for the predicted ones.
-            layer: for methods that look at a layer, and the layer decoded; None for their choice.
-            alpha: of the ClaDec; None for the smallest there is.
-            seed: of whatever is drawn.
-            backgrounds: how many training images are compared with.
-            model: is explained in its place: a copy of it with other weights.
-            report: is told of the share done, by methods that tell it.
+            targets: the class to explain in each image, (N,); None for the predicted classes.
+            layer: the layer to explain or to decode; None for the choice of the method.
+            alpha: the alpha of the ClaDec; None for the smallest trained alpha.
+            seed: the seed of the random draws.
+            backgrounds: the number of background images.
+            model: a copy of the classifier with other weights, to be explained instead.
+            report: is called with the share done, by methods that support it.
             **options: further options of the method.
 
         Raises:
-            InputError: the method cannot be used; the message begins with its name.
+            InputError: if the method cannot be used; the message begins with its name.
         """
         takes = find_explainer(method).options
         offered: dict[str, Any] = {"report": report}
         try:
-            # activation_maximization would maximize a unit of the layer; here it is the class.
+            # With a layer, activation_maximization would maximize a unit instead of the class.
             if layer is not None and method != "activation_maximization":
                 copied = model is not None
                 offered["layer"] = path_in_copy(self.classifier, layer) if copied else layer
@@ -314,6 +314,6 @@ class SavedClassifier(SavedDecoders):
 
 
 def _of_each_class(indices: np.ndarray, labels: np.ndarray) -> list[int]:
-    """The indices in their order, but first the first of every class."""
+    """Return the indices with the first one of every class at the beginning."""
     _, firsts = np.unique(labels[indices], return_index=True)
     return [*indices[firsts], *np.delete(indices, firsts)]

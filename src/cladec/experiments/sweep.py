@@ -1,7 +1,4 @@
-"""What is to be trained: every dataset x layer x alpha.
-
-No Keras here, so that `--help` and bad input answer at once.
-"""
+"""Define the settings of a sweep, without Keras: `--help` and input errors appear at once."""
 
 import itertools
 from dataclasses import dataclass, field, replace
@@ -44,53 +41,53 @@ class Sweep:
     resumes: ClassVar[bool] = True
 
     datasets: tuple[str, ...] = ("mnist", "fashion_mnist")
-    """What to train on: digits (built in), any TensorFlow Datasets name, or a folder with
+    """The datasets to train on: digits (built in), any TensorFlow Datasets name, or a folder with
     train/<class>/*.png and test/<class>/*.png."""
     architecture: str = "vgg"
     """The architecture of the classifier: vgg (also called perfect_ae), diff_ae or vgg11."""
     layers: tuple[str, ...] = ("dense", "conv")
     """The layers of the classifier to decode, or all; cladec layers lists them."""
     alphas: tuple[float, ...] = ALPHAS
-    """The weights of the classification loss: fractions from 0, likeness alone, to 1, class
-    alone."""
+    """The weights of the classification loss, from 0 (only the reconstruction counts) to 1 (only
+    the class counts)."""
     fractions: tuple[float, ...] = (1.0,)
     """The shares of a layer's units or channels to decode; the rest of the layer is removed."""
     units: UnitChoice = "first"
-    """Which of the units are kept: the first, a seeded choice, or those that count most for the
+    """The units that are kept: the first ones, a random choice, or those that matter most for the
     answer."""
     decoder: str = PLAIN
-    """The kind of the decoders: plain, one for each alpha; conditional, one network for every
-    alpha; or variational, the layer squeezed through a latent space that one can draw from."""
+    """The kind of decoder: plain, one network for each alpha; conditional, one network for every
+    alpha; or variational, with a latent space that new images can be sampled from."""
     conditional: bool = False
     """The same as --decoder conditional."""
     variational: bool = False
     """The same as --decoder variational."""
     latent_dim: int = LATENT_DIM
-    """How many dimensions the latent space of variational decoders has."""
+    """The number of dimensions in the latent space of variational decoders."""
     beta: float = BETA
     """The weight of the KL divergence in the loss of variational decoders."""
     epochs: int | None = None
-    """How often every model is trained on all training images. Without it each kind of model has a
-    number of its own, and models see the images of a small dataset more often than that."""
+    """The number of epochs for every model. By default, each kind of model has its own number, and
+    small datasets are repeated more often."""
     batch_size: int | None = None
-    """How many images every model is given in a training step. Without it each kind of model has a
-    number of its own."""
+    """The number of images in a training step of every model. By default, each kind of model has
+    its own number."""
     seed: int = 0
-    """Where the random numbers start: the same seed gives the same models on the same machine."""
+    """The seed of the random numbers; the same seed gives the same models on the same machine."""
     repeats: int = 1
-    """How often RefAE and ClaDec are trained, each time with another seed."""
+    """The number of times that RefAE and ClaDec are trained, each time with another seed."""
     precision: Literal["auto", Precision] = "auto"
-    """The number format that layers compute in while they are trained; auto is mixed_bfloat16 where
-    the processor has instructions for it."""
+    """The number format of the computations in training; auto means mixed_bfloat16 if the processor
+    has instructions for it."""
     workers: int = field(default_factory=default_workers)
-    """How many models are trained at once, each in its own process with its share of the cores; 0
-    trains in the process of the command itself, which starts sooner and dies with its work."""
+    """The number of models to train at once, each in its own process with its share of the cores.
+    0 trains in the process of the command, which starts sooner but ends if a training crashes."""
     out: Location = Path("saved-models")
-    """The folder that the trained models are saved in, or a URL such as s3://bucket/models."""
+    """The folder for the trained models, or a URL such as s3://bucket/models."""
     cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
 
     def runs(self) -> list[Run]:
-        """Every run, a classifier before what decodes it."""
+        """Return all runs, each classifier before its decoders."""
         runs = []
         for dataset in dict.fromkeys(self.datasets):
             runs.append(self._run(dataset, "classifier"))
@@ -102,12 +99,12 @@ class Sweep:
 
     @property
     def kind(self) -> str:
-        """The name of the kind of decoders."""
+        """The name of the kind of decoder."""
         short = [name for name in ("conditional", "variational") if getattr(self, name)]
         return short[0] if short else self.decoder
 
     def _decoders(self, dataset: str, **settings) -> list[Run]:
-        """RefAE, then every ClaDec, of one layer."""
+        """Return the runs of one layer: RefAE, then every ClaDec."""
         kind = find_kind(self.kind)
         if settings["fraction"] != 1.0:
             settings["units"] = self.units
@@ -142,10 +139,11 @@ class Sweep:
         )
 
     def check(self) -> None:
-        """Find what is wrong with the settings, all but the layers, without TensorFlow.
+        """Check all settings except the layers, without importing TensorFlow.
 
         Raises:
-            InputError: an unknown dataset, a number out of range, a folder that cannot be written.
+            InputError: if a dataset is unknown, a number is out of range, or the folder cannot be
+                written.
         """
         for alpha in self.alphas:
             check_alpha(alpha)
@@ -159,7 +157,9 @@ class Sweep:
             check_fraction(fraction)
         check_beta(self.beta)
         if self.conditional and self.variational:
-            raise InputError("--conditional and --variational are two kinds of decoders: take one")
+            raise InputError(
+                "--conditional and --variational are two kinds of decoders: choose one"
+            )
         find_kind(self.kind)
         find_architecture(self.architecture)
         for dataset in self.datasets:
@@ -168,11 +168,10 @@ class Sweep:
         model_files.check_writable(self.out)
 
     def with_layers(self) -> "Sweep":
-        """This sweep with `all` replaced by the layers that can be decoded, from input to output.
+        """Replace `all` by the layers that can be decoded, from input to output.
 
         Raises:
-            InputError: the architecture does not have one of the layers; the message names those
-                it has.
+            InputError: if the architecture lacks a layer; the message lists the existing layers.
         """
         from cladec.models import classifiers, cutting, layers
 

@@ -1,4 +1,4 @@
-"""Train what is missing of a sweep: which runs that are, and how each of them is trained."""
+"""Find the missing models of a sweep, and train them."""
 
 import time
 from dataclasses import asdict, replace
@@ -22,21 +22,21 @@ from cladec.storage import model_files
 
 
 def train(sweep: Sweep, progress: Progress | None = None) -> None:
-    """Train what is missing of `sweep`: the classifiers, then what decodes them.
+    """Train the missing models of `sweep`: the classifiers, then their decoders.
 
-    A model that is there with the same settings is kept; one that is damaged, or was trained with
-    other settings or on another classifier, is trained anew and replaced.
+    A model with the same settings is kept. A model that is damaged, or was trained with other
+    settings or on another classifier, is trained again and replaced.
 
     Raises:
-        InputError: see `Sweep.check` and `Sweep.with_layers`; a dataset that cannot be loaded; a
-            file in the way that is not ours; a loss that became NaN (the run is named, not saved).
+        InputError: as in `Sweep.check` and `Sweep.with_layers`; also if a dataset cannot be loaded,
+            a file of another program is in the way, or a loss becomes NaN (the run is not saved).
     """
     sweep.check()
     runs = sweep.with_layers().runs()
     with shown(progress) as progress:
         todo = pending(runs, sweep.out)
         if kept := len(runs) - len(todo):
-            progress.say(f"{kept} of {len(runs)} models are trained already: skipped")
+            progress.say(f"{kept} of {len(runs)} models are trained already and are skipped")
         for run, reason in todo.items():
             if reason:
                 progress.say(f"{run.title} is trained anew: {reason}")
@@ -44,19 +44,19 @@ def train(sweep: Sweep, progress: Progress | None = None) -> None:
 
 
 def train_missing(sweep: Sweep, progress: Progress | None = None) -> list[Run]:
-    """Train the runs of `sweep` that have no model yet; one that is there is kept as it is.
+    """Train the runs of `sweep` that have no model yet, and keep every model that exists.
 
-    For looking at models: `train` would replace those that were trained with other settings.
+    In contrast, `train` replaces models that were trained with other settings.
 
     Args:
-        sweep: what is to be there.
-        progress: is told how far the training is; None shows a line for each model.
+        sweep: the sweep whose models are needed.
+        progress: a progress display; None shows a new one with a line for each model.
 
     Returns:
-        Every run of the sweep, a classifier before what decodes it, for `SavedClassifier`.
+        All runs of the sweep, each classifier before its decoders, for `SavedClassifier`.
 
     Raises:
-        InputError: as `train`.
+        InputError: in the same cases as `train`.
 
     Examples:
         >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
@@ -85,7 +85,7 @@ def _train(todo: list[Run], sweep: Sweep, progress: Progress) -> None:
 
 
 def needs(runs: list[Run], models: Path) -> dict[Run, Run]:
-    """For each of the runs that decodes a classifier which is trained as well, the latter's run."""
+    """Map each run that decodes a classifier to that classifier's run, if it is trained as well."""
     classifiers = {run.path(models): run for run in runs if run.model == "classifier"}
     decoders = [run for run in runs if run.model != "classifier"]
     paths = {run: run.classifier_path(models) for run in decoders}
@@ -93,10 +93,10 @@ def needs(runs: list[Run], models: Path) -> dict[Run, Run]:
 
 
 def pending(runs: list[Run], models: Path) -> dict[Run, str]:
-    """The runs that are to be trained, each with the reason why a present file does not serve.
+    """Return the runs to train, each with the reason why an existing file cannot be used.
 
     Raises:
-        InputError: a file is in the way that has no record of ours, or that cannot be read.
+        InputError: if a file that has no record, or that cannot be read, is in the way.
     """
     todo: dict[Run, str] = {}
     classifiers: dict[str, str | None] = {}
@@ -105,8 +105,7 @@ def pending(runs: list[Run], models: Path) -> dict[Run, str]:
             reason = _reason_to_train(run, models, classifiers.get(run.dataset))
         except model_files.Unreadable as error:
             raise InputError(
-                f"{error}; a model is not replaced for that: see that it can be read, or choose "
-                "another --out"
+                f"{error}; such a model is not replaced: make it readable, or choose another --out"
             ) from None
         if run.model == "classifier":
             path = run.path(models)
@@ -117,14 +116,14 @@ def pending(runs: list[Run], models: Path) -> dict[Run, str]:
 
 
 def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | None:
-    """None where the saved model serves, "" where there is none, else what is wrong with it."""
+    """Return None if the saved model can be used, "" if it is missing, else what is wrong."""
     path = run.path(models)
     if not model_files.is_there(path):
         return ""
     if not model_files.is_there(model_files.record_path(path)):
         raise InputError(
             f"{path} has no record {model_files.record_path(path).name} beside it, so it is not "
-            "ours to replace: move it away, or choose another --out"
+            "replaced: move it away, or choose another --out"
         )
     try:
         record = model_files.verify(path)
@@ -174,7 +173,7 @@ class Trainer(RunJob):
 def _fit(
     saved: SavedClassifier, run: Run, report: OnProgress
 ) -> tuple[keras.Model, dict[str, list[float]]]:
-    """The model of a run, trained, and its history."""
+    """Train the model of a run, and return it with its history."""
     options: dict[str, Any] = {
         "recipe": run.recipe,
         "seed": run.run_seed,
