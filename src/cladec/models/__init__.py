@@ -1,4 +1,4 @@
-"""What is trained: classifiers, the decoders of their layers, and by which recipe."""
+"""Classifiers, the decoders of their layers, and the recipes that train them."""
 
 from cladec.startup import front
 

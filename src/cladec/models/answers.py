@@ -1,4 +1,4 @@
-"""What a classifier answers with: the scores before its softmax, wherever that stands."""
+"""This module finds a classifier's logits: the scores before its softmax."""
 
 import math
 
@@ -9,8 +9,7 @@ from keras import layers, ops
 from cladec.errors import InputError
 
 Calls = dict[int, tuple[keras.Operation, keras.KerasTensor]]
-"""Of each tensor of a graph, by its id: the operation that gives it, and what that was called on.
-"""
+"""The operation that produces each tensor of a graph, and its input, by the id of the tensor."""
 
 SAME_NUMBERS = frozenset(
     (
@@ -23,37 +22,37 @@ SAME_NUMBERS = frozenset(
         *("RandomGaussianBlur", "RandomGrayscale", "RandomPosterization"),
     )
 )
-"""Layers of Keras that, outside of training, give what they are given, at most in another order."""
+"""Keras layers that leave the values unchanged outside of training, except for their order."""
 
 SAME_IN_A_GRAPH = frozenset(("Transpose", "Squeeze", "ExpandDims", "Cast"))
-"""Functions of Keras of which the same is true."""
+"""Keras functions that leave the values unchanged as well."""
 
 SMALLEST = 1e-12
-"""Probabilities below this count as this much, where their logarithm is taken."""
+"""Probabilities are raised to at least this before their logarithm is taken."""
 
 PROBED = 8
 
 INSIDE = ">"
-"""In the name of a copied layer, what stands between the names that lead to it: TensorFlow takes
-few signs there, and PyTorch no dot."""
+"""The separator in the names of copied nested layers: TensorFlow allows few characters in a name,
+and PyTorch allows no dot."""
 
 
 def scores(
     inputs: keras.KerasTensor, outputs: keras.KerasTensor, calls: Calls
 ) -> keras.KerasTensor:
-    """The logits of a classifier: what its softmax is applied to, or what it answers itself.
+    """Return the logits of a classifier: the input of its softmax, or its output if it has none.
 
-    Layers that change no value are looked through. Behind others, an ensemble's average or a layer
-    of the user's own, answers to random images tell: where they are probabilities, the logits are
-    their logarithm, whose softmax they are.
+    Layers that change no value are skipped. After any other layer, such as an average or a custom
+    layer, the outputs for random images decide: if they are probabilities, the logits are their
+    logarithm.
 
     Args:
         inputs: the image tensor of a flat graph.
-        outputs: the answer, (None, K).
-        calls: of every tensor between them.
+        outputs: the output of the classifier, (None, K).
+        calls: the calls that produce the tensors in between.
 
     Raises:
-        InputError: the answers are neither logits nor probabilities that sum to one.
+        InputError: the outputs are neither logits nor probabilities that sum to one.
     """
     operation, given = calls[id(outputs)]
     while _leaves_answer(operation, given, outputs) and id(given) in calls:
@@ -72,9 +71,9 @@ def scores(
 
 
 def keeps_numbers(operation: keras.Operation) -> bool:
-    """Whether a layer or function gives, outside of training, the numbers that it is given.
+    """Return whether a layer or function leaves its values unchanged outside of training.
 
-    By its type alone; a class of someone's own, even one made from these, may do anything.
+    Only types of Keras itself count: a custom class, even a subclass of one, may do anything.
     """
     name = type(operation).__name__
     if not type(operation).__module__.startswith("keras."):
@@ -85,7 +84,7 @@ def keeps_numbers(operation: keras.Operation) -> bool:
 
 
 def _leaves_answer(operation, given, outputs: keras.KerasTensor) -> bool:
-    """Whether an operation gives the whole answer just as it was given it."""
+    """Return whether an operation passes the whole output on unchanged."""
     whole = isinstance(given, keras.KerasTensor) and (
         math.prod(size or 0 for size in given.shape[1:]) == outputs.shape[1]
     )
@@ -95,7 +94,7 @@ def _leaves_answer(operation, given, outputs: keras.KerasTensor) -> bool:
 def _before_softmax(
     operation: keras.Operation, given: keras.KerasTensor, outputs: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """What an operation that ends in softmax applies it to, in the shape of the answer."""
+    """Return the input of the softmax that ends an operation, in the shape of the output."""
     logits = given
     if _learns(operation):
         changes = {"activation": "linear", "name": f"{operation.name}{INSIDE}logits"}
@@ -108,7 +107,7 @@ def _before_softmax(
 
 
 def _seen_on_images(inputs: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
-    """The logits of answers of which only their values can tell what they are."""
+    """Return the logits of an output whose kind only its values reveal."""
     images = np.random.default_rng(0).random((PROBED, *inputs.shape[1:]), np.float32)
     model = keras.Model(inputs, outputs)
     answers = ops.convert_to_numpy(ops.cast(model(images, training=False), "float32"))
@@ -124,7 +123,7 @@ def _seen_on_images(inputs: keras.KerasTensor, outputs: keras.KerasTensor) -> ke
 
 
 def _is_of_keras(operation) -> bool:
-    """Whether an operation does what Keras says, without a `call` of its own."""
+    """Return whether an operation uses the `call` of Keras, not one of its own."""
     return type(operation).call.__module__.startswith("keras.")
 
 
@@ -133,7 +132,7 @@ def _learns(operation) -> bool:
 
 
 def _activation(operation):
-    """The activation that a layer or function of the graph ends in or is; None if there is none."""
+    """Return the activation that a layer or function of the graph ends in; None without one."""
     activation = getattr(operation, "activation", operation)
     if isinstance(activation, keras.Operation):
         activation = getattr(keras.activations, type(activation).__name__.lower(), None)

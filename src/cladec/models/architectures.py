@@ -1,4 +1,4 @@
-"""The architectures of the classifiers that this package trains itself, a row for each."""
+"""The table of the classifier architectures that this package trains itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """An architecture, whose module is imported when it is first built.
+    """An architecture; its module is imported when a classifier is first built.
 
     Attributes:
-        function: the name of its function of (image_shape, num_classes).
-        recipe: how a classifier of it is trained.
-        module: where the function is, in `cladec.models`.
+        function: the name of the function (image_shape, num_classes) -> model.
+        recipe: the recipe that trains a classifier of this architecture.
+        module: the module of `cladec.models` that holds the function.
     """
 
     function: str
@@ -28,7 +28,7 @@ class Architecture:
     module: str = "classifiers"
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> "keras.Model":
-        """An untrained classifier."""
+        """Return an untrained classifier."""
         module = import_module(f"cladec.models.{self.module}")
         return getattr(module, self.function)(image_shape, num_classes)
 
@@ -37,17 +37,17 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "vgg": Architecture("vgg"),
     "perfect_ae": Architecture("vgg"),  # what vgg was called in the first notebooks of ClaDec
     "diff_ae": Architecture("diff_ae"),
-    # Eight convolutions want a lower rate and, of a small set such as 5,000 images, more passes.
+    # Eight convolutions need a lower rate and, on small sets such as 5,000 images, more passes.
     "vgg11": Architecture("vgg11", Recipe(epochs=8, batch_size=128, learning_rate=2e-3)),
 }
 """Every architecture by its name."""
 
 
 def find_architecture(name: str) -> Architecture:
-    """The row of `ARCHITECTURES` of this name.
+    """Return the architecture of this name.
 
     Raises:
-        InputError: there is none; the message names those there are.
+        InputError: the name is unknown; the message lists the known ones.
     """
     if not isinstance(name, str) or name not in ARCHITECTURES:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Arrays in, batches out: the one way in which this package feeds a model."""
+"""This module splits arrays into batches and feeds them to models."""
 
 import itertools
 import math
@@ -17,22 +17,21 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 BATCH_SIZE = 64
-"""Images of one model call where the caller names no other number."""
+"""The default number of images in one model call."""
 
 PREDICTION_BATCH = 500
 
 
 class Batches:
-    """Batches of a nest of arrays that share their first axis; nothing is copied but the batches.
+    """Batches of nested arrays that share their first axis; only the current batch is copied.
 
-    Each pass over it is an epoch. With a seed the rows are shuffled anew in every epoch,
-    reproducibly, and those that do not fill a batch are left out; without one the order is kept and
-    every row comes once.
+    Each pass is an epoch. With a seed, the rows are shuffled reproducibly in every epoch and an
+    incomplete last batch is left out; without one, every row comes once, in order.
 
     Args:
         arrays: an array, or tuples and dicts of arrays, each (N, ...).
-        batch_size: rows of a batch.
-        shuffle_seed: of the order of the rows.
+        batch_size: the number of rows in a batch.
+        shuffle_seed: the seed of the shuffling; None to keep the order.
     """
 
     def __init__(self, arrays: Any, batch_size: int, *, shuffle_seed: int | None = None):
@@ -56,7 +55,7 @@ class Batches:
 
 
 def for_fit(batches: Batches) -> dict[str, Any]:
-    """The arguments by which `keras.Model.fit` takes its batches from here, on any backend."""
+    """Return the arguments that make `keras.Model.fit` use these batches on any backend."""
     if keras.backend.backend() == "tensorflow":
         return {"x": _dataset(batches)}
     epochs = itertools.repeat(batches)
@@ -64,10 +63,10 @@ def for_fit(batches: Batches) -> dict[str, Any]:
 
 
 def _dataset(batches: Batches) -> "tf.data.Dataset":
-    """The batches made ahead by a thread of TensorFlow."""
+    """Return a TensorFlow dataset that prepares the batches ahead in a thread."""
     import tensorflow as tf
 
-    # TensorFlow never forgets a generator: one that held the arrays would keep them for good.
+    # TensorFlow never frees a generator, so the generator must not hold the arrays.
     reference = weakref.ref(batches)
     signature = keras.tree.map_structure(
         lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), batches.arrays
@@ -80,24 +79,24 @@ def _dataset(batches: Batches) -> "tf.data.Dataset":
     )
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     dataset = dataset.prefetch(2).with_options(options)
-    dataset.batches = batches  # and the dataset, while it is used, keeps them
+    dataset.batches = batches  # the dataset keeps the arrays while it is used
     return dataset
 
 
 def count_rows(arrays: Any) -> int:
-    """The length of the first axis that a nest of arrays shares."""
+    """Return the length of the first axis that nested arrays share."""
     return len(keras.tree.flatten(arrays)[0])
 
 
 def predict(model: keras.Model, inputs: Any, *, dtype: str = "float32") -> np.ndarray:
-    """What `model` answers to an array or a nest of arrays, in inference mode, as one array.
+    """Return the outputs of `model` in inference mode as one array of type `dtype`.
 
-    Only one batch at a time is held beside the result, which is of type `dtype`.
+    The inputs are an array or nested arrays; only one batch is held in memory beside the result.
     """
     count = count_rows(inputs)
     result = np.empty(0, dtype)
     for start in range(0, count, PREDICTION_BATCH):
-        # The last batch is a full one too, so that the model is traced for one shape only.
+        # The last batch is full as well, so that the model is traced for one shape only.
         first = max(0, min(start, count - PREDICTION_BATCH))
         rows = itemgetter(slice(first, first + PREDICTION_BATCH))
         answers = model.predict_on_batch(keras.tree.map_structure(rows, inputs))
@@ -108,10 +107,10 @@ def predict(model: keras.Model, inputs: Any, *, dtype: str = "float32") -> np.nd
 
 
 def batches(count: int, batch_size: int, report: OnProgress | None = None) -> Iterator[slice]:
-    """The rows of each batch of `count` things, in order; `report` hears of each one done.
+    """Yield the rows of each batch in order and report the progress after each one.
 
     Raises:
-        InputError: a batch is to hold less than one.
+        InputError: `batch_size` is below 1.
     """
     at_least(1, batch_size=batch_size)
     for start in range(0, count, batch_size):
@@ -122,7 +121,7 @@ def batches(count: int, batch_size: int, report: OnProgress | None = None) -> It
 
 
 def part_of(report: OnProgress | None, number: int, count: int) -> OnProgress | None:
-    """What tells `report` how far the part `number`, from 0, of `count` equal parts is."""
+    """Return a callback that reports the progress of part `number` (from 0) of `count` parts."""
     if report is None:
         return None
     return lambda share, values: report((number + share) / count, values)

@@ -2,8 +2,8 @@
 
 ClaDec decodes the activations of one layer of a frozen classifier back to images, guided by the
 classifier; RefAE is the same encoder and decoder trained from scratch on reconstruction alone. What
-ClaDec loses and RefAE does not is the explanation of the layer (Schneider & Vlachos, "Explaining
-Neural Networks by Decoding Layer Activations", arXiv 2005.13630).
+ClaDec loses and RefAE keeps explains the layer (Schneider & Vlachos, "Explaining Neural Networks by
+Decoding Layer Activations", arXiv 2005.13630).
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ class LayerDecoder(Decoding):
     """A frozen classifier, cut at a layer, and a decoder of that layer.
 
     Args:
-        network: `cutting.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
-        decoder: codes -> images, such as `build_decoder` makes.
+        network: `cutting.cut(classifier, layer)`, images -> codes and logits. It stays frozen.
+        decoder: the decoder, codes -> images, for example from `build_decoder`.
     """
 
     def __init__(self, network: keras.Model, decoder: keras.Model, **kwargs):
@@ -46,7 +46,7 @@ class LayerDecoder(Decoding):
         self.built = True
 
     def compared(self, x, y):
-        """Of `y`, {"images", "labels"}, both; where `x` are images, `y` may be the labels alone."""
+        """Return the images and labels of `y`; if `x` are images, `y` may be just the labels."""
         return images_and_labels(x, y, self.network.input_shape[1:])
 
     def get_config(self):
@@ -62,19 +62,19 @@ class LayerDecoder(Decoding):
 
 @keras.saving.register_keras_serializable(package="cladec")
 class ClaDec(LayerDecoder):
-    """A decoder of a classifier's layer, trained for likeness and for the classifier's answer.
+    """A decoder of a classifier's layer, trained on reconstruction and on classification.
 
         loss = (1 - alpha) * reconstruction + alpha * classification
 
-    Called on images (N, H, W, C) in [0, 1], or on `{"codes": codes}` where the codes of the layer
-    are computed already; gives decoded images (N, H, W, C), float32 in [0, 1]. What `fit_cladec`
-    gives can be evaluated and trained on: `cladec.evaluate(images, labels)`, or on codes with
-    `{"images": images, "labels": labels}` for the labels.
+    The model takes images (N, H, W, C) in [0, 1], or `{"codes": codes}` if the codes of the layer
+    are known, and returns decoded images (N, H, W, C), float32 in [0, 1]. The model that
+    `fit_cladec` returns can be evaluated and trained further: `cladec.evaluate(images, labels)`,
+    or on codes with `{"images": images, "labels": labels}` as the labels.
 
     Args:
-        network: `cutting.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
-        decoder: codes -> images, such as `build_decoder` makes.
-        alpha: weight of the classification loss, a fraction in [0, 1].
+        network: `cutting.cut(classifier, layer)`, images -> codes and logits. It stays frozen.
+        decoder: the decoder, codes -> images, for example from `build_decoder`.
+        alpha: the weight of the classification loss, a fraction in [0, 1].
 
     Examples:
         >>> from cladec.models import cutting
@@ -99,7 +99,7 @@ class ClaDec(LayerDecoder):
         return self.decoder(codes, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of `y_pred` against `y`, see `compared`."""
+        """Return the loss of the decoded images `y_pred` against `y`, see `compared`."""
         images, labels = self.compared(x, y)
         count = ops.shape(y_pred)[0]
         reconstruction = losses.reconstruction(images, y_pred)
@@ -119,12 +119,12 @@ class ClaDec(LayerDecoder):
 class RefAE(Decoding):
     """The reference autoencoder: the encoder and decoder of a ClaDec, trained on reconstruction.
 
-    Called on images (N, H, W, C) in [0, 1]; gives decoded images of the same shape and range. What
-    `fit_refae` gives can be evaluated and trained on: `refae.evaluate(images, images)`.
+    The model takes images (N, H, W, C) in [0, 1] and returns decoded images of the same shape and
+    range. It can be evaluated and trained further: `refae.evaluate(images, images)`.
 
     Args:
-        encoder: images -> codes, newly initialised: `cutting.fresh_encoder(classifier, layer)`.
-        decoder: codes -> images.
+        encoder: the newly initialised encoder, `cutting.fresh_encoder(classifier, layer)`.
+        decoder: the decoder, codes -> images.
 
     Examples:
         >>> from cladec.models import cutting
@@ -145,11 +145,11 @@ class RefAE(Decoding):
         return self.decoder(self.encoder(images, training=training), training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The reconstruction loss of `y_pred` against the images `y`, (N, H, W, C)."""
+        """Return the reconstruction loss of `y_pred` against the images `y`, (N, H, W, C)."""
         return losses.reconstruction(self.compared(x, y), y_pred)
 
     def compared(self, x, y):
-        """The images that the loss is computed from, (N, H, W, C)."""
+        """Return the original images of the loss, (N, H, W, C)."""
         return check_images(y, self.encoder.input_shape[1:])
 
     def get_config(self):
@@ -164,7 +164,7 @@ class RefAE(Decoding):
 
 
 def check_parts(**parts: Any) -> None:
-    """Raises InputError for what is no Keras model."""
+    """Raise InputError if a part is not a Keras model."""
     for name, value in parts.items():
         if not isinstance(value, keras.Model):
             raise InputError(f"{name} is {value!r:.60}: expected a Keras model")
@@ -182,12 +182,10 @@ def _deserialized(config: dict, *models: str) -> dict:
 def compute_codes(
     classifier: keras.Model, layer: str, images: np.ndarray, units: Units = None
 ) -> np.ndarray:
-    """The activations of `layer` on `images`, (N, ...) float16 (float32 where that overflows).
+    """Return the activations of `layer`, (N, ...) float16, or float32 if float16 overflows.
 
-    Those of `units`, indices of the last axis, where they are given.
-
-    Half precision keeps the codes of a large set in memory at a rounding error of 0.05 %, far below
-    what a decoder notices.
+    With `units`, indices of the last axis, only those units are returned. Half precision saves
+    memory; its rounding error of 0.05 % does not affect a decoder.
 
     Examples:
         >>> cladec.compute_codes(classifier, "dense", images).shape
@@ -216,30 +214,30 @@ def fit_cladec(
     """Train a decoder of `layer` on the training images of `data`.
 
     Args:
-        classifier: a trained image classifier, Sequential or functional, which is not changed; or
-            the path of its `.keras` file, of which nothing is executed.
-        layer: the layer to decode: its name, "outer/inner" inside a nested model, its place in
+        classifier: a trained Sequential or functional image classifier, which stays unchanged, or
+            the path of its `.keras` file, which is loaded without executing any code in it.
+        layer: the layer to decode: its name ("outer/inner" inside a nested model), its index in
             `classifier.layers`, or the layer itself.
-        data: images of the classifier's size with labels: a Dataset, or arrays (images, labels).
-        alpha: weight of the classification loss, in [0, 1]; near 1 the images show what the
+        data: labelled images of the classifier's size: a Dataset, or arrays (images, labels).
+        alpha: the weight of the classification loss, in [0, 1]; near 1 the images show what the
             classifier needs, near 0 they resemble the originals.
-        recipe: how long and how fast to train.
-        seed: of the decoder's weights and the order of the images.
-        codes: `compute_codes` of the training images, when several decoders share them.
-        units: decode these units or channels of the layer alone, as `choose_units` gives them.
-        decoder: a Keras model of your own, codes -> images in [0, 1]; this very model is trained,
-            from the weights that it has. None for `build_decoder`.
-        optimizer: one of Keras, or its name; a new one with the same settings trains, at its own
+        recipe: the number of epochs, the learning rate and the other training settings.
+        seed: the seed of the decoder's weights and of the order of the images.
+        codes: `compute_codes` of the training images, to share them among several decoders.
+        units: the only units or channels to decode, for example from `choose_units`.
+        decoder: your own Keras model, codes -> images in [0, 1], which is trained in place from
+            its current weights. None for `build_decoder`.
+        optimizer: a Keras optimizer or its name; a copy with the same settings trains at its own
             learning rate. None for Adam, with the learning rate and the warm-up of the recipe.
-        callbacks: Keras callbacks, for progress.
+        callbacks: Keras callbacks, for example for progress.
 
     Returns:
         The trained ClaDec; `history` holds its losses per epoch. It is compiled with a new
-        optimizer, at the recipe's learning rate where none was given; a file keeps none.
+        optimizer, at the recipe's learning rate by default; a saved file holds no optimizer.
 
     Raises:
-        InputError: alpha out of range, an unknown layer, unit or optimizer, a model that cannot be
-            cut, or data or a decoder that do not fit it.
+        InputError: alpha is out of range, the layer, unit or optimizer is unknown, the model
+            cannot be cut, or the data or the decoder do not fit it.
 
     Examples:
         >>> model = cladec.fit_cladec(classifier, "dense", data, alpha=0.99, recipe=quick)
@@ -274,7 +272,7 @@ def fit_refae(
 ) -> RefAE:
     """Train the encoder up to `layer` and its decoder from scratch, on reconstruction alone.
 
-    Arguments as for `fit_cladec`; of the classifier only the architecture is used.
+    The arguments are those of `fit_cladec`; only the architecture of the classifier is used.
 
     Examples:
         >>> model = cladec.fit_refae(classifier, "dense", data, recipe=quick)

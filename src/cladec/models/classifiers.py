@@ -1,4 +1,4 @@
-"""The classifiers that this package trains itself; any other Keras classifier serves as well."""
+"""The classifiers that this package trains itself; any other Keras classifier works as well."""
 
 from collections.abc import Sequence
 
@@ -20,8 +20,8 @@ Shape = tuple[int, int, int]
 
 
 def vgg(image_shape: Shape, num_classes: int) -> keras.Model:
-    """Two blocks of convolution, pooling and normalisation (the second ends in the layer `conv`),
-    then a layer `dense` of 128 units.
+    """Build two blocks of convolution, pooling and normalisation (the second ends in the layer
+    `conv`), then a layer `dense` of 128 units.
     """
     images = keras.Input(image_shape, name="images")
     hidden = _block(images, 1, 32, pooling="valid")
@@ -34,8 +34,8 @@ def vgg(image_shape: Shape, num_classes: int) -> keras.Model:
 
 
 def diff_ae(image_shape: Shape, num_classes: int) -> keras.Model:
-    """Two blocks whose convolutions have stride 2, flattened to the layer `conv` (256 numbers of a
-    28x28 image), and the scores right behind it, the layer `dense`.
+    """Build two blocks whose convolutions have stride 2, flattened to the layer `conv` (256 numbers
+    for a 28x28 image), directly followed by the scores, the layer `dense`.
     """
     images = keras.Input(image_shape, name="images")
     hidden = _block(images, 1, 32, strides=2, pooling="same")
@@ -47,10 +47,10 @@ def diff_ae(image_shape: Shape, num_classes: int) -> keras.Model:
 
 
 def vgg11(image_shape: Shape, num_classes: int) -> keras.Model:
-    """The eight convolutions of VGG-11 with batch normalisation (the last block ends in the layer
-    `conv`, 1x1x512 of a 32x32 image), then two layers of 512 units, `dense_1` and `dense`.
+    """Build the eight convolutions of VGG-11 with batch normalisation (the last block ends in the
+    layer `conv`, 1x1x512 for a 32x32 image), then the 512 units each of `dense_1` and `dense`.
 
-    Configuration A of Simonyan & Zisserman, arXiv 1409.1556, with the smaller head that is usual
+    This is configuration A of Simonyan & Zisserman, arXiv 1409.1556, with the usual smaller head
     for images of this size.
     """
     hidden = images = keras.Input(image_shape, name="images")
@@ -76,10 +76,10 @@ def _block(
     pooling: str | None,
     output: str | None = None,
 ) -> keras.KerasTensor:
-    """A convolution, pooling (of this padding; none for None), ReLU and normalisation.
+    """Build a convolution, pooling (with this padding; no pooling for None), ReLU, normalisation.
 
-    Pooling comes first, which changes nothing for the ReLU behind it, and leaves a quarter of the
-    activations to it and to the normalisation: a third of the time, at the same accuracy.
+    Pooling before the ReLU gives the same values and leaves a quarter of the activations to the
+    ReLU and the normalisation: a third of the time, at the same accuracy.
     """
     convolution = layers.Conv2D(filters, 3, strides, "same", name=f"convolution_{number}")
     hidden = convolution(hidden)
@@ -95,7 +95,7 @@ def _classifier(images: keras.KerasTensor, scores: keras.KerasTensor, name: str)
 
 
 PROBABILITIES = "probabilities"
-"""Name of the softmax that every architecture ends in."""
+"""The name of the softmax layer that ends every architecture."""
 
 
 @keras_defaults()
@@ -107,7 +107,7 @@ def build_classifier(
     *,
     seed: int = 0,
 ) -> keras.Model:
-    """An untrained classifier, images (N, H, W, C) in [0, 1] -> probabilities (N, num_classes).
+    """Build an untrained classifier, images (N, H, W, C) in [0, 1] -> probabilities (N, classes).
 
     Raises:
         InputError: the architecture is unknown, or the images are too small for it.
@@ -139,9 +139,9 @@ def fit_classifier(
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, list[float]]:
-    """Train a classifier of `build_classifier` in place and return its history per epoch.
+    """Train a classifier from `build_classifier` in place and return its history per epoch.
 
-    The cross-entropy is computed from what the softmax is given, where it loses no precision.
+    The cross-entropy is computed from the logits, which loses no precision.
 
     Examples:
         >>> untrained = cladec.build_classifier(data.image_shape, data.num_classes)
@@ -151,8 +151,8 @@ def fit_classifier(
     names = [layer.name for layer in getattr(classifier, "layers", ())]
     if PROBABILITIES not in names:
         raise InputError(
-            f"fit_classifier trains what build_classifier gives, and {classifier!r:.60} is none: "
-            "train it by its own fit"
+            f"the classifier {classifier!r:.60} is not from build_classifier: expected one that "
+            "is, or train it with its own fit"
         )
     data = check_data(classifier, data)
     logits = keras.Model(classifier.inputs, classifier.get_layer(PROBABILITIES).input)
@@ -169,10 +169,10 @@ def fit_classifier(
 
 
 def accuracy(classifier: keras.Model, split: Split) -> float:
-    """Share of the images of `split` whose class is predicted right, in [0, 1].
+    """Return the share of the images of `split` that are classified correctly, in [0, 1].
 
     Raises:
-        InputError: its labels are names.
+        InputError: the labels are names.
     """
     if split.has_names:
         raise InputError("the labels are names: put them into a Dataset, which has their order")

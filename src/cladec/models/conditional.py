@@ -1,11 +1,11 @@
-"""One ClaDec for every alpha: a decoder that is told alpha, trained once for all of them.
+"""One ClaDec for every alpha: a decoder that takes alpha as an input and is trained once.
 
-Loss-conditional training (Dosovitskiy & Djolonga, "You Only Train Once: Loss-Conditional Training
-of Deep Networks", ICLR 2020): alpha is drawn anew for each image at each step, weighs the loss of
-that image, and scales and shifts the channels of every hidden layer of the decoder (FiLM: Perez et
-al., "FiLM: Visual Reasoning with a General Conditioning Layer", AAAI 2018). Two things are ours:
-the first layer reads the codes twice, once scaled by what is made of alpha, and images with a high
-alpha, whose losses are small, weigh more.
+This is loss-conditional training (Dosovitskiy & Djolonga, "You Only Train Once: Loss-Conditional
+Training of Deep Networks", ICLR 2020): at each step, each image gets a random alpha, which weighs
+its loss and scales and shifts the channels of every hidden layer (FiLM: Perez et al., "FiLM: Visual
+Reasoning with a General Conditioning Layer", AAAI 2018). Two things are new: the first layer also
+reads a copy of the codes scaled by features of alpha, and images with a high alpha, whose losses
+are small, weigh more.
 """
 
 from collections.abc import Sequence
@@ -29,31 +29,31 @@ from cladec.models.selection import Units
 from cladec.models.training import Optimizer, fit, seeded
 
 SCALES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
-"""How many times larger than the classification loss the reconstruction loss may be."""
+"""The assumed ratios of the reconstruction loss to the classification loss."""
 
 WIDTH = 64
-"""Units of the two hidden layers between the features of alpha and the scales and shifts."""
+"""The units of each of the two hidden layers between the features of alpha and FiLM."""
 
 ZEROS, ONES = 0.12, 0.10
-"""Share of the images whose alpha is drawn as 0, and of those whose alpha is 1."""
+"""The shares of the images whose alpha is drawn as exactly 0 and as exactly 1."""
 
 BALANCE = 0.3
-"""How far images of all alphas weigh the same in training: 0 not at all, 1 wholly."""
+"""How strongly training evens out the losses of all alphas: 0 not at all, 1 fully."""
 
 SMALLEST_RATIO = 1e-3
-"""The classification loss is taken to be no smaller a part of the reconstruction loss than this."""
+"""The smallest ratio of classification loss to reconstruction loss that the weights use."""
 
 LARGEST_LOGIT = 11.5
-"""The logit of every other alpha is uniform between this and its negative: alphas to 1 - 1e-5."""
+"""The logits of all other alphas are uniform between plus and minus this: up to 1 - 1e-5."""
 
 
 @keras.saving.register_keras_serializable(package="cladec")
 class AlphaFeatures(layers.Layer):
-    """Alpha (N,) -> (N, 5) numbers in [0, 1]: alpha / (alpha + (1 - alpha) * scale).
+    """Map alpha (N,) to features (N, 5) in [0, 1]: alpha / (alpha + (1 - alpha) * scale).
 
-    Each is the share of the classification in the whole loss if the reconstruction loss were
-    `scale` times as large as it. They rise with alpha, from 0 to 1, each in a range of its own, and
-    are computed in single precision: in bfloat16 0.9999 is 1.
+    Each feature is the share of the classification in the total loss if the reconstruction loss
+    were `scale` times as large. The features rise from 0 to 1 in different ranges of alpha. They
+    are computed in single precision, since 0.9999 is 1 in bfloat16.
     """
 
     def __init__(self, **kwargs):
@@ -66,10 +66,10 @@ class AlphaFeatures(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="cladec")
 class FiLM(layers.Layer):
-    """Scales and shifts each channel: hidden * (1 + scale) + shift, both linear in `condition`.
+    """Scale and shift each channel: hidden * (1 + scale) + shift, both linear in `condition`.
 
-    `hidden` is (N, rows, columns, channels), `condition` (N, features). Newly initialised, it is
-    the identity (Perez et al., AAAI 2018, eq. 2).
+    `hidden` is (N, rows, columns, channels), `condition` is (N, features). Before training, the
+    layer is the identity (Perez et al., AAAI 2018, eq. 2).
     """
 
     def build(self, hidden_shape, condition_shape):
@@ -83,10 +83,9 @@ class FiLM(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="cladec")
 class ScaledCopy(layers.Layer):
-    """Codes (N, ..., C) -> (N, ..., 2 C): themselves, and a copy scaled by what is linear in
-    `condition`, (N, features).
+    """Append to codes (N, ..., C) a copy that is scaled linearly in `condition`, (N, features).
 
-    A linear layer behind it is another one for each condition. Newly initialised, the copy is 0.
+    The linear layer after it thus depends on the condition. Before training, the copy is 0.
     """
 
     def build(self, codes_shape, condition_shape):
@@ -103,7 +102,7 @@ class ScaledCopy(layers.Layer):
 def build_conditional_decoder(
     code_shape: tuple[int, ...], image_shape: tuple[int, int, int], *, mean_pixel: float = 0.5
 ) -> keras.Model:
-    """The decoder of `build_decoder` with alpha as its second input.
+    """Build the decoder of `build_decoder` with alpha as a second input.
 
     Returns:
         A model {"codes": (N, *code_shape), "alpha": (N,)} -> (N, H, W, C), float32 in [0, 1].
@@ -114,7 +113,7 @@ def build_conditional_decoder(
     alpha = keras.Input((), name="alpha", dtype="float32")
     condition = AlphaFeatures(name="features")(alpha)
     for number in (1, 2):
-        # ReLUs die at these learning rates: of 64, one was left to tell of alpha.
+        # ReLUs die at these learning rates: one of 64 stayed alive.
         condition = layers.Dense(WIDTH, activation="silu", name=f"condition_{number}")(condition)
     codes, decoded = decoder_graph(
         code_shape,
@@ -128,19 +127,19 @@ def build_conditional_decoder(
 
 @keras.saving.register_keras_serializable(package="cladec")
 class ConditionalClaDec(LayerDecoder):
-    """A decoder of a classifier's layer at any alpha, trained by the mean over images i of
+    """A decoder of a classifier's layer for any alpha, trained on the mean over images i of
 
         weight(alpha_i) * ((1 - alpha_i) * reconstruction_i + alpha_i * classification_i)
 
-    The weights (`weights_of`) change how much of the decoder serves which alpha, and not what is
-    best at any one. Called on `{"images": images, "alpha": alpha}` or
-    `{"codes": codes, "alpha": alpha}` with an alpha for each image, (N,); gives decoded images
-    (N, H, W, C), float32 in [0, 1]. `predict` is for people; `evaluate` and `fit` take such a dict
-    and the labels.
+    The weights (`weights_of`) share the decoder's capacity among the alphas and leave the optimum
+    at each alpha unchanged. The model takes `{"images": images, "alpha": alpha}` or
+    `{"codes": codes, "alpha": alpha}` with one alpha per image, (N,), and returns decoded images
+    (N, H, W, C), float32 in [0, 1]. `predict` also takes plain images and a single alpha;
+    `evaluate` and `fit` take such a dict and the labels.
 
     Args:
-        network: `cutting.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
-        decoder: codes and alpha -> images, such as `build_conditional_decoder` makes.
+        network: `cutting.cut(classifier, layer)`, images -> codes and logits. It stays frozen.
+        decoder: the decoder, codes and alpha -> images, see `build_conditional_decoder`.
 
     Examples:
         >>> from cladec.models import conditional, cutting
@@ -152,7 +151,7 @@ class ConditionalClaDec(LayerDecoder):
     """
 
     def __init__(self, network: keras.Model, decoder: keras.Model, **kwargs):
-        # Nothing is cast on the way in: alpha stays in single precision.
+        # The inputs are not cast, so that alpha stays in single precision.
         super().__init__(network, decoder, autocast=False, **kwargs)
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self.classification_tracker = keras.metrics.Mean(name="classification_loss")
@@ -165,7 +164,7 @@ class ConditionalClaDec(LayerDecoder):
         return self.decoder({"codes": codes, "alpha": inputs["alpha"]}, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of `y_pred` against `y`, which is as in ClaDec."""
+        """Return the loss of `y_pred` against `y`, which is as in ClaDec."""
         images, labels = self.compared(x, y)
         reconstruction = losses.reconstruction_of_each(images, y_pred)
         logits = self.classifier(y_pred, training=False)
@@ -176,7 +175,7 @@ class ConditionalClaDec(LayerDecoder):
         return ops.mean(weights_of(x["alpha"], self._ratio()) * mixed)
 
     def check_arrays(self, x: Any, y: Any) -> None:
-        """As in ClaDec; and that there is an alpha."""
+        """Check the arrays as in ClaDec, and that there is an alpha."""
         super().check_arrays(x, y)
         if y is not None and not (isinstance(x, dict) and "alpha" in x):
             raise InputError(
@@ -185,21 +184,20 @@ class ConditionalClaDec(LayerDecoder):
             )
 
     def _ratio(self) -> Any:
-        """Classification loss over reconstruction loss in this pass so far, at most 1."""
+        """Return classification loss / reconstruction loss of this epoch so far, at most 1."""
         likeness = ops.maximum(self.reconstruction_tracker.result(), keras.config.epsilon())
         ratio = self.classification_tracker.result() / likeness
         return ops.stop_gradient(ops.clip(ratio, SMALLEST_RATIO, 1.0))
 
     def predict(self, images: Any, alpha: Any = None) -> np.ndarray:
-        """Decoded images (N, H, W, C), float32 in [0, 1].
+        """Return decoded images (N, H, W, C), float32 in [0, 1].
 
         Args:
-            images: (N, H, W, C) in [0, 1], or `{"codes": codes}` where the codes of the layer are
-                computed already, (N, ...).
-            alpha: weight of the classification, in [0, 1]: a number, or one for each image, (N,).
+            images: images (N, H, W, C) in [0, 1], or `{"codes": codes}` with known codes (N, ...).
+            alpha: the weight of the classification, in [0, 1]: one number, or one per image, (N,).
 
         Raises:
-            InputError: no alpha, one out of range, or not as many as there are images.
+            InputError: alpha is missing, out of range, or of another number than the images.
         """
         inputs = images if isinstance(images, dict) else {"images": images}
         count = len(next(iter(inputs.values())))
@@ -221,21 +219,21 @@ def _alpha_of_each(alpha: Any, count: int) -> np.ndarray:
 
 
 def weights_of(alpha: Any, ratio: Any) -> Any:
-    """What the loss of each image is multiplied by, (N,): 1 at alpha 0, ratio**-BALANCE at 1.
+    """Return the weight of each image's loss, (N,): 1 at alpha 0, ratio**-BALANCE at alpha 1.
 
-    Without it the loss at alpha 1, which may be a thousandth of that at 0, would hardly count.
+    Without weights, the loss at alpha 1, often a thousandth of that at 0, would hardly count.
 
     Args:
-        alpha: of each image, (N,).
-        ratio: how many times as large as the reconstruction loss the classification loss is.
+        alpha: the alpha of each image, (N,).
+        ratio: the ratio of the classification loss to the reconstruction loss.
     """
     return (1.0 - alpha + alpha * ratio) ** -BALANCE
 
 
 class DrawnAlphas:
-    """Stands for an array of alphas (count,), float32: rows of it are drawn when they are read.
+    """A stand-in for an array of alphas (count,), float32, whose rows are drawn when they are read.
 
-    So each image has a new alpha at each step. Those of a batch are spread evenly over the
+    Each image thus gets a new alpha at each step. The alphas of a batch are spread evenly over the
     distribution, which makes the gradient less noisy than independent draws.
     """
 
@@ -252,9 +250,9 @@ class DrawnAlphas:
 
 
 def alpha_at(quantiles: np.ndarray) -> np.ndarray:
-    """The alphas (N,) float32 at quantiles in [0, 1] of the distribution that they are drawn from.
+    """Return the alphas (N,) float32 at quantiles in [0, 1] of the distribution of alphas.
 
-    The lowest `ZEROS` are 0, the highest `ONES` are 1; between them the logit is uniform.
+    The lowest share `ZEROS` is 0, the highest share `ONES` is 1; the logit is uniform in between.
     """
     middle = (quantiles - ZEROS) / (1.0 - ZEROS - ONES)
     logits = LARGEST_LOGIT * (2.0 * middle - 1.0)
@@ -278,9 +276,9 @@ def fit_conditional(
 ) -> ConditionalClaDec:
     """Train one decoder of `layer` for every alpha, on the training images of `data`.
 
-    Arguments, errors and `history` as for `fit_cladec`; `seed` is of the alphas drawn too, and a
-    `decoder` takes {"codes": codes, "alpha": (N,)}. Both losses in the history are means over the
-    alphas drawn.
+    Arguments, errors and `history` are those of `fit_cladec`, but `seed` also determines the random
+    alphas, and `decoder` takes {"codes": codes, "alpha": (N,)}. Both losses in the history are
+    means over the random alphas.
 
     Examples:
         >>> model = cladec.fit_conditional(classifier, "dense", data, recipe=quick)

@@ -1,10 +1,10 @@
 """Cut any Keras classifier at a named layer, whether Sequential, functional, nested or reloaded.
 
-A classifier is replayed, layer by layer, on a fresh input: nested models are unfolded, every layer
-is copied. The result is one flat functional model that shares nothing with the caller's, so that
-freezing it, training it or cutting it leaves the caller's model as it was. (Building a model from
-the tensors of a reloaded `Sequential` gives no gradient, and a lookup inside a nested model ends in
-"Output not connected"; a replay has neither fault.)
+A classifier is replayed, layer by layer, on a new input: nested models are unfolded and every layer
+is copied. The result is one flat functional model that shares nothing with the caller's model, so
+freezing, training or cutting it leaves that unchanged. (A model made from the tensors of a reloaded
+`Sequential` gives no gradient, and layers inside a nested model are "Output not connected"; a
+replay avoids both.)
 """
 
 import difflib
@@ -22,10 +22,10 @@ from cladec.models.replay import Replay, is_graph
 from cladec.models.selection import Select, Units
 
 INPUT = "cladec.images"
-"""Name of the input of what is cut; the dot keeps it apart from the names of the layers."""
+"""The name of the input of a cut model; the dot distinguishes it from the names of layers."""
 
 UNITS = "cladec.units"
-"""Name of the layer that keeps part of the codes."""
+"""The name of the layer that selects some of the units."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,11 @@ class Flat:
 
     Attributes:
         inputs: the image tensor, (None, H, W, C).
-        outputs: what the classifier answers, (None, K).
-        logits: the scores before the softmax, (None, K); `outputs` itself where there is none.
-        tensors: output of every layer, by path, channels last; a layer inside a nested model is
-            "outer/inner", the second call of one that is called more than once "layer@2".
-        origins: the classifier's own layer at each path, and the tensor or tensors of this graph
-            that its copy is called on.
+        outputs: the output of the classifier, (None, K).
+        logits: the scores before the softmax, (None, K); `outputs` if there is no softmax.
+        tensors: the output of every layer by path, channels last; "outer/inner" is a layer inside
+            a nested model, "layer@2" the second call of a layer that is called more than once.
+        origins: the classifier's own layer at each path, and the inputs of its copy in this graph.
     """
 
     inputs: keras.KerasTensor
@@ -49,7 +48,7 @@ class Flat:
     origins: Mapping[str, tuple[keras.Layer, Any]]
 
     def find(self, layer: str) -> keras.KerasTensor:
-        """The output of `layer`, given by path or by a name that only one layer has.
+        """Return the output of `layer`, given by its path or its unique name.
 
         Raises:
             InputError: no layer, or more than one, has this name.
@@ -65,7 +64,7 @@ class Flat:
         raise InputError(f"the classifier has no layer {layer!r}{hint}; its layers are: {names}")
 
     def paths_of(self, layer: str) -> list[str]:
-        """The paths that a path, a name or a layer that is called more than once may stand for."""
+        """Return the paths that a path or name matches: several if it is called more than once."""
         if layer in self.tensors:
             return [layer]
         plain = {path: re.sub(r"@\d+(?=/|$)", "", path) for path in self.tensors}
@@ -81,13 +80,13 @@ def flatten(classifier: keras.Model, *, fresh: bool = False) -> Flat:
 
     Args:
         classifier: a built Sequential or functional model, images (N, H, W, C) -> classes (N, K).
-        fresh: give the copies newly initialised, trainable weights instead of the classifier's.
+        fresh: whether the copies get newly initialised, trainable weights.
 
     Raises:
-        InputError: the model is no image classifier that can be cut; the message says why.
+        InputError: the model cannot be cut; the message says why.
     """
     _check_classifier(classifier)
-    # Pixels are never integers here: their gradient would be zero.
+    # Integer pixels would have no gradient.
     dtype = classifier.inputs[0].dtype
     dtype = dtype if "float" in dtype else "float32"
     inputs = keras.Input(shape=image_shape(classifier), dtype=dtype, name=INPUT)
@@ -102,22 +101,22 @@ def flatten(classifier: keras.Model, *, fresh: bool = False) -> Flat:
 
 
 def image_shape(classifier: keras.Model) -> tuple[int, int, int]:
-    """(H, W, C) of the images that a classifier is given here, also where it takes (C, H, W)."""
+    """Return (H, W, C) of a classifier's images, even if the classifier takes (C, H, W)."""
     first, second, third = classifier.inputs[0].shape[1:]
     return (second, third, first) if _takes_channels_first(classifier) else (first, second, third)
 
 
 def cut(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
-    """A frozen copy of the classifier that gives both the codes of `layer` and the logits.
+    """Return a frozen copy of the classifier that outputs the codes of `layer` and the logits.
 
     Args:
-        classifier: as for `flatten`.
-        layer: path of the layer.
-        units: indices of the units or channels that the codes are made of; None for all.
+        classifier: a classifier as for `flatten`.
+        layer: the path of the layer.
+        units: the indices of the units or channels to keep; None for all.
 
     Returns:
-        A functional model, images (N, H, W, C) -> {"codes": (N, ...), "logits": (N, K)}, not
-        trainable. `part` takes one of the two.
+        A frozen functional model, images (N, H, W, C) -> {"codes": (N, ...), "logits": (N, K)}.
+        `part` selects one of the two outputs.
 
     Raises:
         InputError: the model cannot be cut or has no such layer or unit.
@@ -130,7 +129,7 @@ def cut(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model
 
 
 def part(network: keras.Model, output: str) -> keras.Model:
-    """The part of a `cut` network that computes one of its outputs, sharing its layers."""
+    """Return the part of a `cut` network that computes one of its outputs; layers are shared."""
     submodel = keras.Model(network.inputs[0], network.output[output], name=output)
     submodel.trainable = network.trainable
     return submodel
@@ -139,16 +138,16 @@ def part(network: keras.Model, output: str) -> keras.Model:
 def split(
     inputs: keras.KerasTensor, codes: keras.KerasTensor, scores: keras.KerasTensor
 ) -> tuple[keras.Model, keras.Model]:
-    """A flat graph before and behind a layer, which share its weights.
+    """Split a flat graph at a layer into two models that share its weights.
 
     Args:
-        inputs: of the graph.
+        inputs: the input of the graph.
         codes: the output of the layer.
         scores: an output of the graph.
 
     Returns:
-        Models images (N, H, W, C) -> codes (N, ...), and [images, codes] -> scores, which takes the
-        images for what goes around the layer.
+        The models images (N, H, W, C) -> codes (N, ...) and [images, codes] -> scores; the latter
+        needs the images for paths that bypass the layer.
     """
     given = keras.Input(batch_shape=codes.shape, dtype=codes.dtype)
     # keras.Model alone would lose the other calls of a layer that is called more than once.
@@ -157,7 +156,7 @@ def split(
 
 
 def logits(classifier: keras.Model) -> keras.Model:
-    """A frozen copy of the classifier that answers with its scores before the softmax, (N, K)."""
+    """Return a frozen copy of the classifier that outputs its scores before the softmax, (N, K)."""
     flat = flatten(classifier)
     model = keras.Model(flat.inputs, flat.logits, name="logits")
     model.trainable = False
@@ -165,9 +164,9 @@ def logits(classifier: keras.Model) -> keras.Model:
 
 
 def fresh_encoder(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
-    """The classifier up to `layer`, newly initialised and trainable: the encoder of RefAE.
+    """Return the classifier up to `layer`, newly initialised and trainable: the encoder of RefAE.
 
-    Arguments and errors as for `cut`.
+    Arguments and errors are those of `cut`.
     """
     flat = flatten(classifier, fresh=True)
     return keras.Model(flat.inputs, _selected(flat.find(layer), units), name="encoder")
@@ -178,12 +177,12 @@ def _selected(codes: keras.KerasTensor, units: Units) -> keras.KerasTensor:
 
 
 def layer_shapes(classifier: keras.Model) -> dict[str, tuple[int | None, ...]]:
-    """The path and output shape (without the batch) of every layer that can be named."""
+    """Return the output shape (without the batch) of every layer by its path."""
     return {path: tensor.shape[1:] for path, tensor in flatten(classifier).tensors.items()}
 
 
 def _takes_channels_first(model: keras.Model) -> bool:
-    """Whether the first layer that tells rows and columns from channels finds the latter first."""
+    """Return whether the first layer with a data format takes channels first."""
     for operation in _operations(model):
         if type(operation).__name__ in ("Permute", "Reshape", "Transpose"):
             return False
@@ -193,7 +192,7 @@ def _takes_channels_first(model: keras.Model) -> bool:
 
 
 def _operations(model: keras.Model) -> Iterator[keras.Operation]:
-    """The layers and functions of a model, those of nested models in their place."""
+    """Yield the layers and functions of a model, including those of nested models."""
     for operation in model.layers if isinstance(model, keras.Sequential) else model.operations:
         if is_graph(operation):
             yield from _operations(operation)
@@ -205,7 +204,7 @@ def _check_classifier(model: keras.Model) -> None:
     name = getattr(model, "name", type(model).__name__)
     if type(model).__module__.startswith("tf_keras."):
         raise InputError(
-            f"model {name!r} is one of tf_keras, which is Keras 2: write it with "
+            f"model {name!r} is a Keras 2 model from tf_keras: save it with "
             "model.save('name.h5') and load that file with keras.models.load_model of Keras 3"
         )
     if not is_graph(model):
@@ -232,7 +231,7 @@ def _check_classifier(model: keras.Model) -> None:
 
 
 def path_in_copy(classifier: keras.Model, layer: str) -> str:
-    """The path of `layer` in a flat copy of the classifier, where nested models are unfolded."""
+    """Return the path of `layer` in a flat copy of the classifier."""
     operation, call = keras_internals.origin(flatten(classifier).find(layer))
     several = len(keras_internals.calls(operation)) > 1
     return f"{operation.name}@{call + 1}" if several else operation.name

@@ -1,4 +1,4 @@
-"""A decoder from the activations of a layer to images, its shapes derived, never tabulated."""
+"""The decoder from the activations of a layer to images; its shapes follow from those of both."""
 
 import math
 from collections.abc import Callable
@@ -15,27 +15,27 @@ from cladec.models.precision import keras_defaults
 from cladec.models.recipes import SMALLEST_BATCH
 
 SMALLEST_GRID = 8
-"""A flat code starts from the largest grid of at most this many cells a side (7x7 for 28x28)."""
+"""A flat code starts on the largest grid of at most this many cells a side (7x7 for 28x28)."""
 
 WIDTH = 32
-"""Channels of the last hidden layer; each halving of the grid below the last two doubles them."""
+"""The channels of the last two hidden layers; each earlier layer has twice as many."""
 
 MAXIMUM_WIDTH = 256
 
 LARGEST_DENSE = 2**26
-"""Weights of the Dense layer that lays codes out; codes too many for it are narrowed before it."""
+"""The most weights of the Dense layer on the codes; larger codes are narrowed before it."""
 
 CODES = "(units,), (positions, features) or (height, width, channels)"
-"""The shapes of codes that are decoded."""
+"""The supported shapes of codes."""
 
 SMALLEST_TOKEN_GRID = 4
-"""Fewer tokens are taken for a flat code."""
+"""Fewer tokens than this are treated as a flat code."""
 
 FIRST_TOKENS = 5
-"""So many class and register tokens at most may come before those that form a grid."""
+"""The most class and register tokens before the tokens that form a grid."""
 
 DARKEST = 0.01
-"""A decoder starts from images no darker than this, and no brighter than 1 less this."""
+"""An untrained decoder gives pixels between this and 1 minus this."""
 
 Size = tuple[int, int, int]
 """(rows, columns, channels)."""
@@ -45,30 +45,29 @@ Size = tuple[int, int, int]
 def build_decoder(
     code_shape: tuple[int, ...], image_shape: tuple[int, int, int], *, mean_pixel: float = 0.5
 ) -> keras.Model:
-    """A functional model from codes to images in [0, 1].
+    """Build a functional model from codes to images in [0, 1].
 
-    A flat code is laid out on a small grid by a Dense layer; a spatial code is one already: it is
-    resized where doubling it does not lead to the size of the image, and a convolution mixes its
-    channels. Transposed convolutions of stride 2 then double the grid until it covers the image.
+    A Dense layer turns a flat code into a small grid. A spatial code is resized if doubling it does
+    not reach the size of the image, and a convolution mixes its channels. Transposed convolutions
+    of stride 2 then double the grid until it covers the image.
 
-    Tokens, (positions, features), form a grid where they are as many as there are patches of some
-    size in the image, or a square number; the few that may come first, such as a class token, are
-    projected to a few numbers that stand beside every cell. Other tokens are a flat code. Of a flat
-    code with more numbers than fit a Dense layer of `LARGEST_DENSE` weights, a narrower Dense layer
-    makes fewer first.
+    Tokens, (positions, features), form a grid if their number is that of the patches of some size
+    in the image, or a square; the few that may come first, such as a class token, are projected to
+    a few features, which are appended to every cell. Other tokens are a flat code. If a flat code
+    would need more than `LARGEST_DENSE` weights, a narrower Dense layer reduces it first.
 
     Args:
         code_shape: (units,) or (height, width, channels) or (positions, features), without batch.
-        image_shape: (H, W, C), H and W at least 2.
-        mean_pixel: what it answers to a code of zeros before it is trained, in [0, 1]. With the
-            mean of the training images it need not first learn how dark they are, which on dark
-            images can end with every pixel black and no gradient left.
+        image_shape: the shape (H, W, C) of the images, H and W at least 2.
+        mean_pixel: the untrained output for a code of zeros, in [0, 1]. The mean of the training
+            images spares the decoder from learning their brightness first, which on dark images
+            can end in black pixels without a gradient.
 
     Returns:
         A model (N, *code_shape) -> (N, H, W, C), float32 in [0, 1] (sigmoid).
 
     Raises:
-        InputError: a size is missing or not positive, or the memory is not enough to train it.
+        InputError: a size is missing or not positive, or there is too little memory for training.
 
     Examples:
         >>> cladec.build_decoder((7, 7, 64), (28, 28, 1)).output_shape
@@ -78,15 +77,15 @@ def build_decoder(
 
 
 def check_decoder(decoder: keras.Model, takes: Any, image_shape: Size) -> keras.Model:
-    """A decoder that somebody else made; one that has no shapes yet is built.
+    """Check the shapes of a caller's decoder, build it if necessary, and return it.
 
     Args:
         decoder: any Keras model.
-        takes: the shape, without the batch, of what it is called on, or a dict of shapes.
-        image_shape: (H, W, C) of the images that it is to give.
+        takes: the expected shape of its input without the batch, or a dict of such shapes.
+        image_shape: the expected shape (H, W, C) of its images.
 
     Raises:
-        InputError: it takes or gives something else.
+        InputError: its input or output has another shape.
     """
     made = _made(decoder, takes)
     if made != tuple(image_shape):
@@ -99,7 +98,7 @@ def check_decoder(decoder: keras.Model, takes: Any, image_shape: Size) -> keras.
 
 
 def _made(decoder: keras.Model, takes: Any) -> Any:
-    """The shape of what a model makes of inputs of these shapes; None where it takes no such."""
+    """Return the shape of a model's output for such inputs; None if it cannot take them."""
     if isinstance(takes, dict):
         inputs = {name: keras.Input(shape, name=name) for name, shape in takes.items()}
         known = getattr(decoder, "input", inputs)
@@ -109,7 +108,7 @@ def _made(decoder: keras.Model, takes: Any) -> Any:
         inputs = keras.Input(takes)
     try:
         return tuple(decoder(inputs).shape[1:])
-    except Exception:  # layers raise what they like
+    except Exception:  # layers may raise any exception
         return None
 
 
@@ -120,10 +119,10 @@ def decoder_graph(
     modulate: Callable = lambda hidden: hidden,
     widen: Callable = lambda codes: codes,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The symbolic input and output of a decoder, see `build_decoder`.
+    """Return the symbolic input and output of a decoder, see `build_decoder`.
 
-    `modulate` is applied to what each hidden layer gives, (N, rows, columns, channels), `widen` to
-    the codes before the first of them; it may add to their last axis.
+    `modulate` is applied to the output (N, rows, columns, channels) of each hidden layer; `widen`
+    is applied to the codes and may extend their last axis.
     """
     code_shape = checks.shape("codes", code_shape, (1, 2, 3), CODES)
     height, width, channels = checks.shape("images", image_shape, (3,), "(height, width, channels)")
@@ -150,7 +149,7 @@ def decoder_graph(
 
 
 def _cells(code_shape: tuple[int, ...], height: int, width: int) -> tuple[int, int] | None:
-    """The grid that a code is, or that its tokens but the first form; None where it is flat."""
+    """Return the grid (rows, columns) of a spatial code or of tokens; None for a flat code."""
     if len(code_shape) == 3:
         return code_shape[:2] if code_shape[0] * code_shape[1] > 1 else None
     if len(code_shape) == 1:
@@ -166,11 +165,11 @@ def _cells(code_shape: tuple[int, ...], height: int, width: int) -> tuple[int, i
 
 
 def _hidden_sizes(cells, height: int, width: int) -> tuple[int, list[Size]]:
-    """How often the grid is doubled, and (rows, columns, channels) of each hidden layer."""
+    """Return the number of doublings and the (rows, columns, channels) of each hidden layer."""
     if cells is None:
         doublings = max(1, math.ceil(math.log2(max(height, width) / SMALLEST_GRID)))
         channels = _width(doublings)
-    else:  # as often as that does not pass the size of the image
+    else:  # as often as possible within the size of the image
         doublings = max(0, math.floor(math.log2(min(height / cells[0], width / cells[1]))))
         channels = 2 * WIDTH
     rows, columns = math.ceil(height / 2**doublings), math.ceil(width / 2**doublings)
@@ -179,14 +178,14 @@ def _hidden_sizes(cells, height: int, width: int) -> tuple[int, list[Size]]:
 
 
 def _check_memory(code_shape: tuple[int, ...], cells, sizes: list[Size]) -> None:
-    """Raises InputError where the least that training takes is more than there is."""
+    """Raise InputError if training needs more memory than is free."""
     if cells is None:
         weights = min(LARGEST_DENSE, math.prod(code_shape) * math.prod(sizes[0]))
     else:
         weights = 9 * code_shape[-1] * sizes[0][2]
     weights += sum(16 * before[2] * after[2] for before, after in pairwise(sizes))
     numbers = sum(map(math.prod, sizes))
-    # A weight, its gradient and two means of Adam; an activation and its gradient.
+    # Each weight has a gradient and two means of Adam, each activation a gradient.
     needed = 4 * (4 * weights + 2 * numbers * SMALLEST_BATCH)
     free = memory.free()
     if free is not None and needed > free:
@@ -199,21 +198,21 @@ def _check_memory(code_shape: tuple[int, ...], cells, sizes: list[Size]) -> None
 
 
 def _logit(mean_pixel: float) -> float:
-    """What the sigmoid makes `mean_pixel` of, kept from where its gradient vanishes."""
+    """Return the inverse sigmoid of `mean_pixel`, limited to where the gradient is not zero."""
     mean = checks.number("mean_pixel", mean_pixel, "a number in [0, 1]", lambda x: 0.0 <= x <= 1.0)
     pixel = min(max(mean, DARKEST), 1.0 - DARKEST)
     return math.log(pixel / (1.0 - pixel))
 
 
 def _width(remaining: int) -> int:
-    """Channels of a grid that is doubled `remaining` more times."""
+    """Return the channels of a grid that is doubled `remaining` more times."""
     return min(MAXIMUM_WIDTH, WIDTH * 2 ** max(0, remaining - 2))
 
 
 def _on_grid(codes, size: Size):
-    """Codes of any shape laid out by a Dense layer, narrowed where it would have too many weights.
+    """Turn codes of any shape into a grid with a Dense layer; narrow them first if it is too large.
 
-    Tokens keep as many features each as that allows, others become fewer numbers as a whole.
+    Tokens are narrowed one by one, other codes as a whole.
     """
     most = LARGEST_DENSE // math.prod(size)
     if len(codes.shape) == 3 and math.prod(codes.shape[1:]) > most >= codes.shape[1]:
@@ -227,7 +226,7 @@ def _on_grid(codes, size: Size):
 
 
 def _tokens(codes, cells: tuple[int, int]):
-    """Tokens (N, positions, features) on a grid of cells, what the first ones say beside each."""
+    """Arrange tokens (N, positions, features) on a grid and append the first ones to each cell."""
     if len(codes.shape) == 4:
         return codes
     count = math.prod(cells)

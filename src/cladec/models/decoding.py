@@ -1,4 +1,4 @@
-"""What decoded images are compared with, and the sentence that says what of it is missing."""
+"""The base class of models that decode a layer, and the checks of what they are compared with."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ EXPECTED = 'y={"images": images, "labels": labels}, or the labels alone where x 
 
 
 class Decoding(keras.Model):
-    """What all models that decode a layer have in common.
+    """The base class of all models that decode a layer.
 
-    They say what `y` has to be, and are saved without their optimizer: it would make files three
-    times as large, and Keras warns of one that has not trained yet. Loaded, they are uncompiled.
+    The models check `y` and are saved without their optimizer, which would triple the size of the
+    file, and which Keras warns about before it has trained. A loaded model is not compiled.
     """
 
     def fit(self, x=None, y=None, *args, **kwargs):
@@ -37,14 +37,14 @@ class Decoding(keras.Model):
         return {}
 
     def compared(self, x: Any, y: Any) -> Any:
-        """What of `y` the loss is computed from; raises InputError where it is not there."""
+        """Return the part of `y` that the loss needs; raise InputError if it is missing."""
         raise NotImplementedError
 
     def check_arrays(self, x: Any, y: Any) -> None:
-        """Raises InputError for arrays that do not belong together, before anything is traced.
+        """Raise InputError before tracing if the arrays do not belong together.
 
-        An error inside of `compute_loss` is late: on JAX it costs a model its weights. Only what
-        comes in batches, a data set, is left to that.
+        An error inside `compute_loss` comes too late: on JAX the model loses its weights. Only data
+        sets that come in batches are left to `compute_loss`.
         """
         if y is None and not (isinstance(x, dict) or _shape(x)):
             return
@@ -58,15 +58,15 @@ class Decoding(keras.Model):
 
 
 def images_and_labels(x: Any, y: Any, image_shape: Shape) -> tuple[Any, Any]:
-    """The images and the labels that a loss is computed from, arrays or symbolic tensors.
+    """Return the images and labels for a loss, as arrays or symbolic tensors.
 
     Args:
-        x: what is decoded: images, codes, or a dict of them.
-        y: {"images": (N, H, W, C), "labels": (N,)}, or labels (N,) where `x` has the images.
-        image_shape: (H, W, C).
+        x: the input of the model: images, codes, or a dict of them.
+        y: {"images": (N, H, W, C), "labels": (N,)}, or labels (N,) if `x` contains the images.
+        image_shape: the shape (H, W, C) of the images.
 
     Raises:
-        InputError: one is missing or has another shape.
+        InputError: the images or the labels are missing or have another shape.
     """
     if not isinstance(y, dict):
         y = {"images": x.get("images") if isinstance(x, dict) else x, "labels": y}
@@ -81,7 +81,7 @@ def images_and_labels(x: Any, y: Any, image_shape: Shape) -> tuple[Any, Any]:
 
 
 def check_images(images: Any, image_shape: Shape, expected: str = "y=images") -> Any:
-    """The images that a loss is computed from; raises InputError for those of another shape."""
+    """Return the images for a loss; raise InputError if they have another shape."""
     if len(_shape(images)) != 4 or _shape(images)[1:] != image_shape:
         raise InputError(
             f"the images to compare with are {_told(images)}: expected (N, "
@@ -91,7 +91,7 @@ def check_images(images: Any, image_shape: Shape, expected: str = "y=images") ->
 
 
 def _shape(array: Any) -> tuple[int | None, ...]:
-    """The shape of an array or tensor; () of what has none, or none that is known yet."""
+    """Return the shape of an array or tensor; () if it has none or an unknown one."""
     shape = getattr(array, "shape", ())
     return () if getattr(shape, "rank", 0) is None else tuple(shape)
 

@@ -1,4 +1,4 @@
-"""What every fit of a decoder begins with: data that suit the classifier, codes, a decoder."""
+"""This module prepares the data, the codes and the decoder for every training of a decoder."""
 
 import keras
 import numpy as np
@@ -12,11 +12,12 @@ from cladec.models.training import seeded
 
 
 def check_data(classifier: keras.Model, data: Data) -> Dataset:
-    """The data as a Dataset that fits the classifier.
+    """Return the data as a Dataset that fits the classifier.
 
-    Warns, once for each classifier, where it seems to want pixels of another range than [0, 1].
+    A warning is given once per classifier if it seems to expect pixels outside of [0, 1].
 
-    Raises InputError for what is no data, images of another size, or more classes than it has.
+    Raises:
+        InputError: the data are unusable, of another image size, or have too many classes.
     """
     with seeded(0):
         pixels.examine(classifier)
@@ -35,10 +36,10 @@ def check_data(classifier: keras.Model, data: Data) -> Dataset:
 
 
 def decoder_of(shape: tuple[int, ...], data: Dataset, given: keras.Model | None) -> keras.Model:
-    """A decoder (N, *shape) -> images of `data`: the one given, or one that is newly built.
+    """Return the caller's decoder (N, *shape) -> images of `data`, or build one for None.
 
     Raises:
-        InputError: the one given takes or gives something else.
+        InputError: the input or output of the caller's decoder has another shape.
     """
     if given is None:
         return build_decoder(shape, data.image_shape, mean_pixel=data.mean_pixel)
@@ -46,10 +47,10 @@ def decoder_of(shape: tuple[int, ...], data: Dataset, given: keras.Model | None)
 
 
 def training_codes(encoder: keras.Model, data: Dataset, codes: np.ndarray | None) -> np.ndarray:
-    """The codes of the training images: those given, or computed where there are none.
+    """Return the codes of the training images: the caller's, or computed ones for None.
 
     Raises:
-        InputError: those given are of another shape.
+        InputError: the caller's codes have another shape.
     """
     images = data.train.images
     if codes is None:
@@ -65,12 +66,12 @@ def training_codes(encoder: keras.Model, data: Dataset, codes: np.ndarray | None
 
 
 def targets(data: Dataset) -> dict[str, np.ndarray]:
-    """What `compute_loss` of a ClaDec compares the decoded training images with."""
+    """Return the training images and labels for `compute_loss` of a ClaDec."""
     return {"images": data.train.images, "labels": data.train.labels}
 
 
 def encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
-    """What `encoder` makes of images, see `compute_codes`."""
+    """Return the codes that `encoder` computes from images, see `compute_codes`."""
     with np.errstate(over="ignore"):
         codes = batches.predict(encoder, images, dtype="float16")
     if np.isinf(codes).any():

@@ -1,4 +1,4 @@
-"""What callers may give in place of what a function works with: the file of a model, say."""
+"""This module converts arguments, such as the path of a model file, to the declared types."""
 
 import functools
 import inspect
@@ -18,13 +18,11 @@ Result = TypeVar("Result")
 
 
 def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
-    """Lets a public function be called with whatever can mean one thing only.
+    """Make a public function convert every unambiguous argument to its declared type.
 
-    By the types that it declares: a model may be the path of its file, a whole number 1e3 or one of
-    numpy; None stands for the default. A `layer` of the first argument, a classifier, may be its
-    place in `classifier.layers` or the layer itself. Arguments of other types are not looked at.
-
-    The function raises InputError for anything else.
+    A model may be the path of its file, an integer 1e3 or a numpy integer; None means the default.
+    A `layer` of the classifier, the first argument, may be its index in `classifier.layers` or the
+    layer itself. The function raises InputError for anything else; other types are not checked.
     """
     signature = inspect.signature(function)
 
@@ -41,7 +39,7 @@ def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
 
 
 def _meant(parameter: inspect.Parameter, value: Any, classifier: Any) -> Any:
-    """What a function takes for one of its parameters, where `value` was given."""
+    """Return the converted `value` of one parameter of a function."""
     name, kind = parameter.name, parameter.annotation
     options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
     kinds = [option for option in options if option is not NoneType]
@@ -58,14 +56,14 @@ def _meant(parameter: inspect.Parameter, value: Any, classifier: Any) -> Any:
 
 
 def as_model(name: str, value: Any) -> keras.Model:
-    """A Keras model, given as it is or as the path of its `.keras` file.
+    """Return a Keras model, given as a model or as the path of its `.keras` file.
 
     Args:
-        name: what the model is, for the error.
-        value: the model or the path. Of a file nothing is executed, see `loading.load_model`.
+        name: the name of the argument, for the error message.
+        value: the model or the path. No code in the file is executed, see `loading.load_model`.
 
     Raises:
-        InputError: it is neither, or the file cannot be loaded.
+        InputError: the value is neither, or the file cannot be loaded.
     """
     if isinstance(value, str | os.PathLike):
         return loading.load_model(value)
@@ -77,15 +75,15 @@ def as_model(name: str, value: Any) -> keras.Model:
 
 
 def layer_path(classifier: keras.Model, layer: Any) -> str:
-    """The path of a layer, "outer/inner" inside a nested model.
+    """Return the path of a layer, "outer/inner" inside a nested model.
 
     Args:
         classifier: a built Sequential or functional model.
-        layer: the path or name, which is given back as it is; the place of the layer in
-            `classifier.layers`, -1 for the last; or the layer itself, of any depth.
+        layer: the path or name, which is returned unchanged; the index of the layer in
+            `classifier.layers`, -1 for the last; or the layer itself, at any depth.
 
     Raises:
-        InputError: it is none of these, is not in the classifier, or is called more than once.
+        InputError: the layer is none of these, is not in the classifier, or is called repeatedly.
     """
     if isinstance(layer, str):
         return layer
@@ -136,4 +134,4 @@ _CONVERSIONS: dict[Any, Callable[[str, Any], Any]] = {
     keras.Model: as_model,
     Callable: _a_function,
 }
-"""What makes a value of a declared type of what is given as one."""
+"""The function that converts an argument to each declared type."""

@@ -1,6 +1,6 @@
-"""The kinds of decoders: a row says what a kind is called, how it is trained and how it decodes.
+"""The table of the kinds of decoders, with how each kind is trained and how it decodes.
 
-A new kind is a file beside this one and a row in `KINDS`; nothing else in the package names it.
+A new kind is a new file beside this one and a row in `KINDS`; no other file names it.
 """
 
 from collections.abc import Mapping
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     import numpy as np
 
 PLAIN = "plain"
-"""The usual kind."""
+"""The default kind."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of decoder, whose module is imported when it is first trained.
+    """A kind of decoder; its module is imported when it is first trained.
 
     Attributes:
-        module: where its functions are, in `cladec.models`.
+        module: the module of `cladec.models` that holds its functions.
         fit: the name of the function that trains its ClaDec, see `fit_cladec`.
-        recipe: of its ClaDec.
-        fit_reference: the name of the function that trains its RefAE, see `fit_refae`; None where
+        recipe: the recipe of its ClaDec.
+        fit_reference: the name of the function that trains its RefAE, see `fit_refae`; None if
             the RefAE of the plain kind is its reference.
-        reference_recipe: of its RefAE.
-        settings: arguments of both functions that other kinds do not have; fields of a `Run`.
-        every_alpha: one ClaDec serves every alpha, which it is told when it decodes.
-        title: what it is, in words.
+        reference_recipe: the recipe of its RefAE.
+        settings: the additional arguments of both functions, which are fields of a `Run`.
+        every_alpha: whether one ClaDec serves every alpha and takes alpha as an input.
+        title: a short description.
     """
 
     module: str
@@ -46,25 +46,25 @@ class Kind:
     title: str = ""
 
     def fit_cladec(self, *given: Any, alpha: float | None, **options: Any) -> "keras.Model":
-        """Train a ClaDec: the arguments of `fit_cladec`, and the settings of the kind."""
+        """Train a ClaDec; the arguments are those of `fit_cladec` and the settings of the kind."""
         if not self.every_alpha:
             options["alpha"] = alpha
         return self._function(self.fit)(*given, **options)
 
     def fit_refae(self, *given: Any, **options: Any) -> "keras.Model":
-        """Train a RefAE: the arguments of `fit_refae`, and the settings of the kind."""
+        """Train a RefAE; the arguments are those of `fit_refae` and the settings of the kind."""
         return self._function(str(self.fit_reference))(*given, **options)
 
     def _function(self, name: str) -> Any:
         return getattr(import_module(f"cladec.models.{self.module}"), name)
 
     def decode(self, model: "keras.Model", inputs: Any, alpha: float | None) -> "np.ndarray":
-        """What a ClaDec or RefAE makes of images (N, H, W, C), float32 in [0, 1].
+        """Return the images (N, H, W, C), float32 in [0, 1], that a ClaDec or RefAE decodes.
 
         Args:
-            model: of this kind.
+            model: a model of this kind.
             inputs: images (N, H, W, C) in [0, 1], or `{"codes": codes}` for a ClaDec.
-            alpha: what a model for every alpha decodes at.
+            alpha: the alpha to decode at, for a model that serves every alpha.
         """
         from cladec.models import batches
 
@@ -91,10 +91,10 @@ KINDS: Mapping[str, Kind] = {
 
 
 def find_kind(name: str) -> Kind:
-    """The row of `KINDS` of this name.
+    """Return the kind of this name.
 
     Raises:
-        InputError: there is none; the message names those there are.
+        InputError: the name is unknown; the message lists the known ones.
     """
     if name not in KINDS:
         raise InputError(f"unknown kind of decoder {name!r:.60}: choose from {', '.join(KINDS)}")

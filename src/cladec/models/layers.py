@@ -1,4 +1,4 @@
-"""The layers of a classifier: which can be decoded, and which have a height and a width."""
+"""This module lists a classifier's layers: those that can be decoded, and the spatial ones."""
 
 import math
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ class ListedLayer:
     """One layer of a classifier.
 
     Attributes:
-        path: its name, "outer/inner" inside a nested model, as `fit_cladec` takes it.
-        type: its class, Conv2D for instance.
-        shape: of its output, without the batch; None where a size is not fixed.
-        reason: one phrase that says why decoding it is impossible or idle; None if it is neither.
+        path: its name ("outer/inner" inside a nested model), as `fit_cladec` takes it.
+        type: its class, for example Conv2D.
+        shape: the shape of its output without the batch; None for each size that is not fixed.
+        reason: a phrase that says why it cannot or need not be decoded; None if it can.
     """
 
     path: str
@@ -30,21 +30,21 @@ class ListedLayer:
 
     @property
     def numbers(self) -> int | None:
-        """How many numbers it gives for an image; None where that is not fixed."""
+        """The number of its activations per image; None if that is not fixed."""
         sizes = [size for size in self.shape if size is not None]
         return math.prod(sizes) if len(sizes) == len(self.shape) else None
 
 
 def decodable_layers(classifier: keras.Model) -> list[ListedLayer]:
-    """Every layer of a classifier, from its input to its output, and whether it can be decoded.
+    """List every layer of a classifier, from input to output, and whether it can be decoded.
 
-    Layers that give the same numbers as one before them, such as Flatten, Dropout or a nested
-    model as a whole, are listed with that one as the reason: decoding both would show one thing
-    twice. The others can be decoded if their shape is fixed and has one to three axes. Naming a
-    layer in `fit_cladec` works all the same where its shape allows it.
+    Layers that repeat the activations of an earlier one, such as Flatten, Dropout or a nested model
+    as a whole, name that layer as the reason, since decoding both would show the same images. All
+    others can be decoded if their shape is fixed and has one to three axes. `fit_cladec` decodes
+    any layer with such a shape.
 
     Raises:
-        InputError: the model is no image classifier that can be cut.
+        InputError: the model is not an image classifier that can be cut.
 
     Examples:
         >>> listed = cladec.decodable_layers(classifier)
@@ -67,7 +67,7 @@ def decodable_layers(classifier: keras.Model) -> list[ListedLayer]:
 
 
 def table(layers: Sequence[ListedLayer]) -> str:
-    """The layers as text in columns, a line each."""
+    """Return the layers as a text table, one line per layer."""
     rows = [("layer", "type", "shape", "numbers", "decodable")]
     for layer in layers:
         shape = "x".join("?" if size is None else str(size) for size in layer.shape)
@@ -80,7 +80,7 @@ def table(layers: Sequence[ListedLayer]) -> str:
 
 
 def _shape_fault(shape: tuple[int | None, ...]) -> str | None:
-    """Why `build_decoder` takes no codes of this shape; None if it does."""
+    """Return why `build_decoder` cannot take codes of this shape; None if it can."""
     if None in shape:
         return "no fixed shape"
     if not 1 <= len(shape) <= 3:
@@ -89,10 +89,10 @@ def _shape_fault(shape: tuple[int | None, ...]) -> str | None:
 
 
 def last_spatial_layer(flat: Flat) -> str:
-    """The path of the last layer with an output (H, W, channels) of more than one position.
+    """Return the path of the last layer whose output (H, W, channels) has several positions.
 
     Raises:
-        InputError: no layer has one, or tokens are learned behind it, as in a transformer.
+        InputError: there is none, or it is followed by layers that learn from tokens.
     """
     fitting = list(spatial_layers(flat).tensors)
     if not fitting:
@@ -113,18 +113,17 @@ def last_spatial_layer(flat: Flat) -> str:
 
 
 def spatial_layers(flat: Flat) -> Flat:
-    """`flat` with no other layers than those of an output (H, W, channels), H or W above 1."""
+    """Return `flat` with only those layers whose output is (H, W, channels), H or W above 1."""
     shapes = {path: tensor.shape[1:] for path, tensor in flat.tensors.items()}
     fitting = [path for path, shape in shapes.items() if len(shape) == 3 and max(shape[:2]) > 1]
     return replace(flat, tensors={path: flat.tensors[path] for path in fitting})
 
 
 def find_spatial(flat: Flat, layer: str | None) -> keras.KerasTensor:
-    """The output (N, H, W, channels) of `layer`, or of the last spatial layer for None.
+    """Return the output (N, H, W, channels) of `layer`, or of the last spatial layer for None.
 
     Raises:
-        InputError: there is no such layer, or it has no spatial extent; the message lists those
-            that have.
+        InputError: the layer is unknown or not spatial; the message lists the spatial ones.
     """
     fitting = spatial_layers(flat)
     if layer is None:

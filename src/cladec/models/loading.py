@@ -1,4 +1,4 @@
-"""Models loaded from their files, those of this package among them; nothing in them is executed."""
+"""This module loads models from their files without executing any code in them."""
 
 import os
 from pathlib import Path
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def load_model(path: str | os.PathLike[str]) -> "keras.Model":
-    """Load any `.keras` file, on this disk or at a URL.
+    """Load any `.keras` file, from this disk or from a URL.
 
     Raises:
-        InputError: the file is missing or damaged, holds code of its own, leads to another file, or
-            would inflate to far more than it could hold; a URL does not answer.
+        InputError: the file is missing or damaged, contains code, refers to another file, or would
+            unpack to an implausible size; or the URL does not answer.
 
     Examples:
         >>> import tempfile
@@ -34,7 +34,7 @@ def load_model(path: str | os.PathLike[str]) -> "keras.Model":
     if remote.is_remote(file):
         with remote.fetched(file) as copy:
             return load_model(copy)
-    # Keras finds the classes of a model among those that it has been told of.
+    # Keras can only load classes that are registered.
     from cladec.models import cladec, conditional, variational  # noqa: F401
 
     with keras_defaults():
@@ -42,10 +42,10 @@ def load_model(path: str | os.PathLike[str]) -> "keras.Model":
 
 
 def load_saved(path: Path) -> "keras.Model":
-    """Load a model that this package saved, where its file is the one that its record describes.
+    """Load a model that this package saved and whose file agrees with its record.
 
     Raises:
-        InputError: the file is missing, damaged or no model of ours.
+        InputError: the file is missing, damaged or not a model of this package.
     """
     model_files.verify(path)
     return load_model(path)

@@ -1,22 +1,22 @@
-"""The losses of ClaDec and RefAE, as pure functions of tensors.
+"""The losses of ClaDec and RefAE as pure functions of tensors.
 
 Schneider & Vlachos, "Explaining Neural Networks by Decoding Layer Activations", eq. 1,
 arXiv 2005.13630:
 
     loss = (1 - alpha) * reconstruction + alpha * classification
 
-and the divergence that a variational decoder adds to it.
+A variational decoder adds the KL divergence.
 """
 
 from keras import ops
 
 
 def reconstruction_of_each(images, decoded):
-    """The squared error of each image, summed over pixels and channels.
+    """Return the squared error of each image, summed over pixels and channels.
 
     Args:
-        images: (N, H, W, C), the originals in [0, 1].
-        decoded: (N, H, W, C), what the decoder made of them.
+        images: the originals (N, H, W, C) in [0, 1].
+        decoded: the decoded images (N, H, W, C).
 
     Returns:
         (N,) >= 0, in squared pixel values.
@@ -26,16 +26,16 @@ def reconstruction_of_each(images, decoded):
 
 
 def reconstruction(images, decoded):
-    """The mean over images of `reconstruction_of_each`, a scalar."""
+    """Return the mean of `reconstruction_of_each` over the images, a scalar."""
     return ops.mean(reconstruction_of_each(images, decoded))
 
 
 def classification_of_each(labels, logits):
-    """The cross-entropy of the classifier's answer to each image, in nats.
+    """Return the cross-entropy of the classifier for each image, in nats.
 
     Args:
-        labels: (N,) integer classes.
-        logits: (N, K) scores before the softmax.
+        labels: the integer classes (N,).
+        logits: the scores (N, K) before the softmax.
 
     Returns:
         (N,) >= 0: -log softmax(logits)[label].
@@ -46,33 +46,33 @@ def classification_of_each(labels, logits):
 
 
 def classification(labels, logits):
-    """The mean over images of `classification_of_each`, a scalar."""
+    """Return the mean of `classification_of_each` over the images, a scalar."""
     return ops.mean(classification_of_each(labels, logits))
 
 
 def kl_divergence(z_mean, z_log_var):
-    """Mean over images of KL(N(z_mean, exp(z_log_var)) || N(0, 1)), summed over dimensions.
+    """Return the mean over images of KL(N(z_mean, exp(z_log_var)) || N(0, 1)), over all dimensions.
 
         KL = 1/2 * sum_d (exp(z_log_var_d) + z_mean_d^2 - 1 - z_log_var_d)
 
     (Kingma & Welling, "Auto-Encoding Variational Bayes", appendix B, arXiv 1312.6114.)
 
     Args:
-        z_mean: (N, D), means of the latent normal distributions.
-        z_log_var: (N, D), logarithms of their variances.
+        z_mean: the means (N, D) of the latent normal distributions.
+        z_log_var: the logarithms (N, D) of their variances.
 
     Returns:
         A scalar >= 0, in nats per image.
     """
     z_mean, z_log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
-    # expm1: close to the prior, exp(z) - 1 - z would be rounding error.
+    # Close to the prior, exp(z) - 1 - z would be rounding error.
     divergence = ops.expm1(z_log_var) - z_log_var + ops.square(z_mean)
     return 0.5 * ops.mean(ops.sum(divergence, axis=1))
 
 
 def mix(alpha, reconstruction_loss, classification_loss):
-    """The loss of ClaDec: (1 - alpha) * reconstruction + alpha * classification.
+    """Return the loss of ClaDec: (1 - alpha) * reconstruction + alpha * classification.
 
-    All three are scalars, or one number for each image, (N,).
+    The arguments are scalars, or one number per image, (N,).
     """
     return (1.0 - alpha) * reconstruction_loss + alpha * classification_loss

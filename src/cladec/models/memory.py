@@ -1,4 +1,4 @@
-"""How much memory this process can still take."""
+"""This module measures how much memory the process can still use."""
 
 import re
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ CONTAINER = Path("/sys/fs/cgroup")
 
 
 def free() -> int | None:
-    """Bytes that the machine, the limits of the process and its container leave; None if unknown.
+    """Return the bytes left by the machine, the process limits and the container; None if unknown.
 
-    What other programs may give back to the system, such as cached files, counts as free.
+    Memory that the system can reclaim, such as cached files, counts as free.
     """
     return min(_left(), default=None)
 
@@ -37,5 +37,5 @@ def _left() -> Iterator[int]:
 
 
 def _fields(path: Path) -> dict[str, int]:
-    """The numbers of a file of lines "name: number"."""
+    """Return the numbers in a file with lines "name: number"."""
     return {name: int(value) for name, value in re.findall(r"(\w+):?\s+(\d+)", path.read_text())}

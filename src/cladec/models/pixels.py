@@ -1,4 +1,4 @@
-"""Which range of pixels a classifier wants, where it is not the one that cladec feeds: [0, 1]."""
+"""This module detects classifiers that expect pixels in another range than cladec's [0, 1]."""
 
 import warnings
 from collections.abc import Callable
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     from cladec.models.cutting import Flat
 
 TOPS = (1, 255, 4095, 65535)
-"""The brightest pixel of usual images: fractions, and integers of 8, 12 and 16 bits."""
+"""The brightest pixel of common images: fractions, and integers of 8, 12 and 16 bits."""
 
 NO_DEVIATION = 0.25
-"""A network is fed numbers whose deviation is about 1. That of pixels in [0, 1] is 0.5 at most, so
-layers that make them as narrow as this were made for wider ones."""
+"""Networks expect inputs with a standard deviation near 1. Pixels in [0, 1] have at most 0.5, so
+layers that narrow them to less than this were made for a wider range."""
 
 FAR = 3.0
-"""As many times the brightest pixel lies what becomes 0 only where other pixels were meant."""
+"""If the input that becomes 0 exceeds the brightest pixel this many times, the range is wrong."""
 
 GOOD = 0.9
-"""Share of right answers above which no other range is tried."""
+"""The accuracy above which no other range is tried."""
 
 TRIED = 100
-"""Images on which other ranges are tried."""
+"""The number of images on which other ranges are tried."""
 
 GAIN = 0.05
-"""Share of images by which a range must do better to be told."""
+"""The gain in accuracy that another range must reach for a warning."""
 
 SURE = 0.01
-"""Probability at most that what is told is chance."""
+"""The significance level of a warning."""
 
 
 _EXAMINED: "WeakSet[keras.Model]" = WeakSet()
-"""The classifiers that were looked at and still exist: each is told of once."""
+"""The living classifiers that were examined already, so that each warning comes once."""
 
 
 def examine(classifier: "keras.Model", flat: "Flat | None" = None) -> None:
-    """Warn, once for each classifier, where it seems to want pixels of another range.
+    """Warn, once per classifier, if it seems to expect pixels in another range.
 
     Args:
-        classifier: images (N, H, W, C) -> classes (N, K).
-        flat: its layers, `cutting.flatten(classifier)`, if they are there already.
+        classifier: a model, images (N, H, W, C) -> classes (N, K).
+        flat: the result of `cutting.flatten(classifier)`, if it is known.
 
     Raises:
-        InputError: without `flat`, the model is no image classifier that can be cut.
+        InputError: `flat` is None and the model cannot be cut.
     """
     if classifier in _EXAMINED:
         return
@@ -62,13 +62,13 @@ def examine(classifier: "keras.Model", flat: "Flat | None" = None) -> None:
 
 
 def wanted(classifier: "keras.Model", flat: "Flat | None" = None) -> str | None:
-    """What range a classifier seems to want, by its type of input or its first layers.
+    """Return a warning if the input type or the first layers suggest another range.
 
-    What these make of black and of white is what the first layer that was trained is fed. Arguments
-    and errors as for `examine`.
+    The range follows from how the layers before the first trained one change black and white.
+    Arguments and errors are those of `examine`.
 
     Returns:
-        A sentence with the line that helps, or None where [0, 1] seems to be right.
+        A sentence with the line of code that helps, or None if [0, 1] seems right.
     """
     from cladec.models import cutting
 
@@ -89,7 +89,7 @@ def wanted(classifier: "keras.Model", flat: "Flat | None" = None) -> str | None:
 
 
 def _first_fed(flat: "Flat") -> tuple[np.ndarray, np.ndarray]:
-    """What the first trained layer is fed of a black and of a white image, where these differ."""
+    """Return the first trained layer's inputs for a black and a white image where they differ."""
     import keras
 
     prepares = (
@@ -106,13 +106,13 @@ def _first_fed(flat: "Flat") -> tuple[np.ndarray, np.ndarray]:
     black_white = np.stack([np.zeros(flat.inputs.shape[1:]), np.ones(flat.inputs.shape[1:])])
     answers = keras.Model(flat.inputs, fed)(black_white.astype(np.float32), training=False)
     dark, bright = np.asarray(keras.ops.convert_to_numpy(answers), np.float64)
-    # Padding, and what normalises each image, is the same for both.
+    # Padding and normalisation per image give the same for both.
     differ = np.isfinite(dark) & np.isfinite(bright) & (dark != bright)
     return (dark[differ], bright[differ]) if differ.any() else (np.zeros(1), np.ones(1))
 
 
 def _top(dark: np.ndarray, bright: np.ndarray) -> int:
-    """The brightest pixel that layers are made for which make such values of 0 and 1."""
+    """Return the brightest pixel that layers expect if they turn 0 and 1 into these values."""
     slope = float(np.median(np.abs(bright - dark)))
     center = float(np.median(-dark / (bright - dark)))
     fitting = (top for top in TOPS if slope * top >= NO_DEVIATION and center <= FAR * top)
@@ -126,18 +126,18 @@ def doubt(
     predicted: np.ndarray,
     count: int,
 ) -> str | None:
-    """What seems wrong with a classifier, to judge by its answers to labelled images.
+    """Return a warning if a classifier's predictions on labelled images look wrong.
 
     Args:
-        classify: images (N, H, W, C) -> the class of each, (N,).
-        images: (N, H, W, C) in [0, 1].
-        labels: the class of each, (N,).
-        predicted: what `classify` answers to them, (N,).
-        count: of the classes.
+        classify: a function, images (N, H, W, C) -> the class of each, (N,).
+        images: the images (N, H, W, C) in [0, 1].
+        labels: the class of each image, (N,).
+        predicted: the result of `classify(images)`, (N,).
+        count: the number of classes.
 
     Returns:
-        A sentence that names the range in which the classifier does clearly better, or else says
-        that it does no better than chance; None where neither is so.
+        A sentence that names a range with a clearly higher accuracy, or else says that the
+        accuracy is no better than chance; None if neither applies.
     """
     right = predicted == labels
     share, chance = right.mean(), max(1 / count, np.bincount(labels).max() / len(labels))
@@ -165,7 +165,7 @@ def _better_range(
     right: np.ndarray,
     chance: float,
 ) -> str | None:
-    """Which usual range does clearly better than [0, 1], where the answers are `right`."""
+    """Return a warning if a common range gives a clearly higher accuracy than [0, 1]."""
     from scipy.stats import binomtest
 
     rows = np.linspace(0, len(images) - 1, min(TRIED, len(images))).astype(int)

@@ -1,4 +1,4 @@
-"""The number format that a training computes in; weights and losses are float32 in every one."""
+"""The number format of the computations in training; weights and losses are always float32."""
 
 import re
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     import keras
 
 Precision = Literal["float32", "mixed_bfloat16"]
-"""mixed_bfloat16: activations and matrix products have 8 bits of precision instead of 24."""
+"""In mixed_bfloat16, activations and matrix products have 8 bits of precision instead of 24."""
 
 PROCESSOR = Path("/proc/cpuinfo")
 
 
 def fastest() -> Precision:
-    """mixed_bfloat16 where the processor multiplies such matrices itself, else float32.
+    """Return mixed_bfloat16 if the processor supports it, else float32.
 
-    Where it does not, TensorFlow emulates them and is slower than in float32.
+    Without hardware support, TensorFlow emulates it and is slower than in float32.
     """
     try:
         abilities = PROCESSOR.read_text()
@@ -31,9 +31,9 @@ def fastest() -> Precision:
 
 @contextmanager
 def computing_in(model: "keras.Model", precision: Precision) -> Iterator[None]:
-    """Lets the float32 layers of `model` compute in `precision`, and takes it back at the end.
+    """Let the float32 layers of `model` compute in `precision` inside the context.
 
-    Layers whose output is that of a model stay as they are: losses are computed from them.
+    Layers that give the output of a model stay in float32, since losses are computed from them.
     """
     layers = keras_internals.all_layers(model)
     outputs = {
@@ -57,10 +57,10 @@ def computing_in(model: "keras.Model", precision: Precision) -> Iterator[None]:
 
 @contextmanager
 def keras_defaults() -> Iterator[None]:
-    """Keras's own defaults while a model is built, trained or loaded; a decorator as well.
+    """Set Keras's own defaults inside the context; this is a decorator as well.
 
-    A program, or `keras.json` in the user's home, may have set others for everything that says
-    nothing else: channels first, another number format. They hold again at the end.
+    A program, or `keras.json` in the user's home, may have set others, such as channels first or
+    another number format; these are restored at the end.
     """
     from keras import config
 

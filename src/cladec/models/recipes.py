@@ -1,7 +1,7 @@
-"""What is trained by default: the alphas, and how long and how fast each kind of model.
+"""The default alphas, and the default training recipe of each kind of model.
 
-Adam with a warm-up and a cosine decay to zero reaches in a few passes over the images what a
-constant learning rate reaches in ten.
+Adam with a warm-up and a cosine decay to zero needs a few epochs where a constant learning rate
+needs ten.
 """
 
 import math
@@ -17,20 +17,20 @@ SMALLEST_BATCH = 16
 ALPHAS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 0.999, 0.9999, 1.0)
 
 UnitChoice = Literal["first", "random", "important"]
-"""How the part of a layer is chosen that is decoded: see `units.choose_units`."""
+"""The way to choose which units of a layer are decoded, see `units.choose_units`."""
 
 UNIT_CHOICES: tuple[UnitChoice, ...] = get_args(UnitChoice)
 
 
 LATENT_DIM = 2
-"""Dimensions of a variational decoder's latent space: two can be drawn."""
+"""The dimensions of a variational decoder's latent space: two can be drawn."""
 
 BETA = 1.0
-"""Weight of the KL divergence in a variational decoder's loss."""
+"""The weight of the KL divergence in a variational decoder's loss."""
 
 
 def check_alpha(alpha: float) -> float:
-    """Return `alpha` as a float; the one place where its range is checked.
+    """Check the range of `alpha` and return it as a float.
 
     Raises:
         InputError: `alpha` is not a fraction in [0, 1].
@@ -41,17 +41,17 @@ def check_alpha(alpha: float) -> float:
 
 
 def check_fraction(fraction: float) -> float:
-    """Return the fraction of a layer's units as a float; the one place where it is checked.
+    """Check the fraction of a layer's units and return it as a float.
 
     Raises:
-        InputError: it is not in (0, 1].
+        InputError: the fraction is not in (0, 1].
     """
     expected = "above 0 and at most 1, 0.1 for 10 %"
     return float(checks.number("fraction", fraction, expected, lambda value: 0.0 < value <= 1.0))
 
 
 def check_beta(beta: float) -> float:
-    """Return `beta`, the weight of the KL divergence, as a float.
+    """Check `beta`, the weight of the KL divergence, and return it as a float.
 
     Raises:
         InputError: `beta` is negative or not finite.
@@ -61,33 +61,33 @@ def check_beta(beta: float) -> float:
 
 
 def check_latent_dim(latent_dim: int) -> int:
-    """Return `latent_dim`, the dimensions of a variational decoder's latent space.
+    """Check and return `latent_dim`, the dimensions of a variational decoder's latent space.
 
     Raises:
-        InputError: `latent_dim` is no whole number of at least 1.
+        InputError: `latent_dim` is not a whole number of at least 1.
     """
     return checks.whole("latent_dim", latent_dim, 1)
 
 
 def alpha_text(alpha: float) -> str:
-    """An alpha as it appears in file names and columns: 0, 0.01, 0.9999, 1."""
+    """Return an alpha as written in file names and columns: 0, 0.01, 0.9999, 1."""
     return f"{alpha:.12g}"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast a model is trained.
+    """The settings of a training.
 
     Attributes:
-        epochs: passes over the training images.
-        batch_size: images of a step.
-        learning_rate: the highest that Adam reaches, after the warm-up.
-        least_images: small sets are passed over more often, until this many images were seen.
-        least_steps: small sets are cut into smaller batches, for this many steps of a pass.
-        warm_up: share of the steps in which the learning rate rises from zero.
-        precision: number format that the layers compute in.
+        epochs: the number of passes over the training images.
+        batch_size: the number of images per step.
+        learning_rate: the highest learning rate of Adam, which it reaches after the warm-up.
+        least_images: the least images to train on; small data sets get more epochs.
+        least_steps: the least steps per epoch; small data sets get smaller batches.
+        warm_up: the share of the steps in which the learning rate rises from zero.
+        precision: the number format of the layers' computations.
 
-    Raises InputError for a value that makes no sense.
+    Raises InputError for an invalid value.
 
     Examples:
         >>> cladec.Recipe(epochs=2, batch_size=64, learning_rate=1e-2).epochs_for(1_000)
@@ -118,20 +118,20 @@ class Recipe:
             raise InputError(
                 f"precision is {self.precision!r:.60}: expected {' or '.join(formats)}"
             )
-        vars(self).update(given)  # frozen only for others
+        vars(self).update(given)  # the dataclass is frozen
 
     def epochs_for(self, rows: int) -> int:
-        """Passes over `rows` images: `epochs`, or as many as `least_images` asks for."""
+        """Return the epochs over `rows` images: `epochs`, or more to reach `least_images`."""
         return max(self.epochs, math.ceil(self.least_images / rows))
 
     def batch_size_for(self, rows: int) -> int:
-        """Images of a step: `batch_size`, or the fewer that `least_steps` of `rows` ask for."""
+        """Return the images per step: `batch_size`, or fewer to reach `least_steps`."""
         if not self.least_steps:
             return self.batch_size
         return min(self.batch_size, max(SMALLEST_BATCH, rows // self.least_steps))
 
     def with_changes(self, epochs: int | None, batch_size: int | None) -> "Recipe":
-        """This recipe with what is not None replaced; what is given is taken literally."""
+        """Return this recipe with exactly these values in place of its own, except for None."""
         changes: dict[str, Any] = {}
         if epochs is not None:
             changes |= {"epochs": epochs, "least_images": 0}
@@ -142,9 +142,9 @@ class Recipe:
 
 CLASSIFIER = Recipe(epochs=3, batch_size=128, learning_rate=4e-3)
 CLADEC = Recipe(epochs=2, batch_size=64, learning_rate=1e-2)
-# An encoder that starts from nothing takes longer than a decoder of a trained one.
+# An encoder trained from scratch takes longer than a decoder of a trained one.
 REFAE = Recipe(epochs=6, batch_size=64, learning_rate=1e-2)
-# One decoder for every alpha, instead of one for each.
+# One decoder learns every alpha.
 CONDITIONAL = Recipe(epochs=5, batch_size=64, learning_rate=1e-2)
-# What two numbers say of an image is learned anew too: in 2 epochs the forms stay vague.
+# The latent space is learned as well: after 2 epochs, shapes are still vague.
 VARIATIONAL = Recipe(epochs=6, batch_size=64, learning_rate=1e-2)

@@ -1,4 +1,4 @@
-"""Calls copies of a classifier's layers on a new input: the flat graph that `cutting` cuts."""
+"""This module copies a classifier's layers into the flat graph that `cutting` cuts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from cladec.models import answers
 from cladec.models.still import Still, disturbs
 
 Path = tuple[tuple[str, int], ...]
-"""Names from the outermost model on, each with the number of its call, counted from 1."""
+"""The names from the outermost model inwards, each with the number of its call, from 1."""
 
 
 @dataclass
@@ -22,13 +22,13 @@ class Replay:
     """Calls copies of a model's layers on a new input, unfolding nested models.
 
     Attributes:
-        fresh: whether the copies get weights of their own.
-        found: of every call of a layer: its output, the layer, and what it is called on.
-        counts: how often a name was called in the model at a path.
-        copies: of each layer or function, by the id of the original.
-        calls: what gave each tensor, by its id, and what that was called on.
-        channels_last: what shows a tensor with channels first as one with channels last, by id.
-        learned: ids of the tensors behind a layer that learns.
+        fresh: whether the copies get newly initialised weights.
+        found: the output, the layer and the input of every call of a layer.
+        counts: the number of calls of each name in the model at a path.
+        copies: the copy of each layer or function, by the id of the original.
+        calls: the operation that produces each tensor, and its input, by the id of the tensor.
+        channels_last: the channels-last form of each channels-first tensor, by its id.
+        learned: the ids of the tensors after a layer with trainable weights.
     """
 
     fresh: bool
@@ -40,7 +40,7 @@ class Replay:
     learned: set[int] = field(default_factory=set)
 
     def named(self) -> tuple[dict[str, keras.KerasTensor], dict[str, tuple[keras.Layer, Any]]]:
-        """The tensors and origins of a `Flat`; calls are numbered where there is more than one."""
+        """Return the tensors and origins of a `Flat`; repeated calls of a layer are numbered."""
         tensors, origins = {}, {}
         for path, (output, layer, given) in self.found.items():
             steps = (
@@ -53,7 +53,7 @@ class Replay:
         return tensors, origins
 
     def model(self, model, given, path: Path = ()):
-        """Replay all of `model` on a tensor or several; `path` leads to it from the outermost."""
+        """Replay all of `model`, found at `path`, on one tensor or several."""
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
                 given = self.operation(path, layer, given)
@@ -74,13 +74,13 @@ class Replay:
         return output
 
     def call(self, operation, path: Path, args, kwargs):
-        """Call the copy of `operation`, making it at its first call."""
+        """Call the copy of `operation`, which is made at its first call."""
         tensors = [each for each in keras.tree.flatten((args, kwargs)) if hasattr(each, "shape")]
         learned = any(id(tensor) in self.learned for tensor in tensors)
         copy = self.copies.get(id(operation))
         if copy is None:
             copy = self.copies[id(operation)] = self.copy(operation, path, learned)
-        # A nested model frozen by `training=False` is trained whole in a RefAE.
+        # A RefAE also trains a nested model that `training=False` freezes.
         kwargs = {key: value for key, value in kwargs.items() if key != "training"}
         output = _only(copy(*args, **kwargs))
         if isinstance(copy, keras.Layer) and not (self.fresh and _learns(copy)):
@@ -94,7 +94,7 @@ class Replay:
         return output
 
     def turned(self, tensor: keras.KerasTensor) -> keras.KerasTensor:
-        """The same tensor, computed from itself with channels last, which can be looked at."""
+        """Return the same tensor, computed through a channels-last form that can be decoded."""
         name = f"cladec.{len(self.channels_last)}"
         last = keras.layers.Permute((2, 3, 1), name=f"{name}.channels_last")(tensor)
         first = keras.layers.Permute((3, 1, 2), name=f"{name}.channels_first")(last)
@@ -102,7 +102,7 @@ class Replay:
         return first
 
     def copy(self, operation, path: Path, learned: bool):
-        # A path is unique, a name is not: a nested model may use those of the layers around it.
+        # Unlike a path, a name may occur again in a nested model.
         names = [name for name, _ in path]
         try:
             config = operation.get_config()
@@ -117,12 +117,12 @@ class Replay:
         copy.name = answers.INSIDE.join(names)
         if self.fresh and isinstance(copy, keras.Layer):
             copy.trainable = True
-        # Some of these are at work wherever nobody says that this is no training.
+        # Some of these layers are active unless they are called with `training=False`.
         return Still(copy, name=copy.name) if disturbs(operation, learned=learned) else copy
 
 
 def _gives_channels_first(operation, tensors, output, channels_last: Mapping[int, Any]) -> bool:
-    """Whether a layer or function gives (N, C, H, W): it says so, or keeps what it is given."""
+    """Return whether a layer or function gives (N, C, H, W), by itself or like its input."""
     if not isinstance(output, keras.KerasTensor) or len(output.shape) != 4:
         return False
     said = getattr(operation, "data_format", None)
@@ -134,24 +134,24 @@ def _gives_channels_first(operation, tensors, output, channels_last: Mapping[int
 
 
 def is_graph(operation) -> bool:
-    """Whether a model does what its graph of layers says, without a `call` of its own."""
+    """Return whether a model is just its graph of layers, without a `call` of its own."""
     is_model = isinstance(operation, keras.Sequential | keras.Function)
     return is_model and type(operation).call.__module__.startswith("keras.")
 
 
 def _input(args, kwargs):
-    """What a layer or a model of one input is called on, given by position or by keyword."""
+    """Return the single input of a call, given by position or by keyword."""
     return args[0] if args else kwargs.get("inputs")
 
 
 def _only(output):
-    """What a list or a dict of one holds; everything else as it is."""
+    """Return the element of a list or dict of one; return everything else unchanged."""
     inside = keras.tree.flatten(output)
     return inside[0] if len(inside) == 1 else output
 
 
 def _activation_of_keras(operation) -> dict[str, str]:
-    """What stands for `tf.nn.relu` and the like, which Keras has as well but cannot copy."""
+    """Return the Keras name of an activation such as `tf.nn.relu`, which Keras cannot copy."""
     function = getattr(operation, "activation", None)
     name = getattr(function, "__name__", "").removesuffix("_v2")
     foreign = str(getattr(function, "__module__", "")).startswith(("tensorflow.", "jax."))
@@ -159,7 +159,7 @@ def _activation_of_keras(operation) -> dict[str, str]:
 
 
 def _way_out(operation) -> str:
-    """What to do about a layer that cannot be copied."""
+    """Return advice for a layer that cannot be copied."""
     if type(operation).__name__ == "Lambda":
         return "put layers of Keras, functions of keras.ops or a class of your own in its place"
     if type(operation).__name__ == "TFSMLayer":
@@ -173,18 +173,18 @@ def _way_out(operation) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What Keras says is wrong with a layer, without the config before it or the example after."""
+    """Return Keras's reason from an error, without the config before it or the example after it."""
     text = str(error).strip()
     return (text.partition("Exception encountered: ")[2] or text).partition("\n\n")[0]
 
 
 def _learns(layer: keras.Layer) -> bool:
-    """Whether training changes the layer; the rest, like Normalization, belongs to the data."""
+    """Return whether training changes the layer; others, like Normalization, belong to the data."""
     return bool(layer.trainable_weights) or isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _copy_weights(source: keras.Layer, target: keras.Layer) -> None:
     target.set_weights(source.get_weights())
-    # Normalization keeps what it computes from its weights outside of them.
+    # Normalization keeps values computed from its weights outside of its weights.
     if hasattr(target, "finalize_state"):
         target.finalize_state()

@@ -1,4 +1,4 @@
-"""A layer that keeps part of the codes of another one."""
+"""A Keras layer that selects some units of another layer's codes."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,18 @@ from cladec import checks
 from cladec.errors import InputError
 
 Units = Sequence[int] | np.ndarray | None
-"""Indices of the last axis of a layer's codes, those that are kept; None for all."""
+"""The indices of the units to keep, on the last axis of a layer's codes; None for all."""
 
 
 @keras.saving.register_keras_serializable(package="cladec")
 class Select(keras.layers.Layer):
-    """Keeps the units (channels) of some indices of the last axis, (..., K) -> (..., len(units)).
+    """Select units (channels) on the last axis, (..., K) -> (..., len(units)).
 
     Args:
-        units: indices, in the order in which they are kept.
+        units: the indices, in the order of the output.
 
     Raises:
-        InputError: there is none, one is no whole number or comes twice, or (when built) one is out
-            of range.
+        InputError: there are none, or one is not a whole number, repeated or out of range.
     """
 
     def __init__(self, units: Sequence[int] | np.ndarray, **kwargs):

@@ -1,4 +1,4 @@
-"""Augmentation and noise, held still in an encoder that is trained on the images themselves."""
+"""This module switches off augmentation and noise in an encoder that is trained."""
 
 import inspect
 
@@ -9,20 +9,20 @@ from cladec.keras_internals import is_of_keras
 
 @keras.saving.register_keras_serializable(package="cladec")
 class Still(keras.layers.Wrapper):
-    """A layer as it is outside of training, whatever the model around it is doing."""
+    """A wrapper that always calls its layer in inference mode."""
 
     def call(self, inputs):
         return self.layer(inputs, training=False)
 
 
 def disturbs(layer: keras.Operation, *, learned: bool) -> bool:
-    """Whether training shows what follows `layer` other images than those that it was given.
+    """Return whether `layer` alters the images during training.
 
-    Dropout behind a layer that learns is part of the classifier's regularisation and stays.
+    Dropout after a trainable layer regularises the classifier and stays.
 
     Args:
         layer: a layer or function of the graph.
-        learned: whether a layer that learns comes before it.
+        learned: whether a trainable layer comes before it.
     """
     if not isinstance(layer, keras.Layer) or layer.trainable_weights:
         return False

@@ -1,4 +1,4 @@
-"""How every model of this package is trained: one `fit` for all."""
+"""The `fit` function that trains every model of this package."""
 
 import math
 import random
@@ -21,10 +21,10 @@ from cladec.progress import OnProgress
 
 @keras.saving.register_keras_serializable(package="cladec")
 class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly to `peak` over the warm-up, then falls to zero along a half cosine.
+    """A rate that rises linearly to `peak` in the warm-up, then falls to zero as a half cosine.
 
-    Keras's CosineDecay is the same curve but for rounding, a ten millionth, which 200 steps of a
-    training make a tenth of its loss: models would no longer be those that were trained before.
+    Keras's CosineDecay differs by rounding, a ten millionth, which grows in 200 steps to a tenth of
+    the loss: models would differ from those trained before.
     """
 
     def __init__(self, peak: float, steps: int, warm_up: float):
@@ -42,13 +42,13 @@ class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
 
 
 Optimizer: TypeAlias = keras.optimizers.Optimizer | str | None
-"""What a model is trained by; None for Adam with the learning rate of the recipe."""
+"""The optimizer of a training; None for Adam with the learning rate of the recipe."""
 
 
 class StopAtNaN(keras.callbacks.Callback):
-    """Raises as soon as the loss is no number, looking at it every few steps.
+    """A callback that raises InputError if the loss is NaN or infinite; it checks every few steps.
 
-    The last step may break the weights after its loss was computed: they are looked at in the end.
+    The last step may break the weights after its loss is computed, so they are checked at the end.
     """
 
     EVERY = 20
@@ -76,7 +76,7 @@ class StopAtNaN(keras.callbacks.Callback):
 
 
 class ReportProgress(keras.callbacks.Callback):
-    """Tells how far a training is and what its losses are, a few times a second."""
+    """A callback that reports progress and losses a few times per second."""
 
     SECONDS = 0.25
 
@@ -119,17 +119,18 @@ def fit(
     """Train `model` by `recipe` and return its history, a list per metric with a value per epoch.
 
     Args:
-        model: what is trained; it is left compiled with an optimizer that begins anew.
-        inputs: array or nest of arrays, (N, ...).
-        targets: likewise.
-        seed: of the order of the images.
-        optimizer: of which a copy is taken, so that what it was used for before is forgotten.
-        loss: for a model that has no `compute_loss` of its own.
-        metrics: for `compile`.
-        callbacks: for `fit`, a progress bar for instance.
+        model: the model to train; it is left compiled with a new optimizer.
+        inputs: an array or nested arrays, (N, ...).
+        targets: an array or nested arrays, (N, ...).
+        recipe: the settings of the training.
+        seed: the seed of the order of the images.
+        optimizer: the optimizer, which is copied without its state.
+        loss: the loss of a model without its own `compute_loss`.
+        metrics: the metrics for `compile`.
+        callbacks: the Keras callbacks, for example a progress bar.
 
     Raises:
-        InputError: the loss became NaN or infinite, or an argument is not what is expected.
+        InputError: the loss became NaN or infinite, or an argument is invalid.
     """
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe is {recipe!r:.60}: expected Recipe(epochs, batch_size, ...)")
@@ -137,7 +138,7 @@ def fit(
     epochs, batch_size = recipe.epochs_for(rows), recipe.batch_size_for(rows)
     batches = Batches((inputs, targets), batch_size, shuffle_seed=checks.whole("seed", seed, 0))
     schedule = WarmUpCosine(recipe.learning_rate, len(batches) * epochs, recipe.warm_up)
-    # XLA makes TensorFlow slower on a processor, and JAX is nothing without it.
+    # XLA makes TensorFlow slower on a CPU, but JAX needs it.
     compiled = keras.backend.backend() == "jax"
     options = {"loss": loss, "metrics": list(metrics), "jit_compile": compiled}
     everything = [StopAtNaN(), *_callbacks(callbacks)]
@@ -148,14 +149,14 @@ def fit(
                 **for_fit(batches), epochs=epochs, verbose=0, shuffle=False, callbacks=everything
             )
     finally:
-        # A schedule that has come to its end would train at a rate of zero.
+        # A finished schedule would train at a rate of zero.
         model.compile(_new_optimizer(optimizer, recipe.learning_rate), **options)
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
 def _new_optimizer(given: Optimizer, rate: Any) -> keras.optimizers.Optimizer:
     if given is None:
-        # In a few passes a memory of 1,000 steps (0.999) lags behind: decoders end 7 % worse.
+        # In a few epochs, a memory of 1,000 steps (0.999) is too slow: decoders end 7 % worse.
         return keras.optimizers.Adam(rate, beta_2=0.95, epsilon=1e-4)
     try:
         optimizer = keras.optimizers.get(given)
@@ -177,10 +178,10 @@ def _callbacks(callbacks: Any) -> Sequence[keras.callbacks.Callback]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Makes what Keras builds reproducible: what it draws, and its defaults; leaves no trace.
+    """Make what Keras builds reproducible: its random draws and its defaults.
 
-    Keras takes the seed of every initializer and of every Dropout that was given none from Python's
-    `random`; the caller's state of it is put back.
+    Keras draws the missing seeds of initializers and Dropout from Python's `random`, whose state is
+    restored at the end.
     """
     state = random.getstate()
     random.seed(checks.whole("seed", seed, 0))

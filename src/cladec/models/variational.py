@@ -1,8 +1,8 @@
-"""ClaDec and RefAE with a variational decoder: the layer's codes become points of a small space.
+"""ClaDec and RefAE with a variational decoder, which maps a layer's codes to a small latent space.
 
-A few numbers per image (two by default) can be drawn on a plane: what lies where shows how the
-classifier orders its world as a whole, where ClaDec shows it image by image (Kingma & Welling,
-"Auto-Encoding Variational Bayes", arXiv 1312.6114; beta: Higgins et al., "beta-VAE", ICLR 2017).
+With two latent dimensions (the default), a plane shows how the classifier arranges all images,
+while ClaDec shows one image at a time (Kingma & Welling, "Auto-Encoding Variational Bayes", arXiv
+1312.6114; beta: Higgins et al., "beta-VAE", ICLR 2017).
 """
 
 from collections.abc import Sequence
@@ -26,26 +26,26 @@ from cladec.models.training import Optimizer, fit, seeded
 
 @keras_defaults()
 def build_posterior(code_shape: tuple[int, ...], latent_dim: int = 2) -> keras.Model:
-    """A model from codes (N, *code_shape) to the normal distribution that each code stands for.
+    """Build a model from codes (N, *code_shape) to their normal distributions in latent space.
 
     Returns:
-        A functional model with the outputs {"z_mean": (N, latent_dim), "z_log_var": likewise}.
+        A functional model with the outputs "z_mean" and "z_log_var", both (N, latent_dim).
 
     Raises:
-        InputError: a size is missing, or `latent_dim` is no whole number of at least 1.
+        InputError: a size is missing, or `latent_dim` is not a whole number of at least 1.
     """
     latent_dim = recipes.check_latent_dim(latent_dim)
     shape = checks.shape("codes", code_shape, range(1, 10), "one to nine axes")
     codes = keras.Input(shape, name="codes")
     flat = layers.Flatten(name="flat")(codes)
     z_mean = layers.Dense(latent_dim, name="z_mean")(flat)
-    # All variances begin at 1: large codes would make exp(z_log_var) overflow.
+    # All variances start at 1, since large codes would make exp(z_log_var) overflow.
     z_log_var = layers.Dense(latent_dim, kernel_initializer="zeros", name="z_log_var")(flat)
     return keras.Model(codes, {"z_mean": z_mean, "z_log_var": z_log_var}, name="posterior")
 
 
 class _Variational(keras.Model):
-    """What a variational ClaDec and a variational RefAE add to a ClaDec and to a RefAE."""
+    """The latent space that a variational ClaDec or RefAE adds to a ClaDec or RefAE."""
 
     def __init__(self, *parts, posterior: keras.Model, beta: float, seed: int, **kwargs):
         super().__init__(*parts, **kwargs)
@@ -58,7 +58,7 @@ class _Variational(keras.Model):
 
     @property
     def latent_dim(self) -> int:
-        """Dimensions of the latent space."""
+        """The number of dimensions of the latent space."""
         return self.posterior.output["z_mean"].shape[-1]
 
     def call(self, inputs, training=None):
@@ -75,17 +75,17 @@ class _Variational(keras.Model):
         return self.decoder(z_mean, training=training)
 
     def _with_kl(self, loss, y_pred):
-        """`loss` plus beta times the divergence of the call that gave `y_pred`."""
+        """Return `loss` plus beta times the KL divergence of the call that gave `y_pred`."""
         # A model's own losses come before those that its layers add, such as weight decay.
         kl = self.losses[0]
         self.kl_tracker.update_state(kl, sample_weight=ops.shape(y_pred)[0])
         return loss + self.beta * kl
 
     def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The latent normal distributions of images.
+        """Return the latent normal distributions of images.
 
         Args:
-            images: (N, H, W, C) in [0, 1].
+            images: the images (N, H, W, C) in [0, 1].
 
         Returns:
             z_mean and z_log_var, each (N, latent_dim) float32.
@@ -97,7 +97,7 @@ class _Variational(keras.Model):
         return z_mean, z_log_var
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """The images of latent points (N, latent_dim), (N, H, W, C) float32 in [0, 1].
+        """Decode latent points (N, latent_dim) to images (N, H, W, C), float32 in [0, 1].
 
         Raises:
             InputError: the points have another number of dimensions.
@@ -125,23 +125,23 @@ class _Variational(keras.Model):
 
 @keras.saving.register_keras_serializable(package="cladec")
 class VariationalClaDec(_Variational, ClaDec):
-    """A ClaDec whose codes pass through a small latent space, in which near points look alike.
+    """A ClaDec whose codes pass through a small latent space, in which close points look alike.
 
         z    = z_mean + exp(z_log_var / 2) * noise, from the codes; z_mean itself in inference
         loss = (1 - alpha) * reconstruction + alpha * classification + beta * KL
 
     The reconstruction loss is the squared error summed over pixels, as everywhere in this package,
-    so that figures compare; ClaDec's first variational form used binary cross-entropy. Called like
-    a ClaDec, on images or on `{"codes": codes}`, with the same answer; `predict` draws no noise.
+    to keep values comparable; the first variational ClaDec used binary cross-entropy. Inputs and
+    outputs are those of a ClaDec; `predict` draws no noise.
 
     Args:
-        network: `cutting.cut(classifier, layer)`: images -> codes and logits. It stays frozen.
-        decoder: latent points (N, latent_dim) -> images.
-        posterior: codes -> z_mean and z_log_var, from `build_posterior`.
-        alpha: weight of the classification loss, a fraction in [0, 1].
-        beta: weight of the KL divergence from the standard normal, >= 0. The greater, the more
-            evenly the codes fill the plane, and the less of each image they keep.
-        seed: of the noise in training.
+        network: `cutting.cut(classifier, layer)`, images -> codes and logits. It stays frozen.
+        decoder: the decoder, latent points (N, latent_dim) -> images.
+        posterior: a model codes -> z_mean and z_log_var, from `build_posterior`.
+        alpha: the weight of the classification loss, a fraction in [0, 1].
+        beta: the weight of the KL divergence from the standard normal, >= 0. With a larger beta,
+            the codes fill the plane more evenly and keep less of each image.
+        seed: the seed of the noise in training.
 
     Examples:
         >>> from cladec.models import cutting, variational
@@ -169,24 +169,24 @@ class VariationalClaDec(_Variational, ClaDec):
         )
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of `y_pred`, the answer of the last call, against `y` as in ClaDec."""
+        """Return the loss of `y_pred`, the output of the last call, against `y` as in ClaDec."""
         return self._with_kl(super().compute_loss(x, y, y_pred, sample_weight, training), y_pred)
 
 
 @keras.saving.register_keras_serializable(package="cladec")
 class VariationalRefAE(_Variational, RefAE):
-    """The reference of a variational ClaDec: its parts trained on reconstruction alone.
+    """The reference of a variational ClaDec: the same parts, trained on reconstruction alone.
 
         loss = reconstruction + beta * KL
 
-    Called on images (N, H, W, C) in [0, 1]; gives decoded images of the same shape and range.
+    The model takes images (N, H, W, C) in [0, 1] and returns decoded images of the same shape.
 
     Args:
-        encoder: images -> codes, newly initialised: `cutting.fresh_encoder(classifier, layer)`.
-        decoder: latent points (N, latent_dim) -> images.
-        posterior: codes -> z_mean and z_log_var, from `build_posterior`.
-        beta: weight of the KL divergence from the standard normal, >= 0.
-        seed: of the noise in training.
+        encoder: the newly initialised encoder, `cutting.fresh_encoder(classifier, layer)`.
+        decoder: the decoder, latent points (N, latent_dim) -> images.
+        posterior: a model codes -> z_mean and z_log_var, from `build_posterior`.
+        beta: the weight of the KL divergence from the standard normal, >= 0.
+        seed: the seed of the noise in training.
 
     Examples:
         >>> from cladec.models import cutting, variational
@@ -213,7 +213,7 @@ class VariationalRefAE(_Variational, RefAE):
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of `y_pred`, the answer of the last call, against the images `y`."""
+        """Return the loss of `y_pred`, the output of the last call, against the images `y`."""
         reconstruction = super().compute_loss(x, y, y_pred, sample_weight, training)
         self.reconstruction_tracker.update_state(reconstruction, sample_weight=ops.shape(y_pred)[0])
         return self._with_kl(reconstruction, y_pred)
@@ -238,13 +238,13 @@ def fit_variational_cladec(
 ) -> VariationalClaDec:
     """Train a variational decoder of `layer` on the training images of `data`.
 
-    Arguments and errors as for `fit_cladec`, and:
+    Arguments and errors are those of `fit_cladec`, except for:
 
     Args:
-        latent_dim: dimensions of the latent space, at least 1; two can be drawn.
-        beta: weight of the KL divergence, at least 0.
-        seed: of the weights, the order of the images and the noise.
-        decoder: latent points (N, latent_dim) -> images.
+        latent_dim: the dimensions of the latent space, at least 1; two can be drawn.
+        beta: the weight of the KL divergence, at least 0.
+        seed: the seed of the weights, the order of the images and the noise.
+        decoder: a decoder, latent points (N, latent_dim) -> images.
 
     Examples:
         >>> options = {"alpha": 0.5, "latent_dim": 2, "recipe": quick}
@@ -282,7 +282,7 @@ def fit_variational_refae(
 ) -> VariationalRefAE:
     """Train the encoder up to `layer` and a variational decoder from scratch, without labels.
 
-    Arguments as for `fit_variational_cladec`; of the classifier only the architecture is used.
+    The arguments are those of `fit_variational_cladec`; only the classifier's architecture is used.
 
     Examples:
         >>> model = cladec.fit_variational_refae(classifier, "dense", data, recipe=quick)

@@ -1,1 +1,1 @@
-"""What lies on the disk: files that are whole or not there, models, tables, locks, URLs."""
+"""Files on disk and at URLs, each written completely or not at all: models, tables, locks."""

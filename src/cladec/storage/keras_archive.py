@@ -1,6 +1,6 @@
-"""What a `.keras` file may hold, looked at before Keras opens it.
+"""This module checks the content of a `.keras` file before Keras opens it, without loading it.
 
-Keras has rules of its own in its safe mode; these do not depend on its version. Nothing is loaded.
+Unlike Keras's own safe mode, these checks do not depend on the version of Keras.
 """
 
 import io
@@ -21,23 +21,23 @@ from cladec.keras_internals import LAYERS, is_of_keras
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 EXPANSION, ALWAYS = 10, 16 * 2**20
-"""A file may inflate to 10 times its size, or to 16 MiB. Keras does not compress: its files do not
-grow at all; trained weights, compressed afterwards, shrink by less than a half."""
+"""A file may unpack to 10 times its size, or to 16 MiB. Keras does not compress its files; trained
+weights that are compressed afterwards shrink by less than half."""
 
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""The others inflate more than a member declares before anybody can stop them."""
+"""Other compressions may unpack to more than a member declares."""
 
 VALUE = 64
-"""Bytes that Python takes for each value of a text, JSON or a vocabulary."""
+"""The bytes that Python needs for each value in JSON or a vocabulary."""
 
 DEPTH = 100
-"""How deep weights may be nested, two levels for each model in a model."""
+"""The deepest nesting of weights; each nested model takes two levels."""
 
 LISTS = (
     *("activations", "constraints", "initializers", "losses", "metrics", "ops", "optimizers"),
     *("quantizers", "random", "regularizers"),
 )
-"""Parts of Keras whose functions a model may use, and where it looks for a name without module."""
+"""The parts of Keras whose functions a model may use, also by a name without a module."""
 
 NEVER_RUN = (
     "whose code could do anything and is never run; put a layer of Keras or a function of "
@@ -54,22 +54,22 @@ CODE = {
         "model from which that was exported, saved with model.save('name.keras')"
     ),
 }
-"""What holds code, or the name of a file of code, and what to say of it."""
+"""The parts of a model that contain or refer to code, with the words of the error message."""
 
 
 def check(path: Path) -> None:
-    """Find what a model file must not hold.
+    """Check that a model file is safe to load.
 
     Raises:
-        InputError: a path that leads out of the archive, far more than the file could hold, code or
-            parts that are not of Keras, weights that lie in another file or nowhere.
+        InputError: a path leads out of the archive, the unpacked size is implausible, a part is
+            code or not from Keras, or the weights are missing or in another file.
         Exception: the file is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         limit = max(ALWAYS, EXPANSION * path.stat().st_size)
         _check_members(archive, limit)
         config = json.loads(archive.read(CONFIG))
-        config.pop("compile_config", None)  # not looked at: models are loaded without compiling
+        config.pop("compile_config", None)  # not needed: models are loaded without compiling
         for part in _parts(config):
             _check_part(part, archive)
         if WEIGHTS not in archive.namelist():
@@ -85,7 +85,7 @@ def _check_members(archive: zipfile.ZipFile, limit: int) -> None:
             raise InputError(f"its member {name!r} leads out of the archive")
         if member.compress_type not in COMPRESSIONS:
             raise InputError(f"its member {name!r} is compressed in a way that Keras never uses")
-    # What is read of a member never exceeds what it declares.
+    # A member is never read beyond its declared size.
     size = sum(member.file_size for member in archive.infolist())
     _check_size(size, limit)
     for name in {*archive.namelist()} - {WEIGHTS}:
@@ -102,7 +102,7 @@ def _check_size(size: int, limit: int) -> None:
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:
-    """Every serialized object of a configuration, however deep."""
+    """Yield every serialized object of a configuration, at any depth."""
     todo = [config]
     while todo:
         value = todo.pop()
@@ -118,7 +118,7 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _check_part(part: dict[str, Any], archive: zipfile.ZipFile) -> None:
-    """Judge what Keras will find for a serialized object, by the very names that it looks up."""
+    """Check what Keras will find for a serialized object by the names that Keras looks up."""
     form, module = str(part["class_name"]), part.get("module")
     kind = "function" if form == "function" else "class"
     key = {"function": "config", "__typespec__": "spec_name"}.get(form, "class_name")
@@ -137,9 +137,9 @@ def _check_part(part: dict[str, Any], archive: zipfile.ZipFile) -> None:
 
 
 def _ancestors(thing: Any) -> set[type]:
-    """A class and what it is made of, without what every layer is made of.
+    """Return a class and its base classes, without those of every layer.
 
-    On JAX that includes a class called JaxLayer, which is not the layer of that name.
+    On JAX the latter include a class called JaxLayer, which is not the layer of that name.
     """
     import keras
 
@@ -147,14 +147,14 @@ def _ancestors(thing: Any) -> set[type]:
 
 
 def _is_registered(name: str) -> bool:
-    """Whether Python code here has made a class or function of this name known to Keras."""
+    """Return whether a class or function of this name is registered with Keras."""
     import keras
 
     return keras.saving.get_registered_object(name) is not None
 
 
 def _found(module: Any, name: str) -> Iterator[Any]:
-    """The classes and functions of Keras that it may find by this name; nothing is imported."""
+    """Yield the classes and functions that Keras may find by this name; nothing is imported."""
     import keras  # noqa: F401  (with all its classes: what is not there now is none of them)
 
     places = [*(f"keras.{part}" for part in LISTS), LAYERS]
@@ -167,18 +167,18 @@ def _found(module: Any, name: str) -> Iterator[Any]:
 
 
 def _is_part_of_a_model(kind: str, thing: Any) -> bool:
-    """Whether Keras itself saves such a thing: its classes that have a configuration, its maths."""
+    """Return whether Keras saves such objects: its configurable classes and its functions."""
     if kind == "function":
         return isinstance(thing, FunctionType) and is_of_keras(thing, *LISTS)
     return isinstance(thing, type) and is_of_keras(thing) and hasattr(thing, "from_config")
 
 
 def _unknown(kind: str, name: str, module: str, archive: zipfile.ZipFile) -> str:
-    """What to say of a class or function that is not of this Keras."""
+    """Return the error message for a class or function that this version of Keras lacks."""
     import keras
 
     saved = keras.__version__
-    with suppress(Exception):  # nobody but us reads it
+    with suppress(Exception):  # the version is only for the message
         saved = str(json.loads(archive.read(METADATA))["keras_version"])
     if saved == keras.__version__ or not module.startswith(("keras.", "tf_keras.")):
         return custom(kind, name)
@@ -195,7 +195,7 @@ def _unknown(kind: str, name: str, module: str, archive: zipfile.ZipFile) -> str
 
 
 def custom(kind: str, name: str) -> str:
-    """What to say of a class or function that is not of Keras."""
+    """Return the error message for a class or function that is not part of Keras."""
     return (
         f"it holds the custom {kind} {name!r}, whose code is not in the file and is never looked "
         "for; load it in Python, where that is defined, and call cladec there"
@@ -226,7 +226,7 @@ def _check_weights(content: bytes, limit: int) -> None:
 
 
 def _things(weights: Any) -> Iterator[tuple[str, Any]]:
-    """Everything in a file of weights, each once, with its path."""
+    """Yield every object in a file of weights once, with its path."""
     import h5py
 
     seen, todo = set(), [("", weights)]

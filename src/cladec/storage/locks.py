@@ -1,6 +1,6 @@
-"""One process at a time in an output folder.
+"""Locks that let one process at a time use an output folder.
 
-The operating system frees a lock when the process that has it ends, however it ends.
+The operating system frees a lock when its process ends, however it ends.
 """
 
 import os
@@ -23,15 +23,15 @@ LOCK = ".lock"
 
 @contextmanager
 def locked(*folders: Path, reading: Sequence[Path] = ()) -> Iterator[None]:
-    """Have folders to oneself, free of the temporary files of processes that were killed.
+    """Lock folders and remove the temporary files that killed processes have left in them.
 
     Args:
-        folders: that are there; the processes this one starts may write into them as well. At a
-            URL there are no locks.
-        reading: folders that are mostly read: one that cannot be written needs no lock.
+        folders: existing folders; child processes may write into them as well. A folder at a URL
+            is not locked.
+        reading: folders that are mostly read; one that cannot be written is not locked.
 
     Raises:
-        InputError: another process has one, which is named, or a folder cannot be written.
+        InputError: another process uses a folder, or a folder cannot be written.
     """
     written = {folder.resolve() for folder in folders if not is_remote(folder)}
     read = {folder.resolve() for folder in reading if not is_remote(folder)}
@@ -50,13 +50,13 @@ def _locked(folder: Path, needed: bool) -> Iterator[None]:
         return
     try:
         now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
-        with suppress(OSError):  # on a full disk work may still be read, or fail with its own words
+        with suppress(OSError):  # on a full disk, reading still works
             path.write_text(f"process {os.getpid()} on {platform.node()} since {now}")
         model_files.remove_unfinished(folder)
         yield
     finally:
         model_files.remove_unfinished(folder)
-        with suppress(OSError):  # who waits for this very file finds out that it is gone
+        with suppress(OSError):  # a process that waits for this file notices that it is gone
             path.unlink()
         lock.release()
 

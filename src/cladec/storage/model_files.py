@@ -1,7 +1,7 @@
-"""Trained models on disk: each a `.keras` file with a `.json` beside it that says what it is.
+"""Trained models on disk, each a `.keras` file with a `.json` record beside it.
 
-Both are written to a temporary name and renamed, the record first: a model file is complete, and
-belongs to its record, exactly when its checksum is the record's.
+Both are written under a temporary name and then renamed, the record first: a model file is complete
+and belongs to its record if its checksum is the one in the record.
 """
 
 import hashlib
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LIBRARIES = ("cladec", "keras", "tensorflow", "jax", "torch", "numpy")
-"""Whose versions a record tells, of those that are installed."""
+"""A record holds the versions of those of these libraries that are installed."""
 
 DEPTH = 4
-"""Folders below which files are written: saved-models/dataset/architecture/layer."""
+"""The number of folder levels with files: saved-models/dataset/architecture/layer."""
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-"""What a file of that format begins with."""
+"""The first bytes of an HDF5 file."""
 
 LONGEST = 300
-"""Characters of what Keras says that are told."""
+"""The most characters of a Keras message that are shown."""
 
 
 class Unreadable(InputError):
-    """A file is there, whole or damaged: nobody can tell, since it cannot be read."""
+    """A file exists but cannot be read."""
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything of this name, be it a link that leads nowhere.
+    """Return whether a file, a folder or a link (even a broken one) of this name exists.
 
     Raises:
-        Unreadable: its folder may not be searched.
+        Unreadable: there is no permission to search its folder.
     """
     try:
         return path.exists() or path.is_symlink()
@@ -55,28 +55,28 @@ def is_there(path: Path) -> bool:
 
 
 def record_path(path: Path) -> Path:
-    """Where the record of the model file `path` lies."""
+    """Return the path of the record of the model file `path`."""
     return path.with_suffix(".json")
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal.
+    """Return the SHA-256 of a file in hexadecimal.
 
     Raises:
-        InputError: it is missing; `Unreadable` where it cannot be read.
+        InputError: the file is missing; `Unreadable` if it cannot be read.
     """
     return read_file(path, lambda file: hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def read_file(path: Path, reader: Callable[[BufferedReader], T]) -> T:
-    """What `reader` makes of a regular file, opened in binary mode.
+    """Return the result of `reader` on a regular file, opened in binary mode.
 
     Raises:
-        InputError: it is missing; `Unreadable` where it cannot be read, or `reader` raises.
+        InputError: the file is missing; `Unreadable` if it cannot be read or `reader` raises.
     """
     try:
         if path.exists() and not path.is_file():
-            raise OSError("it is no file")  # a pipe would keep us waiting for ever
+            raise OSError("it is no file")  # reading from a pipe would never end
         with path.open("rb") as file:
             return reader(file)
     except FileNotFoundError:
@@ -90,7 +90,7 @@ def read_file(path: Path, reader: Callable[[BufferedReader], T]) -> T:
 
 
 def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
-    """Write `model` and its record, to which the checksum and the versions are added.
+    """Write `model` and its record, with the checksum and the versions added.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -113,13 +113,13 @@ def _versions() -> dict[str, str]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` as JSON, whole or not at all."""
+    """Write `content` as JSON, completely or not at all."""
     text = json.dumps(content, indent=2) + "\n"
     write(path, lambda temporary: temporary.write_text(text))
 
 
 def write(path: Path, writer: Callable[[Path], Any]) -> None:
-    """Let `writer` write a temporary file beside `path`, then give it that name.
+    """Let `writer` write a temporary file beside `path`, then rename it to `path`.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -140,13 +140,13 @@ def write(path: Path, writer: Callable[[Path], Any]) -> None:
 
 
 def _unfinished(path: Path) -> Path:
-    """What a file is called while this process writes it."""
+    """Return the temporary path of a file that this process is writing."""
     ending = f".{os.getpid()}.unfinished{path.suffix}"
     return path.with_name(shortened(f".{path.stem}", LONGEST_NAME - len(ending.encode())) + ending)
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed have left; only for who has the folder to itself."""
+    """Remove the temporary files of killed processes; the caller must hold the folder's lock."""
     for depth in range(DEPTH):
         for path in folder.glob("*/" * depth + ".*.unfinished*"):
             with suppress(OSError):
@@ -154,10 +154,10 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Find out before any work is done that `folder` cannot be written.
+    """Check before any work that `folder` can be written.
 
     Raises:
-        InputError: it cannot be made, or no file can be written into it.
+        InputError: the folder cannot be made, or no file can be written into it.
     """
     probe = _unfinished(folder / "probe")
     if remote.is_remote(folder):
@@ -176,10 +176,10 @@ def check_writable(folder: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The content of a file that `write_json` wrote.
+    """Return the content of a file that `write_json` wrote.
 
     Raises:
-        InputError: it is missing or holds no JSON object; `Unreadable` where it cannot be read.
+        InputError: the file is missing or holds no JSON object; `Unreadable` if it cannot be read.
     """
     text = read_file(path, lambda file: file.read())
     try:
@@ -188,16 +188,16 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged: it holds no JSON object")
-    content.pop("checksum", None)  # of the rest, in files of earlier versions
+    content.pop("checksum", None)  # earlier versions stored a checksum of the rest
     return content
 
 
 def verify(path: Path) -> dict[str, Any]:
-    """The record of a model file that is there and whole.
+    """Check that a model file is complete and return its record.
 
     Raises:
-        InputError: the file is missing, truncated or changed, or its record is missing or none;
-            `Unreadable` where one cannot be read.
+        InputError: the file is missing, truncated or changed, or its record is missing or damaged;
+            `Unreadable` if one cannot be read.
     """
     record = read_json(record_path(path))
     if checksum(path) != record.get("sha256"):
@@ -206,13 +206,13 @@ def verify(path: Path) -> dict[str, Any]:
 
 
 def read(path: Path) -> "keras.Model":
-    """Read any `.keras` file of this disk, of which nothing is executed: see `keras_archive.check`.
+    """Read a `.keras` file on this disk without executing code in it, see `keras_archive.check`.
 
-    Whoever has not imported the classes of its layers uses `models.loading` instead.
+    Only `models.loading` also imports the layer classes of this package.
 
     Raises:
-        InputError: the file is missing or damaged, holds code of its own, leads to another file, or
-            would inflate to far more than it could hold.
+        InputError: the file is missing or damaged, contains code, refers to another file, or would
+            unpack to an implausible size.
     """
     import keras
 
@@ -228,7 +228,7 @@ def read(path: Path) -> "keras.Model":
 
 
 def _check_kind(path: Path) -> None:
-    """Find what is no `.keras` file at all, and say what it is."""
+    """Raise InputError if `path` is not a `.keras` file, and say what it is."""
     if path.is_dir():
         kind = "a SavedModel folder" if (path / "saved_model.pb").exists() else "a folder"
         raise InputError(
@@ -248,7 +248,7 @@ def _check_kind(path: Path) -> None:
 
 
 def _refusal(error: Exception) -> str:
-    """Why a model is not loaded: of what Keras says, its reason."""
+    """Return the reason in a Keras error why a model cannot be loaded."""
     text = str(error)
     missing = re.search(r"Could not locate (class|function) '([^']+)'", text)
     if missing:

@@ -1,4 +1,4 @@
-"""Figures and arrays on the disk, each file whole or not there at all."""
+"""This module writes figures and arrays, each file completely or not at all."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def save_figure(figure: "Figure", path: Path) -> Path:
-    """Write a figure as PNG; its path, whose name may have become shorter."""
+    """Write a figure as PNG and return its path, whose name may have been shortened."""
     path = path.with_name(shortened(path.stem, LONGEST_NAME - len(path.suffix)) + path.suffix)
     model_files.write(path, lambda file: figure.savefig(file))
     return path

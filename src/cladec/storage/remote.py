@@ -1,7 +1,7 @@
 """Folders on object stores and file servers: `s3://bucket/prefix` and every other URL of fsspec.
 
-What `location` makes of a URL has the methods of a `Path` but is none, and nothing can be renamed
-into its place: a file is written or read here, on this machine, and copied as a whole.
+`location` turns a URL into an object with the methods of a `Path`. Files there cannot be renamed
+into place, so they are written and read on this machine and copied as a whole.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,15 +16,14 @@ from cladec.errors import InputError
 
 
 class Unreachable(Exception):
-    """Why a URL on the command line is no good; tyro would write a page about an `InputError`."""
+    """An unusable URL on the command line; tyro would print a page about an `InputError`."""
 
 
 def location(text: str) -> Path:
-    """The path or the URL that `text` is, looked at afresh.
+    """Return the path or URL in `text`; a URL is contacted without its cache.
 
     Raises:
-        Unreachable: what reads such URLs is not installed, there is no such kind, or the place
-            does not answer.
+        Unreachable: the package for such URLs is missing, or the URL is unknown or does not answer.
     """
     if "://" not in text:
         return Path(text)
@@ -59,15 +58,15 @@ Location = Annotated[
 
 
 def is_remote(path: Path) -> bool:
-    """Whether `path` is a URL."""
+    """Return whether `path` is a URL."""
     return not isinstance(path, Path)
 
 
 def write(path: Path, writer: Callable[[Path], Any]) -> None:
-    """Let `writer` write a temporary file on this machine, then put it at the URL `path`.
+    """Let `writer` write a temporary file on this machine, then copy it to the URL `path`.
 
     Raises:
-        InputError: the place does not answer or does not take it.
+        InputError: the URL does not answer or cannot be written.
     """
     url = cast(Any, path)
     with TemporaryDirectory() as folder:
@@ -80,10 +79,10 @@ def write(path: Path, writer: Callable[[Path], Any]) -> None:
 
 @contextmanager
 def fetched(path: Path) -> Iterator[Path]:
-    """A copy, for the time being, on this machine of the file at the URL `path`.
+    """Yield a temporary copy on this machine of the file at the URL `path`.
 
     Raises:
-        InputError: the place does not answer, or there is no such file.
+        InputError: the URL does not answer, or there is no such file.
     """
     url = cast(Any, path)
     with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""CSV tables: written whole and safe for spreadsheets, read as spreadsheets save them."""
+"""This module writes CSV tables that are safe for spreadsheets, and reads those they save."""
 
 import re
 from collections.abc import Callable
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
 _FORMULA = "'*[=+\\-@\uff1d\uff0b\uff0d\uff20]"
-"""What begins a formula of a spreadsheet, and what begins with apostrophes before such."""
+"""The start of a spreadsheet formula, with any apostrophes before it."""
 
 
 def write_table(table: "pd.DataFrame", path: Path) -> Path:
-    """Write a table as CSV with six decimals, whole or not at all, and return `path`.
+    """Write a table as CSV with six decimals, completely or not at all, and return `path`.
 
-    What a spreadsheet would take for a formula gets an apostrophe, which `read_table` takes away.
+    Text that a spreadsheet would take for a formula gets an apostrophe; `read_table` removes it.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -32,12 +32,12 @@ def write_table(table: "pd.DataFrame", path: Path) -> Path:
 
 
 def csv_text(table: "pd.DataFrame") -> str:
-    """What `write_table` writes."""
+    """Return the text that `write_table` writes."""
     return _with_text(table, _neutral).to_csv(index=False, float_format="%.6f")
 
 
 def _neutral(text: str) -> str:
-    # Where commas are decimal points, spreadsheets begin a new cell at every semicolon.
+    # In countries with decimal commas, spreadsheets separate cells by semicolons.
     text = printable(text)
     return text if _NUMBER.fullmatch(text) else re.sub(f"(^|;)(?={_FORMULA})", r"\1'", text)
 
@@ -47,7 +47,7 @@ def _original(text: str) -> str:
 
 
 def _with_text(table: "pd.DataFrame", change: Callable[[str], str]) -> "pd.DataFrame":
-    """The table with its text changed, in cells and in the names of columns."""
+    """Return the table with `change` applied to the text in cells and column names."""
 
     def changed(cell):
         return change(cell) if isinstance(cell, str) else cell
@@ -56,16 +56,16 @@ def _with_text(table: "pd.DataFrame", change: Callable[[str], str]) -> "pd.DataF
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame | None":
-    """A CSV table that has at least these columns; None where there is no such file.
+    """Read a CSV table that has at least these columns; return None if there is no such file.
 
     Raises:
-        InputError: it cannot be read or lacks a column.
+        InputError: the file cannot be read or lacks a column.
     """
     import pandas as pd
 
     if not path.exists():
         return None
-    # Spreadsheets of many countries separate by semicolons: what separates is found out.
+    # Spreadsheets of many countries separate by semicolons, so the separator is detected.
     table = model_files.read_file(
         path, lambda file: pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")
     )
