@@ -65,7 +65,13 @@ def test_the_command_takes_these_arguments(command: str, monkeypatch) -> None:
 
 
 def test_every_command_is_known() -> None:
-    known = ("make", ".venv/bin/python ", ".venv/bin/cladec ", ".venv/bin/pre-commit")
+    known = (
+        "make",
+        ".venv/bin/python ",
+        ".venv/bin/cladec ",
+        ".venv/bin/pre-commit",
+        "pip install",
+    )
     assert COMMANDS
     assert [command for command in COMMANDS if not command.startswith(known)] == []
 

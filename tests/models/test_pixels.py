@@ -280,4 +280,4 @@ def test_images_out_of_range_are_told_the_way_out():
             use()
         line = "keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(255), model])"
         assert line in str(caught.value)
-        assert "-1 to 1 keras.layers.Rescaling(2, offset=-1)" in str(caught.value)
+        assert "-1 to 1 needs keras.layers.Rescaling(2, offset=-1)" in str(caught.value)
