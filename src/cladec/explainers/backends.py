@@ -28,7 +28,7 @@ def compiled(
     """A function of tensors as one of arrays, run as a graph where the backend has such.
 
     Args:
-        function: of these arguments.
+        function: a function of these arguments.
         model: whose weights it uses.
         arguments: shapes and types; arrays are converted.
         eager_calls: so many calls are run without a graph first, where it is made more slowly than

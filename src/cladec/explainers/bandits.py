@@ -80,8 +80,8 @@ def bounds(hits, samples, level):
 
     Args:
         hits: draws that were 1, a number or an array.
-        samples: of how many, likewise; at least 1.
-        level: of certainty, above 0.
+        samples: the number of samples behind it, likewise; at least 1.
+        level: the level of certainty, above 0.
 
     Returns:
         (low, high), each of the shape of `hits`, in [0, 1].

@@ -40,8 +40,8 @@ def saliency(
         noise: standard deviation of that noise, in units of a pixel.
         times_input: multiply the gradient by the image before the maximum is taken.
         batch_size: images, noisy copies counted, of one model call.
-        seed: of the noise, which is the same for every image.
-        report: told the share done.
+        seed: the seed of the noise, which is the same for every image.
+        report: a function that is called with the share done.
 
     Returns:
         (N, H, W) float32, not negative, in logits per unit of a pixel (Simonyan et al.,
@@ -95,9 +95,9 @@ def integrated_gradients(
         baseline: what counts as no information: a number, a colour (C,) or an image (H, W, C).
         steps: points of the integral at first.
         tolerance: by what share of logit(x) - logit(b) a map may miss completeness.
-        max_steps: points that are not exceeded, whatever the tolerance.
+        max_steps: the most points, whatever the tolerance.
         batch_size: images, points counted, of one model call.
-        report: told the share done of each round.
+        report: a function that is called with the share done of each round.
 
     Returns:
         (N, H, W) float32, in logits; negative where a pixel speaks against the class.
@@ -165,8 +165,8 @@ def shap_gradient(
             training images for instance; one black image by default.
         samples: random points for each image.
         batch_size: points of one model call.
-        seed: of the points, which are alike for every image.
-        report: called with the share done.
+        seed: the seed of the points, which are alike for every image.
+        report: a function that is called with the share done.
 
     Returns:
         (N, H, W) float32, signed, summed over channels.

@@ -82,7 +82,7 @@ def for_each_image(name: str, numbers: Any, images: int, count: int) -> np.ndarr
     """One number for each image, (images,) int64, of a single one or of one for each.
 
     Args:
-        name: of what is numbered, for the error.
+        name: the name of what is numbered, for the error.
         numbers: an integer or (images,) integers, from 0 to `count` - 1.
         images: how many images there are.
         count: how many things are numbered.
@@ -106,7 +106,7 @@ def background_image(name: str, value: Any, image_shape: tuple[int, ...]) -> np.
     """An option that stands for missing pixels, as an image (H, W, C) float32.
 
     Args:
-        name: of the option, for the error.
+        name: the name of the option, for the error.
         value: a number, a colour (C,) or an image (H, W, C), in [0, 1].
         image_shape: (H, W, C).
 

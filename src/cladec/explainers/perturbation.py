@@ -50,7 +50,7 @@ def occlusion(
             patch of a row or column ends at the border.
         fill: what the patch shows, a number, a colour (C,) or an image (H, W, C), in [0, 1].
         batch_size: occluded images of one model call.
-        report: called with the share done.
+        report: a function that is called with the share done.
 
     Returns:
         (N, H, W) float32, in [-1, 1].
@@ -201,8 +201,8 @@ def rise(
         grid: cells of a mask along each side, before it is enlarged to the image and shifted.
         probability: that a cell is shown, in (0, 1).
         batch_size: masked images of one model call.
-        seed: of the masks.
-        report: called with the share done.
+        seed: the seed of the masks.
+        report: a function that is called with the share done.
 
     Returns:
         (N, H, W) float32, at least 0.

@@ -27,7 +27,7 @@ class Explainer:
 
     Attributes:
         module: where it is, in `cladec.explainers`.
-        name: of the function and of the method.
+        name: the name of the function and of the method.
         signed: its maps have negative values, where a pixel speaks against the class.
         makes_images: it gives images (N, H, W, C) instead of maps (N, H, W).
 
@@ -112,7 +112,7 @@ def explain(
         targets: the class to explain, for all images or one for each; None for the predicted ones.
         layer: the layer to look at, for methods that look at one: its name, "outer/inner" inside a
             nested model, its place in `model.layers`, or the layer itself.
-        seed: of whatever the method draws.
+        seed: the seed of the method's random draws.
         **options: of the method; see the function of its name. None stands for the default.
 
     Returns:

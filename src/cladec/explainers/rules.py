@@ -129,8 +129,8 @@ def find_anchors(
         delta: the probability that a round picks wrongly, in (0, 1).
         beam: candidates kept from round to round.
         batch_size: perturbed images of one model call, and the step in which samples grow.
-        seed: of the perturbed images.
-        report: called with the share done.
+        seed: the seed of the perturbed images.
+        report: a function that is called with the share done.
 
     Returns:
         An anchor for each image.

@@ -44,7 +44,7 @@ def shap_deep(
         backgrounds: images (M, H, W, C) that say what a pixel is compared with, some of the
             training images for instance; one black image by default.
         batch_size: backgrounds of one model call; a call takes twice as many images.
-        report: called with the share done.
+        report: a function that is called with the share done.
 
     Returns:
         (N, H, W) float32, signed, summed over channels.

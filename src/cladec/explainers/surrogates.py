@@ -99,8 +99,8 @@ def explain_lime(
         kernel_width: in units of D; larger listens to samples further from the image.
         ridge: the penalty on the squared weights.
         batch_size: perturbed images of one model call.
-        seed: of the samples.
-        report: called with the share done.
+        seed: the seed of the samples.
+        report: a function that is called with the share done.
 
     Returns:
         An explanation for each image.

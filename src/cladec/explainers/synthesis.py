@@ -61,7 +61,7 @@ def activation_maximization(
         layer: whose units to maximize instead of a class.
         units: channels or neurons of the layer, its last axis: one for all images or one for each;
             None for every one, where there are no images.
-        position: of one neuron of a layer with positions, (row, column) for instance; None for the
+        position: the place of one neuron in its layer, (row, column) for instance; None for the
             mean of the unit over all positions.
         steps: gradients taken.
         step_size: change of a step, root mean square over the pixels.
@@ -69,8 +69,8 @@ def activation_maximization(
         blur: standard deviation in pixels of a Gaussian that smooths each gradient.
         total_variation: weight of the mean absolute difference of neighbouring pixels.
         batch_size: images made side by side.
-        seed: of the start and of the jitter, the same for every image.
-        report: told the share done.
+        seed: the seed of the start and of the jitter, the same for every image.
+        report: a function that is called with the share done.
 
     Returns:
         (N, H, W, C) float32 in [0, 1], one for each class or unit.
@@ -158,7 +158,7 @@ def deep_dream(
         steps: gradients taken in each octave.
         step_size: change of a step, root mean square over the pixels.
         batch_size: images changed side by side.
-        report: told the share done.
+        report: a function that is called with the share done.
 
     Returns:
         (N, H, W, C) float32 in [0, 1].

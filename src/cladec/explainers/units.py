@@ -49,7 +49,7 @@ def choose_units(
         layer: as for `fit_cladec`.
         fraction: share of its units, above 0 and at most 1; at least one unit is chosen.
         how: "first", "random" (drawn with `seed`) or "important" (on `images`).
-        seed: of the random choice.
+        seed: the seed of the random choice.
         images: (N, H, W, C) float32 in [0, 1], for "important": those that are trained on.
 
     Returns:

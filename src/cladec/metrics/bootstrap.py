@@ -13,7 +13,7 @@ def resampled_means(values: np.ndarray, *, draws: int = 2000, seed: int = 0) -> 
     Args:
         values: (..., N), one for each image.
         draws: bootstrap samples.
-        seed: of the samples.
+        seed: the seed of the samples.
 
     Returns:
         (..., draws).

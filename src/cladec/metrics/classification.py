@@ -35,7 +35,7 @@ class Curves:
 
     Attributes:
         classes: a curve per class; None where the labels hold no image of it, or no other.
-        micro: of all decisions "image i is of class k" together.
+        micro: the curve of all decisions "image i is of class k" together.
         macro: mean over the classes that have a curve; None where none has.
     """
 
@@ -95,7 +95,7 @@ def class_report(
 
     Args:
         labels: true classes, integers (N,).
-        probabilities: of each class, (N, K) in [0, 1].
+        probabilities: the probability of each class, (N, K) in [0, 1].
         class_names: K names.
 
     Returns:
@@ -135,7 +135,7 @@ def roc_curves(labels: np.ndarray, probabilities: np.ndarray) -> Curves:
 
     Args:
         labels: true classes, integers (N,).
-        probabilities: of each class, (N, K) in [0, 1].
+        probabilities: the probability of each class, (N, K) in [0, 1].
 
     Raises:
         InputError: the arrays do not fit each other.
@@ -151,7 +151,7 @@ def precision_recall_curves(labels: np.ndarray, probabilities: np.ndarray) -> Cu
 
     Args:
         labels: true classes, integers (N,).
-        probabilities: of each class, (N, K) in [0, 1].
+        probabilities: the probability of each class, (N, K) in [0, 1].
 
     Raises:
         InputError: the arrays do not fit each other.
@@ -168,7 +168,7 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15
 
     Args:
         labels: true classes, integers (N,).
-        probabilities: of each class, (N, K) in [0, 1].
+        probabilities: the probability of each class, (N, K) in [0, 1].
         bins: B, of equal width over [0, 1]; each holds its upper edge.
 
     Raises:

@@ -23,7 +23,7 @@ class PerturbationCurves:
     """The probability of the target class while pixels are replaced.
 
     Attributes:
-        shares: of pixels replaced, (S + 1,) from 0 to 1.
+        shares: the shares of pixels replaced, (S + 1,) from 0 to 1.
         scores: probability of the target class, (N, S + 1).
         auc: area below each curve, (N,) in [0, 1].
     """
@@ -55,7 +55,7 @@ def deletion(
         targets: a class for all, one for each, or None for the predicted ones.
         steps: S, in how many equal portions the pixels are deleted.
         fill: what takes the place of a pixel, in [0, 1].
-        seed: of the order of pixels with equal attribution.
+        seed: the seed of the order of pixels with equal attribution.
         batch_size: images of a model call.
 
     Raises:
@@ -151,10 +151,10 @@ def mu_fidelity(
         maps: attribution of each pixel to the target class, (N, H, W).
         targets: a class for all, one for each, or None for the predicted ones.
         samples: sets of pixels, the same for all images.
-        share: of the cells in each set, above 0 and below 1.
+        share: the share of the cells in each set, above 0 and below 1.
         grid: cells along each side of the image; never smaller than a pixel.
         fill: what takes the place of a pixel, in [0, 1].
-        seed: of the sets.
+        seed: the seed of the sets.
         batch_size: images of a model call.
 
     Returns:

@@ -101,7 +101,7 @@ def summarize(
         predicted: (N,) the classifier's answers.
         class_names: K names.
         most: how many of the images where most was lost to name.
-        seed: of the bootstrap.
+        seed: the seed of the bootstrap.
     """
     import pandas as pd  # here, as it would double the time of --help
 

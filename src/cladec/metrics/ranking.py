@@ -16,7 +16,7 @@ def rank(values: dict[str, dict[str, np.ndarray]], seed: int = 0) -> pd.DataFram
 
     Args:
         values: by method and measure, a value for each image, (N,); a method may lack measures.
-        seed: of the bootstrap over images.
+        seed: the seed of the bootstrap over images.
 
     Returns:
         A row per measure and method: measure, method, mean, low and high (95 % confidence

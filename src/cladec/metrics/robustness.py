@@ -49,9 +49,9 @@ def stability(
         maps: `explainer(model, images, targets)`, (N, H, W).
         targets: a class for all, one for each, or None for the predicted ones; the noise does not
             change the class explained.
-        radius: of the noise, above 0; the noisy images are clipped to [0, 1].
+        radius: the radius of the noise, above 0; the noisy images are clipped to [0, 1].
         samples: noisy images of each image; the noise is the same for all of them.
-        seed: of the noise.
+        seed: the seed of the noise.
 
     Returns:
         (N,), 0 or more; 0 for maps that are constantly zero, which says nothing in their favour.
@@ -98,7 +98,7 @@ def randomisation(
         targets: a class for all, one for each, or None for the predicted ones.
         layers: how many layers with weights are randomised, from the output on; None for all.
             With 1, 2, 3, ... it is the cascading randomisation of the paper.
-        seed: of the random weights.
+        seed: the seed of the random weights.
 
     Returns:
         (N,) in [-1, 1]; where a map is constant, 1 if the other one is as well, else 0.
@@ -119,7 +119,7 @@ def randomised(model: keras.Model, *, layers: int | None = None, seed: int = 0) 
     Args:
         model: any built classifier; nested models are unfolded, "inner/conv" becomes "inner.conv".
         layers: how many layers with weights, from the output on; None for all.
-        seed: of the weights.
+        seed: the seed of the weights.
 
     Raises:
         InputError: the model cannot be copied, or `layers` is below 1.

@@ -24,8 +24,8 @@ def latent_grid(images: np.ndarray, *, title: str = "") -> Figure:
     """Decoded latent points laid out on the plane, at quantiles of the normal distribution.
 
     Args:
-        images: (G * G, H, W, C) in [0, 1], decoded at `latent.latent_points(G)`: row by row, from
-            the highest z_2 down; grey where C is 1.
+        images: (G * G, H, W, C) in [0, 1], as `latent_plane.decoded_plane` gives them: row by row,
+            from the highest z_2 down; grey where C is 1.
         title: above the figure.
     """
     side = round(len(images) ** 0.5)
@@ -80,7 +80,7 @@ def latent_classes(
     """The predicted class all over the plane; the less certain the classifier is, the paler.
 
     Args:
-        probabilities: (S, S, K), row 0 at the highest z_2, from `latent.classified_plane`.
+        probabilities: (S, S, K), row 0 at the highest z_2, from `latent_plane.classified_plane`.
         extent: the plane goes from -extent to extent in both directions.
         class_names: K names; the legend says which share of the standard normal distribution,
             the prior of the codes, falls to each class.

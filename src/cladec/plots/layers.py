@@ -52,7 +52,7 @@ def lost_by_layer(
 
     Args:
         rows: name -> images (N, H, W, C) in [0, 1]: the originals and what was decoded.
-        maps: (N, H, W), signed, from `lost.lost_maps`.
+        maps: (N, H, W), signed, from `lost_information.lost_maps`.
         titles: N column titles.
         classes: class, lost, low, high; the first row is the mean over all images.
         marked: columns whose title is drawn in red, such as wrongly classified images.
