@@ -1,18 +1,18 @@
-# make demo    the whole sweep on the embedded digits, into demo/
-# make test    format, lint, types and tests
-# make check   the first three, and the tests that train nothing, in little more than a minute
-# make lint    only the first three
-# make notebooks  every notebook again, in place
-# make bench   the published recipe and ours, timed side by side
-# make figures every picture of the README, from saved-models
-# make audit   known vulnerabilities of the pinned requirements; needs a network
-# make lock    pin the newest versions of what pyproject.toml asks for
+# make demo    train and evaluate the whole sweep on the embedded digits, into demo/
+# make test    check format, lint and types, and run all tests
+# make check   make lint, and the tests that train no model, in little more than a minute
+# make lint    check format, lint and types
+# make notebooks  run every notebook again, in place
+# make bench   time the published recipe and ours side by side
+# make figures draw every picture of the README, from saved-models
+# make audit   look for known vulnerabilities of the pinned requirements; needs a network
+# make lock    pin the newest versions of the requirements in pyproject.toml
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-## A file of tests stays in one process, so that what its tests share is made once.
+## All tests of a file run in one process, so that their fixtures are made once.
 TWO_PROCESSES := -n 2 --dist loadfile
 WITHOUT_TRAINING := tests/test_imports.py tests/test_text.py tests/test_packaging.py tests/data \
   tests/metrics tests/plots tests/storage tests/models/test_cutting.py tests/models/test_answers.py \

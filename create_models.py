@@ -4,8 +4,8 @@
     python create_models.py --datasets digits       the embedded digits, a few minutes
     python create_models.py --datasets fashion_mnist --layers dense --alphas 0 0.5 0.99
 
-What is trained already with the same settings is skipped, so the same command goes on after a stop.
-Then measure the models with eval.py.
+Models that are already trained with the same settings are skipped, so the same command continues
+after a stop. Then measure the models with eval.py.
 """
 
 from cladec.commands.main import create_models

@@ -115,13 +115,13 @@ def test_the_pieces_whose_processes_died_are_named_and_the_others_done() -> None
     assert "died that did " in told
     assert "crash (killed by SIGSEGV)" in told
     assert "kill (killed by SIGKILL)" in told
-    assert "1 that need what is missing were not begun" in told
+    assert "1 that need the result were not begun" in told
     assert re.search(r"with --workers 1, .*memory.*; or with TF_ENABLE_ONEDNN_OPTS=0", told)
     assert sorted(lines(progress.console.file.getvalue())) == [
         "[1/5] first",
         "[2/5] needs first",
-        "crash: its process died (killed by SIGSEGV); the others go on",
-        "kill: its process died (killed by SIGKILL); the others go on",
+        "crash: its process died (killed by SIGSEGV); the others continue",
+        "kill: its process died (killed by SIGKILL); the others continue",
     ]
     assert progress.running == []
     assert not multiprocessing.active_children()

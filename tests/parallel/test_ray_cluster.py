@@ -235,7 +235,7 @@ def test_bad_input_is_told_once_and_ends_the_rest(nodes: Nodes, tmp_path: Path) 
 
 @needs_extra
 def test_a_folder_that_another_machine_has_not(nodes: Nodes, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"not there on machine .*share"):
+    with pytest.raises(InputError, match=r"does not exist on machine .*share"):
         work(refuse, [Piece("piece", tmp_path / "nowhere")], nodes)
 
 
@@ -279,7 +279,7 @@ def test_bad_settings(settings: Cluster, words: str) -> None:
 def test_a_dataset_that_other_machines_would_not_find(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()
-    with pytest.raises(InputError, match="whole path"):
+    with pytest.raises(InputError, match="absolute path"):
         Cluster("auto").check(["pictures"])
     Cluster("auto").check(["digits", str(tmp_path / "pictures")])
     Cluster("local").check(["pictures"])

@@ -242,7 +242,7 @@ def test_only_what_was_measured_of_these_models_is_shown(
     text = report_of(models, out)
     assert "Total loss over alpha" in text
     assert "<td>0.200 <small>" not in text
-    assert "comparison/ranking.csv is not of these classifiers" in text
+    assert "comparison/ranking.csv ranks another classifier" in text
     # Of another decoder, as it is after one was trained anew.
     shutil.copy(dense / "refae.evaluation.json", dense / "cladec-alpha-0.99.evaluation.json")
     text = report_of(models, out)

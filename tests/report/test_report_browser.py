@@ -178,9 +178,9 @@ def test_tables_are_sorted_by_any_column(open_page) -> None:
 
 def test_a_curve_is_brought_out(open_page) -> None:
     page = open_page()
-    page.get_by_label("Class to bring out").select_option("2")
+    page.get_by_label("Highlighted class").select_option("2")
     assert page.locator(".curves .brought-out").count() == 2
-    page.get_by_label("Class to bring out").select_option("")
+    page.get_by_label("Highlighted class").select_option("")
     assert page.locator(".curves .faded").count() == 0
 
 

@@ -1,1 +1,1 @@
-"""Where the work is done: in this process, in several, or on the machines of a cluster."""
+"""Run work in this process, in several processes or on the machines of a cluster."""

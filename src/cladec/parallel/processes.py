@@ -1,8 +1,7 @@
-"""Several pieces of work at once, each in a process of its own.
+"""Run several pieces of work at once, each in its own process.
 
-A model of this size does not keep two cores busy: two trainings of one thread each take less time
-than the same two, one after the other, with two threads. And what kills a process, as a fault of
-native code does, takes no other piece of work with it.
+A model of this size does not keep two cores busy: two simultaneous trainings with one thread each
+are faster than two successive ones with two threads. A crash in native code ends only one process.
 """
 
 import multiprocessing
@@ -22,7 +21,7 @@ from cladec.errors import InputError
 from cladec.progress import OnProgress, Progress, Step
 
 SECONDS_TO_CLEAN_UP = 5
-"""What a process that is stopped has to remove its temporary files."""
+"""The time that a stopped process has to remove its temporary files."""
 
 
 class Titled(Protocol):
@@ -30,31 +29,30 @@ class Titled(Protocol):
 
     @property
     def title(self) -> str:
-        """What is done."""
+        """The name of the work."""
 
 
 Piece = TypeVar("Piece", bound=Titled)
 Job = Callable[[Any, OnProgress], Any]
-"""Does one piece of work. It is copied into each process once, and may keep there what it needs
-again."""
+"""A function that does one piece of work; each process keeps one copy of it."""
 
 
 def default_workers() -> int:
-    """Two, each with half of the cores; more need more memory than a laptop may have."""
+    """Return at most two, because more processes may need more memory than a laptop has."""
     return min(2, os.cpu_count() or 1)
 
 
 def check_workers(count: int) -> None:
-    """Raises InputError for a number of processes below 0."""
+    """Raise InputError for a number of processes below 0."""
     if count < 0:
         raise InputError(
-            f"--workers is {count}: expected at least 1, or 0 for no process but the program's own"
+            f"--workers is {count}: expected at least 1, or 0 to use only the command's own process"
         )
 
 
 @dataclass(eq=False)
 class _Worker:
-    """A process, this end of the line to it, and the piece that it does."""
+    """A process, this end of the pipe to it, and its present piece of work."""
 
     process: BaseProcess
     line: Connection
@@ -63,12 +61,12 @@ class _Worker:
 
 
 class Workers:
-    """Processes that do the pieces of work they are given.
+    """Processes that do pieces of work.
 
     Args:
-        job: does a piece of work; it must survive pickling where `count` is above 0.
-        count: of the processes; 0 for this very process, which ends if a piece of work kills it.
-        progress: is told what runs and how far it is.
+        job: the function that does a piece of work; it must be picklable if `count` is above 0.
+        count: the number of processes; 0 uses this process, which ends if a piece of work crashes.
+        progress: the display that shows the running pieces.
     """
 
     def __init__(self, job: Job, count: int, progress: Progress):
@@ -80,7 +78,7 @@ class Workers:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for worker in self._busy:  # in the middle of their work
+        for worker in self._busy:  # these are interrupted in their work
             worker.process.terminate()
         for worker in self._idle:
             worker.line.close()
@@ -93,15 +91,15 @@ class Workers:
     def run(
         self, pieces: Sequence[Piece], needs: Mapping[Piece, Piece] | None = None
     ) -> Iterator[tuple[Piece, Any]]:
-        """Do every piece and yield each with its result as soon as it is done, in any order.
+        """Do every piece and yield it with its result as soon as it is done, in any order.
 
         Args:
-            pieces: what is to be done.
-            needs: the piece that must be done before a piece; itself it needs none.
+            pieces: the pieces of work.
+            needs: the piece that must be done before a piece; such a piece must not need another.
 
         Raises:
-            InputError: what a piece raised first; or, once the others are done, the names of the
-                pieces whose processes died.
+            InputError: the first error of a piece; or, once the others are done, an error that
+                names the pieces whose processes died.
         """
         needs = needs or {}
         died: dict[Piece, str] = {}
@@ -114,7 +112,7 @@ class Workers:
     def _run_all(
         self, pieces: Sequence[Piece], died: dict[Piece, str]
     ) -> Iterator[tuple[Piece, Any]]:
-        """Do pieces that need no other; into `died` goes what ended the process of a piece."""
+        """Do pieces that need no other, and record in `died` why the process of a piece ended."""
         if not self.count:
             for piece in pieces:
                 with self.progress.step(piece.title) as report:
@@ -148,7 +146,7 @@ class Workers:
         worker = self._idle.pop()
         worker.piece = piece
         self._busy.append(worker)
-        with suppress(OSError):  # it died meanwhile, as its end of the line will tell
+        with suppress(OSError):  # if the process has died, `recv` will show it
             worker.line.send(piece)
 
     def _start(self) -> _Worker:
@@ -157,8 +155,8 @@ class Workers:
         threads = max(1, (os.cpu_count() or 1) // self.count)
         process = context.Process(target=_serve, args=(other_end, threads))
         process.start()
-        other_end.close()  # else its end would never be told
-        with suppress(OSError):  # it died meanwhile, as its end of the line will tell
+        other_end.close()  # otherwise the end of the process would go unnoticed
+        with suppress(OSError):  # if the process has died, `recv` will show it
             line.send(self.job)
         return _Worker(process, line)
 
@@ -167,7 +165,7 @@ class Workers:
         worker.step.report(share, values)
 
     def _free(self, worker: _Worker) -> Any:
-        """The piece that the process has done."""
+        """Mark a process as idle, and return the piece that it has done."""
         self._busy.remove(worker)
         self._idle.append(worker)
         if worker.step:
@@ -176,13 +174,13 @@ class Workers:
         return worker.piece
 
     def _bury(self, worker: _Worker) -> str:
-        """What ended a process that died."""
+        """Remove a process that died, and return the reason."""
         self._busy.remove(worker)
         worker.process.join()
         reason = _reason(worker.process.exitcode or 0)
         if worker.step:
             self.progress.running.remove(worker.step)
-        self.progress.say(f"{worker.piece.title}: its process died ({reason}); the others go on")
+        self.progress.say(f"{worker.piece.title}: its process died ({reason}); the others continue")
         return reason
 
 
@@ -192,20 +190,20 @@ def lost(
     needs: Mapping[Piece, Piece],
     advice: str,
 ) -> InputError:
-    """What to say of pieces whose processes died while all others were done.
+    """Return the error about pieces whose processes died while all others were done.
 
     Args:
-        died: what ended the process of each.
-        pieces: all pieces of the work.
+        died: the pieces, and the reasons why their processes ended.
+        pieces: all pieces of work.
         needs: the piece that must be done before a piece.
-        advice: how to run the same command again.
+        advice: the change to make when the command is run again.
     """
     names = ", ".join(f"{piece.title} ({reason})" for piece, reason in died.items())
     left_out = sum(needs.get(piece) in died for piece in pieces)
-    hint = f", and {left_out} that need what is missing were not begun" if left_out else ""
+    hint = f", and {left_out} that need the result were not begun" if left_out else ""
     return InputError(
-        f"the process died that did {names}{hint}; what else there is to do is done: run the same "
-        f"command again {advice}"
+        f"the process died that did {names}{hint}; all other work is done: run the same command "
+        f"again {advice}"
     )
 
 
@@ -215,24 +213,24 @@ def _reason(code: int) -> str:
 
 
 def _advice(reasons: Collection[str], count: int) -> str:
-    """How to run again what died, to judge by what ended the processes."""
+    """Say how to run the command again, depending on why processes ended."""
     memory = "killed by SIGKILL"
     advice = []
     if memory in reasons:
         smaller = (
             "--workers 1" if count > 1 else "more memory (or, in training, a smaller --batch-size)"
         )
-        advice.append(f"with {smaller}, since SIGKILL mostly means that memory was short")
+        advice.append(f"with {smaller}, since SIGKILL usually means that memory ran out")
     if set(reasons) - {memory}:
         advice.append(
-            "with TF_ENABLE_ONEDNN_OPTS=0 in the environment, since a part of TensorFlow that "
-            "crashes on some layers is then left out"
+            "with TF_ENABLE_ONEDNN_OPTS=0 in the environment, which turns off a part of TensorFlow "
+            "that crashes on some layers"
         )
     return "; or ".join(advice)
 
 
 def _serve(line: Connection, threads: int) -> None:
-    """A new process: it takes its share of the cores, does pieces, and ends with its parent."""
+    """Do pieces of work in a new process with its share of the cores; end with the parent."""
     signal.signal(signal.SIGTERM, _clean_up_and_end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -240,8 +238,8 @@ def _serve(line: Connection, threads: int) -> None:
 
     try:
         start_keras(threads)
-        with suppress(EOFError):  # there is no more to do
-            job = line.recv()  # what it imports may start Keras, so it comes after that
+        with suppress(EOFError):  # the work is done
+            job = line.recv()  # may import Keras, so Keras is started before
             while True:
                 line.send(_work(job, line.recv(), line))
     except SystemExit:
@@ -256,7 +254,7 @@ def _work(job: Job, piece: Any, line: Connection) -> tuple[str, Any]:
     try:
         return "done", job(piece, report)
     except Exception as error:
-        error.add_note(traceback.format_exc())  # what happened here cannot be seen from there
+        error.add_note(traceback.format_exc())  # the other process cannot see this traceback
         return "failed", error
 
 
@@ -273,11 +271,11 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Processes started here never see Ctrl-C, which is for the one that started them."""
+    """Block Ctrl-C for the processes started here; only their parent handles it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # its start, else at that of the first process, lets them in
+    resource_tracker.ensure_running()  # its start unblocks SIGINT, so it is started first
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,7 +1,7 @@
-"""Work on more than one machine: every piece a task of Ray.
+"""Run work on more than one machine, with every piece as a task of Ray.
 
-Ray decides where and when a task runs, lets it wait for the task whose result it needs, and starts
-it again when its process or its machine is lost.
+Ray decides where and when a task runs, makes it wait for the task whose result it needs, and
+restarts it if its process or machine is lost.
 """
 
 import logging
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     import ray
 
 LOCAL = "local"
-"""The address that stands for a cluster of this machine alone, started for the work."""
+"""The address for a cluster that is started for the work on this machine only."""
 
 SECONDS = 0.25
-"""How often what the tasks told is shown."""
+"""The time between two updates of the progress display."""
 
 LOSSES = 3
-"""How often a piece may lose its process or its machine until the work is given up."""
+"""The number of times that a piece is restarted after its process or machine was lost."""
 
 SECONDS_TO_ANSWER = 10
-"""What a cluster has to accept a connection."""
+"""The time that a cluster has to accept a connection."""
 
 ADVICE = (
-    "with a higher --cpus-per-run where memory is short, so that fewer models share it, or with "
-    "TF_ENABLE_ONEDNN_OPTS=0 in the environment of the machines where TensorFlow crashes"
+    "with a higher --cpus-per-run if memory is short, so that fewer models share it, or with "
+    "TF_ENABLE_ONEDNN_OPTS=0 in the environment of the machines if TensorFlow crashes"
 )
-"""How to run again what Ray gave up."""
+"""The advice for a second attempt after Ray gave up."""
 
 OBJECT_STORE = 100 * 2**20
-"""Bytes that tasks may hand each other on a cluster started here: models travel as files."""
+"""The shared memory of a cluster started here in bytes; it is small, since models are files."""
 
 Address = Annotated[
     str | None,
@@ -62,21 +62,21 @@ class Cluster:
     """Where the work is done: in processes of this machine, or on Ray."""
 
     ray: Address = None
-    """Work on Ray instead of --workers: on a cluster of this machine alone, or on that at ADDRESS
-    (host:port, or auto for the one which this machine belongs to)."""
+    """Whether to work on Ray instead of --workers: on a cluster of this machine only, or on the
+    cluster at ADDRESS (host:port, or auto for the cluster that this machine belongs to)."""
     cpus_per_run: int = 1
-    """Cores, and threads, for each model on Ray."""
+    """The number of cores, and of threads, for each model on Ray."""
     gpus_per_run: float = 0.0
-    """GPUs for each model on Ray; 0.5 lets two share one."""
+    """The number of GPUs for each model on Ray; with 0.5, two models share one GPU."""
 
     def check(self, datasets: Sequence[str] = ()) -> None:
-        """Find what is wrong with the settings.
+        """Check the settings.
 
         Args:
-            datasets: what is loaded on each machine.
+            datasets: the datasets that each machine loads.
 
         Raises:
-            InputError: a number out of range, or a folder that other machines would not find.
+            InputError: if a number is out of range, or other machines would not find a folder.
         """
         check_at_least_one("cpus_per_run", self.cpus_per_run)
         if not self.gpus_per_run >= 0:
@@ -84,20 +84,20 @@ class Cluster:
         for name in datasets if self.ray not in (None, LOCAL) else ():
             if os.path.isdir(name) and not os.path.isabs(name):
                 raise InputError(
-                    f"dataset {name} is a folder below this one: with --ray {self.ray} give the "
-                    f"whole path, such as {os.path.abspath(name)}, which all machines must share"
+                    f"dataset {name} is a relative path: with --ray {self.ray}, give the absolute "
+                    f"path of a folder that all machines share, such as {os.path.abspath(name)}"
                 )
 
     def workers(
         self, job: Job, count: int, folder: Path, progress: Progress
     ) -> "Workers | RayWorkers":
-        """Who does the pieces of work: processes of this machine, or tasks of Ray.
+        """Return the workers for the pieces of work: processes of this machine, or tasks of Ray.
 
         Args:
-            job: does a piece of work; it must survive pickling.
-            count: of the processes of this machine.
-            folder: that the job reads and writes.
-            progress: is told what runs and how far it is.
+            job: the function that does a piece of work; it must be picklable.
+            count: the number of processes on this machine.
+            folder: the folder that the job reads and writes.
+            progress: the display that shows the running pieces.
         """
         if self.ray is None:
             return Workers(job, count, progress)
@@ -105,7 +105,7 @@ class Cluster:
 
 
 class RayWorkers:
-    """Tasks of Ray that do the pieces of work they are given, as `Workers` does.
+    """Tasks of Ray that do pieces of work, like `Workers`.
 
     Args:
         job, folder, progress: see `Cluster.workers`; each machine must have the folder.
@@ -140,8 +140,8 @@ class RayWorkers:
             machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= gpus for machine in machines
         ):
             self.progress.say(
-                f"no machine of the cluster has {cpus} cores and {gpus:g} GPUs for a model: "
-                "waiting until one joins (see --cpus-per-run and --gpus-per-run)"
+                f"no machine of the cluster has {cpus} cores and {gpus:g} GPUs for a model: the "
+                "work waits until one joins (see --cpus-per-run and --gpus-per-run)"
             )
 
     def run(
@@ -152,7 +152,7 @@ class RayWorkers:
 
         needs = needs or {}
         died: dict[Piece, str] = {}
-        # It is started anew, empty, when its machine is lost.
+        # Ray restarts the board, without its content, if its machine is lost.
         board = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Board).remote()
         tasks = self._submit(pieces, needs, board)
         self._unfinished = {task: number for number, task in enumerate(tasks)}
@@ -197,7 +197,7 @@ class RayWorkers:
         return list(tasks.values())
 
     def _hear(self, board: Any, pieces: Sequence[Piece], steps: dict[int, Step]) -> None:
-        """Show what the tasks have told since."""
+        """Show the progress that the tasks have reported since the last call."""
         import ray
 
         for number, (share, values) in ray.get(board.take.remote()).items():
@@ -211,17 +211,17 @@ class RayWorkers:
 
 
 def connect(address: str) -> None:
-    """Connect to the cluster at `address`, or start one of this machine alone.
+    """Connect to the cluster at `address`, or start one on this machine only.
 
     Raises:
-        InputError: Ray is not installed, there is no cluster, or it does not answer.
+        InputError: if Ray is not installed, there is no cluster, or it does not answer.
     """
-    # Else it hides every GPU from tasks that ask for none, and says so each time.
+    # Otherwise Ray hides all GPUs from tasks that request none, and warns each time.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         settings |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
-        # Off Windows and macOS Ray would listen to the network even if it is alone.
+        # On other systems than Windows and macOS, Ray would listen to the network by default.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     with needing("ray", "--ray"):
         import ray
@@ -229,23 +229,23 @@ def connect(address: str) -> None:
         if ":" in address:
             _check_answers(address)
         ray.init(address, **settings)
-    # Ray raises bare `Exception` among others.
+    # Ray sometimes raises a bare `Exception`.
     except Exception as error:
         ray.shutdown()
         raise InputError(
-            f"--ray {address}: no cluster could be reached or started ({error}); is `ray start` "
-            "done, with the same versions of Python and Ray?"
+            f"--ray {address}: no cluster could be reached or started ({error}): run `ray start` "
+            "with the same versions of Python and Ray"
         ) from None
 
 
 def _check_answers(address: str) -> None:
-    """Find out at once that nothing listens at host:port, for which Ray takes many minutes."""
+    """Raise an error at once if nothing listens at host:port; Ray would take many minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
 
 
 def _result(task: "ray.ObjectRef") -> tuple[Any, dict[str, float], str]:
-    """What a task answered and told, and why Ray gave it up; nothing of what there is not."""
+    """Return the result of a task, its last values and "", or why Ray gave it up."""
     import ray
     from ray.exceptions import RayError, RayTaskError
 
@@ -260,23 +260,23 @@ def _result(task: "ray.ObjectRef") -> tuple[Any, dict[str, float], str]:
 
 
 class Board:
-    """Where tasks write how far they are; an actor of Ray."""
+    """A Ray actor to which tasks report their progress."""
 
     def __init__(self) -> None:
         self._latest: dict[int, tuple[float, dict[str, float]]] = {}
 
     def tell(self, number: int, share: float, values: dict[str, float]) -> None:
-        """Write how far piece `number` is, over what stood there."""
+        """Replace the progress of piece `number`."""
         self._latest[number] = (share, values)
 
     def take(self) -> dict[int, tuple[float, dict[str, float]]]:
-        """What was written since this was called last."""
+        """Return the progress that was reported since the last call."""
         latest, self._latest = self._latest, {}
         return latest
 
 
 class Teller:
-    """An `OnProgress` that writes on the board, and keeps the values it was told last."""
+    """An `OnProgress` that reports to the board and keeps the last values."""
 
     def __init__(self, board: Any, number: int):
         self.board, self.number = board, number
@@ -295,13 +295,13 @@ def _work(
     threads: int,
     needed: Any,
 ) -> tuple[Any, dict[str, float]]:
-    """Do a piece of work in a process of Ray, which waits for `needed` before."""
+    """Do a piece of work in a process of Ray, which starts it when `needed` is done."""
     from cladec.startup import start_keras
 
     report(0.0, {})
     if not is_remote(folder) and not folder.is_dir():
         raise InputError(
-            f"folder {folder} is not there on machine {platform.node()}: choose one that all "
+            f"folder {folder} does not exist on machine {platform.node()}: choose one that all "
             "machines share, or a URL such as s3://bucket/models"
         )
     start_keras(threads)
@@ -310,7 +310,7 @@ def _work(
 
 @lru_cache(maxsize=1)
 def _kept(job: "ray.ObjectRef") -> Job:
-    """The job, copied into this process once, so that it may keep there what it needs again."""
+    """Return the job, which is copied into this process only once and can keep data there."""
     import ray
 
     return ray.get(job)

@@ -1,1 +1,1 @@
-"""Saved models become one page to look at and to mail around."""
+"""Show saved models on one HTML page that is small enough to mail."""

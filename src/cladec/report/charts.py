@@ -1,7 +1,4 @@
-"""Curves -> where their lines, marks and ticks lie in a small drawing of a page.
-
-The page draws them as SVG in the colours of its light or dark theme.
-"""
+"""Place the lines, marks and ticks of curves in a chart, which the page draws as SVG."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,16 +13,16 @@ if TYPE_CHECKING:
     from cladec.metrics.classification import Curve, Curves
 
 WIDTH, HEIGHT = 270, 220
-"""Of a drawing, in its own units; the page makes it as large as it likes."""
+"""The size of a chart in its own units; the page scales the chart."""
 
 LEFT, RIGHT, TOP, BOTTOM = 42, 6, 8, 52
-"""Margins for what stands beside the axes."""
+"""The margins for the labels of the axes."""
 
 TEXT_WIDTH = 12
-"""What a tick's text takes along an axis when it is turned."""
+"""The space that the rotated text of a tick takes along an axis."""
 
 CORNERS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
-"""Parts of an axis that the curves of a classifier may be drawn on."""
+"""The parts of an axis that a chart of curves can show."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Mark:
-    """A value that is drawn as a dot, and what it says when it is pointed at."""
+    """A value that is drawn as a dot, and its tooltip."""
 
     x: float
     y: float
@@ -50,11 +47,11 @@ class Line:
     """A line of a chart.
 
     Attributes:
-        kind: decides how it is drawn: ours, published, refae, classifier, class, macro, micro.
-        path: as SVG writes it.
-        marks: the values along it.
-        number: of the class it belongs to.
-        text: what it says when it is pointed at.
+        kind: the style of the line: ours, published, refae, classifier, class, macro, micro.
+        path: the SVG path.
+        marks: the values along the line.
+        number: the number of its class.
+        text: the tooltip.
     """
 
     kind: str
@@ -69,9 +66,9 @@ class Chart:
     """A drawing of lines over two axes.
 
     Attributes:
-        title: what is drawn.
-        summary: what is to be seen, in words.
-        axes: what the horizontal and the vertical axis measure.
+        title: the title of the chart.
+        summary: a description of the chart in words.
+        axes: the labels of the horizontal and the vertical axis.
     """
 
     title: str
@@ -84,7 +81,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Where values lie between two places of the drawing."""
+    """An axis that maps values to places in the drawing."""
 
     low: float
     high: float
@@ -100,7 +97,7 @@ class _Axis:
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self) -> tuple[Tick, ...]:
-        """Round numbers, about five."""
+        """Return about five ticks at round numbers."""
         wide = self.logarithmic and self.high > 6 * self.low
         values = self._decades() if wide else self._steps()
         return tuple(Tick(self.place(value), f"{value:.6g}") for value in values)
@@ -123,9 +120,9 @@ class _Axis:
 
 
 def logit_places(alphas: Sequence[float]) -> dict[float, float]:
-    """Where alphas lie on an axis of log10(alpha / (1 - alpha)).
+    """Return the places of alphas on an axis of log10(alpha / (1 - alpha)).
 
-    0 and 1, which have no place there, come one step beyond the last of the others.
+    0 and 1 would lie at infinity, so they are placed one step beyond the other alphas.
     """
     inner = {a: math.log10(a / (1 - a)) for a in sorted(set(alphas)) if 0 < a < 1}
     low = min([0.0, *inner.values()]) - 1
@@ -140,13 +137,13 @@ def over_alpha(
     *,
     logarithmic: bool,
 ) -> Chart:
-    """A measure over alpha, on an axis of its logit.
+    """Return a chart of a measure over the logit of alpha.
 
     Args:
-        title: of the measure.
+        title: the name of the measure.
         curves: kind of line -> alpha -> value.
-        levels: kind of line -> a value that does not depend on alpha, drawn across.
-        logarithmic: the vertical axis is.
+        levels: kind of line -> a value that does not depend on alpha, drawn as a horizontal line.
+        logarithmic: whether the vertical axis is logarithmic.
     """
     alphas = sorted({alpha for curve in curves.values() for alpha in curve})
     values = [value for curve in curves.values() for value in curve.values()]
@@ -178,7 +175,7 @@ def over_alpha(
 
 
 def _spaced(ticks: Sequence[Tick]) -> tuple[Tick, ...]:
-    """The ticks without the text of those that would stand on the one before or on the last."""
+    """Remove the text of ticks that would overlap the text before it or the last text."""
     spaced: list[Tick] = []
     for tick in ticks:
         last = max((other.place for other in spaced if other.text), default=-TEXT_WIDTH)
@@ -196,7 +193,7 @@ NAMES = {
     "published-refae": "RefAE, published",
     "classifier": "classifier",
 }
-"""What the kinds of lines of a measure over alpha are called, in the order of a legend."""
+"""The names of the kinds of lines in a measure over alpha, in the order of the legend."""
 
 
 def _vertical(values: Sequence[float], logarithmic: bool) -> _Axis:
@@ -226,7 +223,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def roc(curves: "Curves", class_names: Sequence[str]) -> Chart:
-    """True over false positive rate of every class, enlarged to the corner where they bend."""
+    """Return the ROC curves of all classes, enlarged to the corner where they bend."""
     corner = _corner(curves, lambda curve: np.maximum(curve.x, 1 - curve.y))
     x = _Axis(0, corner, LEFT, WIDTH - RIGHT)
     axes = ("false positive rate", "true positive rate")
@@ -234,7 +231,7 @@ def roc(curves: "Curves", class_names: Sequence[str]) -> Chart:
 
 
 def precision_recall(curves: "Curves", class_names: Sequence[str]) -> Chart:
-    """Precision over recall of every class, enlarged to the corner where they bend."""
+    """Return the precision-recall curves of all classes, enlarged to the corner where they bend."""
     corner = _corner(curves, lambda curve: np.maximum(1 - curve.x, 1 - curve.y))
     x = _Axis(1 - corner, 1, LEFT, WIDTH - RIGHT)
     axes = ("recall", "precision")
@@ -244,7 +241,7 @@ def precision_recall(curves: "Curves", class_names: Sequence[str]) -> Chart:
 
 
 def _corner(curves: "Curves", distance: Callable[["Curve"], np.ndarray]) -> float:
-    """The smallest part of the axes that shows where the worst curve bends."""
+    """Return the smallest part of the axes that shows the bend of the worst curve."""
     bends = [float(distance(curve).min()) for curve in curves.classes if curve is not None]
     worst = max(bends, default=1.0)
     return min((corner for corner in CORNERS if worst <= 0.6 * corner), default=1.0)
@@ -275,7 +272,7 @@ def _of_classes(
 
 
 def _thinned(curve: "Curve", x: _Axis, y: _Axis) -> str:
-    """The path of a curve inside the axes, without points that share a place."""
+    """Return the path of a curve inside the axes, without points that coincide in the drawing."""
     inside = (curve.x > x.low) & (curve.x < x.high)
     ends = np.interp([x.low, x.high], curve.x, curve.y)
     xs, ys = [x.low, *curve.x[inside], x.high], [ends[0], *curve.y[inside], ends[1]]

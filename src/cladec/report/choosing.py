@@ -1,4 +1,4 @@
-"""Which of thousands of test images are worth a look."""
+"""Choose the test images that are worth showing."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 TURNS = (0, 1, 0, 2)
-"""Of the wrong, the right and the most lost: how they are mixed."""
+"""The order in which wrong images (0), right images (1) and the most lost images (2) are mixed."""
 
 
 def choose_images(
@@ -17,21 +17,21 @@ def choose_images(
     count: int,
     seed: int = 0,
 ) -> np.ndarray:
-    """Test images worth a look: of every class, of every confusion, and the most lost.
+    """Choose test images of every class and of every confusion, and those that lost most.
 
-    Half of them are wrongly classified, each confusion in its turn; a quarter are those of which
-    some layer lost most; the rest are right, each class in its turn. Where one kind runs out the
-    others take its place.
+    Half of them are wrongly classified, with all confusions in turn; a quarter lost most in some
+    layer; the rest are correctly classified, with all classes in turn. If one kind runs out, the
+    others replace it.
 
     Args:
-        labels: true classes, (N,).
-        predicted: the classifier's answers, (N,).
-        losses: what was lost of each image, (N,), a row for each layer.
-        count: how many to choose.
-        seed: of the choice within a class or confusion.
+        labels: the true classes, (N,).
+        predicted: the predicted classes, (N,).
+        losses: for each layer, how much was lost from each image, (N,).
+        count: the number of images to choose.
+        seed: the seed of the choice within a class or confusion.
 
     Returns:
-        At most `count` different places, the kinds mixed.
+        At most `count` different indices, with the kinds mixed.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     wrong = order[predicted[order] != labels[order]]
@@ -53,7 +53,7 @@ def choose_images(
 
 
 def _in_turns(places: np.ndarray, kinds: Sequence[Any]) -> list[int]:
-    """The places in such an order that each kind has its turn, the largest kind first."""
+    """Order the indices so that the kinds take turns, the largest kind first."""
     by_kind: dict[Any, list[int]] = {}
     for place, kind in zip(places, kinds, strict=True):
         by_kind.setdefault(kind, []).append(int(place))

@@ -1,4 +1,4 @@
-"""Saved models of a classifier -> the section of it in the report."""
+"""Collect the section of a classifier in the report from its saved models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,38 +26,38 @@ FAST_OPTIONS: dict[str, dict[str, Any]] = {
     "anchors": {"segments": 10, "margin": 0.15, "delta": 0.2, "beam": 1, "batch_size": 100},
     "shap_gradient": {"samples": 30},
 }
-"""Options that make maps in a fraction of the time that the finer ones of `explain` take."""
+"""Options that make coarser maps in a fraction of the time that `explain` takes."""
 
 MOST_IMAGES = {"anchors": 12}
-"""What takes as long as all other methods together explains only the first images."""
+"""The number of images for a method that takes as long as all other methods together."""
 
 BACKGROUNDS = 20
-"""Training images that SHAP and Anchors compare with, fewer than in `explain`, to save time."""
+"""The number of training images that SHAP and Anchors use, fewer than in `explain` to save time."""
 
 BETWEEN = (0.025, 0.17, 0.37, 0.65, 0.8, 0.9, 0.95, 0.97, 0.98, 0.995, 0.998, 0.9996)
 SHOWN_ALPHAS = tuple(sorted((*ALPHAS, *BETWEEN)))
-"""Alphas at which a ClaDec of every alpha is shown: the usual ones and some between."""
+"""The alphas at which a ClaDec of every alpha is shown: the usual ones and some between."""
 
 BYTES = 4_000_000
-"""What the pictures of a whole report may take, about: then it can be mailed."""
+"""The approximate size of all pictures in a report that is small enough to mail."""
 
 BYTES_OF_A_PIXEL = 0.5
-"""What a sprite takes for a pixel and channel, about."""
+"""The approximate size of one channel of a pixel in a sprite."""
 
 IMAGES = (24, 64)
-"""A section has no fewer and no more images where nobody says how many."""
+"""The smallest and the largest default number of images in a section."""
 
 
 @dataclass(frozen=True)
 class Collector:
-    """Makes the section of a classifier; a job for `Workers`.
+    """A job for `Workers` that makes the section of a classifier.
 
     Attributes:
-        models: folder of the trained models.
-        images: how many images a section has; None for as many as `space` allows.
-        space: bytes that the pictures of one section may take, about.
+        models: the folder with the trained models.
+        images: the number of images in a section; None for as many as `space` allows.
+        space: the approximate size of the pictures of one section in bytes.
         methods: the explainers whose maps are drawn.
-        seed: of whatever is drawn.
+        seed: the seed of the random draws.
     """
 
     models: Path
@@ -89,7 +89,7 @@ class Collector:
 
 
 class _Collected:
-    """What the parts of a section share while it is made."""
+    """The data that the parts of a section share while it is made."""
 
     def __init__(self, saved: SavedClassifier, settings: Collector):
         self.saved, self.settings = saved, settings
@@ -97,7 +97,7 @@ class _Collected:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """The images shown, as places in the test split."""
+        """The indices of the shown images in the test split."""
         return choose_images(
             self.saved.data.test.labels,
             self.saved.predicted,
@@ -118,11 +118,11 @@ class _Collected:
 
     @cached_property
     def images(self) -> np.ndarray:
-        """The images shown, (N, H, W, C)."""
+        """The shown images, (N, H, W, C)."""
         return self.saved.data.test.images[self.rows]
 
     def decoded(self, variant: Variant) -> Decoded:
-        """The images as the models of a variant show them."""
+        """Decode the images with the models of a variant."""
         saved = self.saved
         alphas, answers = [], []
         for run in variant.decoders:
@@ -143,7 +143,7 @@ class _Collected:
         )
 
     def maps(self, report: OnProgress) -> tuple[tuple[Maps, ...], tuple[str, ...]]:
-        """Every method's maps on the images, and why some have none."""
+        """Return the maps of each method, and the error messages of methods without maps."""
         found, refusals = [], []
         explained = list(self._explained())
         for number, (name, method, layer) in enumerate(explained, start=1):
@@ -158,7 +158,7 @@ class _Collected:
         return tuple(found), tuple(refusals)
 
     def _explained(self) -> Iterator[tuple[str, str, str | None]]:
-        """The name of the maps, the method, and the layer where it explains one."""
+        """Yield the name of the maps, the method, and the layer if the method explains one."""
         for method in self.settings.methods:
             if method != "cladec":
                 yield method.replace("_", " "), method, None
@@ -186,7 +186,7 @@ class _Collected:
         return Maps(name, len(maps), sprites.data_url(drawn))
 
     def measures(self) -> dict[str, Any]:
-        """How good the classifier is on all test images."""
+        """Measure the classifier on all test images."""
         names = self.saved.data.class_names
         given = self.saved.data.test.labels, self.probabilities
         return {
@@ -200,5 +200,5 @@ class _Collected:
 
 
 def _alphas(run: Run) -> tuple[float, ...]:
-    """Every alpha that a ClaDec is shown at."""
+    """Return all alphas at which a ClaDec is shown."""
     return SHOWN_ALPHAS if run.alpha is None else (run.alpha,)

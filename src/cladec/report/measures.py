@@ -1,4 +1,4 @@
-"""The table of measures -> for the report: values and charts over alpha, and the table itself."""
+"""Prepare the table of measures for the report: values and charts over alpha, and the table."""
 
 import os
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ TITLES = {
 
 
 def complete(measures: pd.DataFrame | None) -> pd.DataFrame:
-    """The table with a value in every column that sets runs apart; empty where there is none."""
+    """Fill the columns that distinguish runs with usual values; None gives an empty table."""
     if measures is None:
         return pd.DataFrame(columns=list(dict.fromkeys([*COLUMNS, *VARIANTS])))
     missing = {name: usual for name, usual in VARIANTS.items() if name not in measures}
@@ -33,13 +33,13 @@ def complete(measures: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def is_of(measures: pd.DataFrame, of: ClassifierRuns) -> pd.Series:
-    """Which rows are those of a classifier and what decodes it."""
+    """Return which rows belong to a classifier and its decoders."""
     is_own = measures["dataset"] == of.dataset
     return is_own & (measures["architecture"] == of.architecture)
 
 
 def of_variant(measures: pd.DataFrame, section: Section, variant: Variant) -> pd.DataFrame:
-    """The rows of a variant, and those of the classifier and the RefAE that it is held against."""
+    """Return the rows of a variant, and of the classifier and the RefAE to compare it with."""
     own = measures[is_of(measures, section.of)]
     matches = own["layer"] == variant.layer
     for name, value in variant.settings.items():
@@ -52,7 +52,7 @@ def of_variant(measures: pd.DataFrame, section: Section, variant: Variant) -> pd
 
 
 def curve(table: pd.DataFrame, metric: str) -> dict[float, float]:
-    """Alpha -> value of ClaDec, the mean over repeats."""
+    """Return alpha -> value of ClaDec as the mean over repeats."""
     rows = table[(table["model"] == "cladec") & (table["eval"] == metric)]
     means = rows.groupby("alpha")["value"].mean()
     return dict(zip(map(float, means.index), map(float, means), strict=True))
@@ -64,7 +64,7 @@ def _level(table: pd.DataFrame, model: str, metric: str) -> float | None:
 
 
 def over_alpha(section: Section, tables: Sequence[pd.DataFrame]) -> dict[str, list[charts.Chart]]:
-    """The measures of each variant over alpha, beside what was published of it."""
+    """Return charts of the measures over alpha for each variant, with the published results."""
     theirs, dataset = published(), section.of.runs[0].dataset
     # A folder of pictures may have the name of a published dataset.
     theirs = theirs[(theirs["dataset"] == dataset) & (not os.path.isdir(dataset))]
@@ -98,7 +98,7 @@ def _chart(metric: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> charts.Char
 
 
 def wide(measures: pd.DataFrame) -> dict[str, Any]:
-    """The table people read, and itself as a file to download."""
+    """Return the table for readers, and its text as a file to download."""
     table = wide_table(measures)
     return {
         "name": RESULT_TABLE,

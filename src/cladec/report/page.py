@@ -1,4 +1,4 @@
-"""Sections, measures and rankings -> the text of the report."""
+"""Render sections, measures and rankings as the HTML page of the report."""
 
 import base64
 import hashlib
@@ -29,18 +29,18 @@ from cladec.text import printable
 RANKING_COLUMNS = ("measure", "method", "mean", "low", "high", "rank", "higher_is_better")
 
 CLASSIFIER = "classifier_sha256"
-"""The column of a ranking with the checksum of the classifier whose explanations were ranked."""
+"""The column of a ranking with the checksum of the explained classifier."""
 
 MATRIX_CLASSES = 20
-"""With more classes the largest confusions are listed instead of the matrix."""
+"""With more classes, the page lists the largest confusions instead of the matrix."""
 
 SIDES = {"tile": 56, "map": 112, "large": 140}
-"""Pixels of an image on the page, about: whole multiples of its own."""
+"""The approximate width of images on the page; small images are scaled by whole numbers."""
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A part that is left out, and the command that makes it."""
+    """A part that is missing in the report, and the command that makes it."""
 
     part: str
     command: str
@@ -54,15 +54,15 @@ def render(
     models: Path,
     evaluation: Path,
 ) -> str:
-    """The report as one HTML page.
+    """Return the report as one HTML page.
 
     Args:
-        sections: what is shown of each classifier.
-        measures: the tidy table of what was measured of these models; None where nothing was.
-        rankings: the tables of comparisons of these classifiers by their path; None where there is
-            none, or one of another classifier.
-        models: the folder of trained models.
-        evaluation: the folder that eval.py writes into.
+        sections: the sections of the classifiers.
+        measures: the tidy table of the measures of these models; None if nothing was measured.
+        rankings: the tables of comparisons by their paths; None for a table that is missing or
+            belongs to another classifier.
+        models: the folder with the trained models.
+        evaluation: the folder that eval.py writes to.
     """
     script = _template_text("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -92,7 +92,7 @@ def render(
 
 
 def _shown(value: Any) -> Any:
-    """Text as the page shows it."""
+    """Escape unsafe characters of text for the page."""
     is_text = isinstance(value, str | Path) and not isinstance(value, Markup)
     return printable(str(value)) if is_text else value
 
@@ -102,7 +102,7 @@ def _template_text(name: str) -> str:
 
 
 def _view(section: Section, measures: pd.DataFrame, models: Path) -> dict[str, Any]:
-    """What the template shows of a section."""
+    """Return the values of a section for the template."""
     tables = [tables_of.of_variant(measures, section, each.variant) for each in section.decoded]
     drawn = tables_of.over_alpha(section, tables)
     return {
@@ -122,13 +122,13 @@ def _view(section: Section, measures: pd.DataFrame, models: Path) -> dict[str, A
 
 
 def _side(section: Section, pixels: int) -> int:
-    """The width of an image on the page: a whole multiple of its own where that is small."""
+    """Return the width of an image on the page, a whole multiple if the image is small."""
     width = section.image_shape[1]
     return width * max(1, round(pixels / width)) if width <= pixels else pixels
 
 
 def _facts(section: Section, models: Path) -> dict[str, Any]:
-    """What was trained when, for how long and with what."""
+    """Return what was trained, when, for how long and with which versions."""
     runs = section.of.runs
     records = {
         run: model_files.read_json(model_files.record_path(run.path(models))) for run in runs
@@ -153,7 +153,7 @@ def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
 
 
 def _confusions(section: Section) -> list[tuple[int, int, int, int]]:
-    """True and predicted class, test images, images shown; the most frequent first."""
+    """Return (true class, predicted class, test images, shown images), most frequent first."""
     shown = list(zip(section.labels, section.predicted, strict=True))
     counts = _off_diagonal(section.confusion)
     order = np.argsort(-counts, axis=None, kind="stable")[: np.count_nonzero(counts)]
@@ -162,7 +162,7 @@ def _confusions(section: Section) -> list[tuple[int, int, int, int]]:
 
 
 def _data(section: Section, tables: Sequence[pd.DataFrame]) -> dict[str, Any]:
-    """What the script of the page needs; probabilities in thousandths."""
+    """Return the data for the script of the page, with probabilities in thousandths."""
     return {
         "classes": list(map(printable, section.class_names)),
         "rows": section.rows.tolist(),
@@ -197,7 +197,7 @@ def _thousandths(probabilities: np.ndarray) -> list:
 def _rankings(
     rankings: Mapping[Path, pd.DataFrame | None], views: Sequence[dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """The rankings by classifier and file."""
+    """Return the rankings by classifier and file."""
     models = [pair for view in views for pair in view["facts"]["models"]]
     titles = {record.get("sha256"): run.title for run, record in models}
     shown = {}
@@ -209,7 +209,7 @@ def _rankings(
 
 
 def _ranking(table: pd.DataFrame) -> dict[str, Any]:
-    """Methods in rows, measures in columns, each with where its interval lies in its column."""
+    """Return methods in rows and measures in columns, each with its interval in percent."""
     measures = list(dict.fromkeys(table["measure"]))
     by_method: dict[str, dict[str, Any]] = {}
     for measure in measures:
@@ -241,7 +241,7 @@ def _missing(
     models: Path,
     evaluation: Path,
 ) -> list[Missing]:
-    """What is not in this report, with the command that makes it."""
+    """Return the parts that are missing in this report, with the commands that make them."""
     missing = []
     for section in sections:
         missing += _missing_decoders(section, shlex.quote(str(models)))
@@ -250,7 +250,7 @@ def _missing(
     if foreign or all(table is None for table in rankings.values()):
         run = sections[0].of.runs[0]
         path = shlex.quote(str(run.classifier_path(models)))
-        why = f" ({', '.join(foreign)} is not of these classifiers)" if foreign else ""
+        why = f" ({', '.join(foreign)} ranks another classifier)" if foreign else ""
         missing.append(
             Missing(
                 f"the ranking of the explainers{why}",
@@ -263,7 +263,7 @@ def _missing(
 def _missing_measures(
     section: Section, measures: pd.DataFrame, models: Path, evaluation: Path
 ) -> list[Missing]:
-    """What was not measured of these very models."""
+    """Return the measures that are missing for these models."""
     of = section.of
     of_classifier = measures[tables_of.is_of(measures, of)]
     count, wanted = len(of_classifier[of_classifier["eval"] == "total_loss"]), len(of.measured)

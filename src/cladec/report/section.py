@@ -1,4 +1,4 @@
-"""What the report shows of one classifier: a section of it."""
+"""Define the section of the report about one classifier."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from cladec.report.charts import Chart
 
 @dataclass(frozen=True)
 class ClassifierRuns:
-    """The runs of one classifier: itself, and what decodes its layers. A piece for `Workers`."""
+    """The runs of one classifier and its decoders, which are one piece of work for `Workers`."""
 
     runs: tuple[Run, ...]
 
@@ -29,24 +29,23 @@ class ClassifierRuns:
 
     @property
     def measured(self) -> list[Run]:
-        """What an evaluation measures: a decoder of every alpha at each of the published ones."""
+        """The runs to measure; a decoder of every alpha has one per published alpha."""
         return [each for run in self.runs for each in run.measured()]
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What one way to decode a layer makes of the N images of a section.
+    """The N images of a section, decoded by one variant.
 
     Attributes:
-        variant: the way.
-        alphas: of the A pictures, ascending.
-        pictures: the sprite of what ClaDec makes at each alpha.
-        probabilities: of each class for it, (A, N, K).
-        reference: the sprite of RefAE; None where there is none.
-        reference_probabilities: of each class for it, (N, K).
-        lost: what the layer lost of each image, see `cladec.lost_maps`, (N,); None where it is not
-            known.
-        mean_lost: its mean over all test images.
+        variant: the way to decode a layer.
+        alphas: the A alphas in ascending order.
+        pictures: one sprite of ClaDec's images per alpha.
+        probabilities: the class probabilities for these images, (A, N, K).
+        reference: the sprite of RefAE's images; None if there is no RefAE.
+        reference_probabilities: the class probabilities for RefAE's images, (N, K).
+        lost: how much the layer lost from each image, (N,); None if it is not known.
+        mean_lost: the mean of this loss over all test images.
     """
 
     variant: Variant
@@ -61,12 +60,12 @@ class Decoded:
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """Maps of one kind, each laid over its image.
+    """The attribution maps of one method, each drawn over its image.
 
     Attributes:
-        name: of the method, and of the layer where it looks at one.
-        count: how many images have one: the first of the section.
-        picture: their sprite.
+        name: the name of the method, and of the layer if it explains one.
+        count: the number of images with a map; these are the first images of the section.
+        picture: the sprite of the maps.
     """
 
     name: str
@@ -76,22 +75,22 @@ class Maps:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """What the report shows of one classifier: N chosen test images, K classes.
+    """The section of one classifier in the report, with N chosen test images and K classes.
 
     Attributes:
-        of: its runs.
-        class_names: K.
+        of: the runs of the classifier and its decoders.
+        class_names: the K names of the classes.
         image_shape: (H, W, C).
-        rows: where the images lie in the test split, (N,).
-        labels: true classes, (N,).
-        probabilities: what the classifier answers, (N, K).
+        rows: the indices of the images in the test split, (N,).
+        labels: the true classes, (N,).
+        probabilities: the class probabilities, (N, K).
         originals: the sprite of the images.
-        decoded: every way in which a layer is decoded.
-        maps: of each method that can be used.
-        refusals: why a method cannot be used.
-        confusion: of all test images, (K, K) counts.
+        decoded: the images as decoded by each variant.
+        maps: the maps of each method that can be used.
+        refusals: the error messages of methods that cannot be used.
+        confusion: the confusion matrix of all test images, (K, K) counts.
         classes: the report per class, see `metrics.class_report`.
-        curves: precision-recall and ROC.
+        curves: the charts of precision-recall and ROC curves.
     """
 
     of: ClassifierRuns
@@ -110,10 +109,10 @@ class Section:
 
     @property
     def predicted(self) -> np.ndarray:
-        """The classifier's answers, (N,)."""
+        """The predicted classes, (N,)."""
         return self.probabilities.argmax(axis=1)
 
     @property
     def accuracy(self) -> float:
-        """Share of all test images that the classifier gets right."""
+        """The share of all test images that are classified correctly."""
         return float(np.trace(self.confusion) / self.confusion.sum())

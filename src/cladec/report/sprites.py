@@ -1,4 +1,4 @@
-"""Many small images -> one picture that a page holds once and shows in parts."""
+"""Combine many small images into a sprite, one picture that a page shows in parts."""
 
 import base64
 import io
@@ -7,19 +7,19 @@ import math
 import numpy as np
 
 LEVELS = 32
-"""Shades of a channel that are kept: no eye tells the rest, and the file is half as large."""
+"""The number of shades per channel; more are not visible and would double the file size."""
 
 LARGEST_SIDE = 96
-"""Pixels; larger images are made smaller, so that the page can be mailed."""
+"""The largest side of an image in pixels; larger images are reduced to keep the page small."""
 
 
 def columns(count: int) -> int:
-    """Images side by side in the sprite of `count` images."""
+    """Return the number of columns in a sprite of `count` images."""
     return math.ceil(math.sqrt(count))
 
 
 def positions(count: int) -> list[tuple[float, float]]:
-    """Where each image of a sprite lies, as a CSS `background-position` in percent."""
+    """Return the CSS `background-position` of each image of a sprite in percent."""
     across = columns(count)
     down = math.ceil(count / across)
     return [
@@ -33,7 +33,7 @@ def _percent(place: int, places: int) -> float:
 
 
 def data_url(images: np.ndarray) -> str:
-    """A sprite of the images as the URL of a lossless WebP picture, which holds its own data.
+    """Return a sprite of the images as a data URL of a lossless WebP picture.
 
     Args:
         images: (N, H, W, C) in [0, 1], grey or colour.
@@ -49,7 +49,7 @@ def data_url(images: np.ndarray) -> str:
 
 
 def _sheet(images: np.ndarray) -> np.ndarray:
-    """The images (N, H, W, C) beside and below each other, black where none is left."""
+    """Arrange the images (N, H, W, C) in a grid; unused cells are black."""
     count, height, width, channels = images.shape
     across = columns(count)
     down = math.ceil(count / across)

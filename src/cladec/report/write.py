@@ -1,4 +1,4 @@
-"""Saved models and their measures -> one HTML file that needs nothing else."""
+"""Write saved models and their measures to one self-contained HTML file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,26 +29,26 @@ def write_report(
     workers: int = 0,
     progress: Progress,
 ) -> Path:
-    """Make the report and write it, whole or not at all.
+    """Make the report and write it, completely or not at all.
 
     Args:
         out: the file to write.
-        models: the folder of trained models.
-        methods: the names of explainers whose maps are shown.
-        images: how many test images of each classifier are shown; None for as many as fit.
+        models: the folder with the trained models.
+        methods: the names of the explainers whose maps are shown.
+        images: the number of test images shown for each classifier; None for as many as fit.
         rankings: tables of comparisons; those of other classifiers are left out.
-        evaluation: the folder that eval.py wrote into; None for eval, beside the models.
-        data: where folders of pictures are now that were moved.
-        seed: of whatever is drawn.
-        workers: how many classifiers are shown at once; 0 for this very process.
-        progress: told of each classifier.
+        evaluation: the folder that eval.py wrote to; None for eval, beside the models.
+        data: the present place of picture folders that were moved.
+        seed: the seed of the random draws.
+        workers: the number of classifiers to process at once; 0 uses only this process.
+        progress: the display that shows each classifier.
 
     Returns:
         The file written.
 
     Raises:
-        InputError: there are no models, one is damaged, a table cannot be read, or a dataset cannot
-            be loaded.
+        InputError: if there are no models, one is damaged, a table cannot be read, or a dataset
+            cannot be loaded.
     """
     measured_in = evaluation or models.parent / "eval"
     runs = records.located(records.saved_runs(models), models, data)
@@ -59,7 +59,7 @@ def write_report(
     collector = Collector(models, images, space, tuple(dict.fromkeys(methods)), seed)
     progress.begin(len(work))
     count = min(workers, len(work))
-    # One alone is made here: nothing is left to go on with, if it dies.
+    # A single section is made here, since no other work would continue if its process died.
     with Workers(collector, count if count > 1 else 0, progress) as processes:
         sections = dict(processes.run(work))
     shown = [sections[each] for each in work]
@@ -70,7 +70,7 @@ def write_report(
 
 
 def _ranking(path: Path, runs: list[Run], models: Path) -> pd.DataFrame | None:
-    """The table of a comparison; None where there is none, or not one of these classifiers."""
+    """Return the table of a comparison; None if it is missing or ranks another classifier."""
     table = read_table(path, page.RANKING_COLUMNS)
     if table is None or page.CLASSIFIER not in table:
         return None
