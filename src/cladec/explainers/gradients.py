@@ -180,13 +180,15 @@ def shap_gradient(
     generator = np.random.RandomState(seed)
     draws = [(generator.choice(len(backgrounds)), generator.uniform()) for _ in range(samples)]
     numbers, shares = map(np.array, zip(*draws, strict=True))
+    # Rounded before they are multiplied, as shap does: a ReLU may switch at the last digit.
+    shown, hidden = (part[:, None, None, None].astype(np.float32) for part in (shares, 1 - shares))
     maps = np.zeros(images.shape[:3], np.float32)
     for i, image in enumerate(images):
         for rows in batches(samples, batch_size, part_of(report, i, len(images))):
-            differences = image - backgrounds[numbers[rows]]
-            points = image - (1 - shares[rows, None, None, None]) * differences
+            compared = backgrounds[numbers[rows]]
+            points = shown[rows] * image + hidden[rows] * compared
             found = logits.gradients(points, np.full(len(points), targets[i]))
-            maps[i] += (found * differences).sum(axis=(0, 3)) / samples
+            maps[i] += (found * (image - compared)).sum(axis=(0, 3)) / samples
     return maps
 
 
