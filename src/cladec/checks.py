@@ -1,12 +1,14 @@
 """Convert numbers from users where only one meaning is possible, and refuse all others."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cladec.errors import InputError
+
+Row = TypeVar("Row")
 
 LARGEST = 2**32 - 1
 """The largest whole number accepted, because NumPy and Keras take no larger seed."""
@@ -135,3 +137,19 @@ def at_least(minimum: float, **options: float) -> None:
     for name, value in options.items():
         if not value >= minimum:
             raise InputError(f"{name} is {value}: expected {minimum} or more")
+
+
+def row(what: str, name: Any, table: Mapping[str, Row]) -> Row:
+    """Return the row of a table by its name.
+
+    Args:
+        what: what the rows are, for the message.
+        name: the name of the row.
+        table: the rows by their names.
+
+    Raises:
+        InputError: there is no such row; the message lists the names there are.
+    """
+    if not isinstance(name, str) or name not in table:
+        raise InputError(f"unknown {what} {name!r:.60}: choose from {', '.join(table)}")
+    return table[name]

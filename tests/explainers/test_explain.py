@@ -4,6 +4,7 @@ import subprocess
 import sys
 from functools import partial
 
+import explained
 import keras
 import naive
 import numpy as np
@@ -33,16 +34,7 @@ FORMS = (
     "oblong",
 )
 
-SMALL = {
-    "saliency": {"smooth_samples": 3},
-    "integrated_gradients": {"steps": 4, "max_steps": 12},
-    "rise": {"masks": 30, "grid": 3},
-    "lime": {"samples": 40, "segments": 6},
-    "anchors": {"segments": 4},
-    "shap_gradient": {"samples": 10},
-    "activation_maximization": {"steps": 3, "jitter": 1},
-    "deep_dream": {"steps": 2},
-}
+SMALL = explained.OPTIONS | {"activation_maximization": {"steps": 3, "jitter": 1}}
 """Options that make an explainer quick, and draw something where it can."""
 
 

@@ -1,7 +1,6 @@
 """Load the classifier of a command, check it on test images and explain its answers."""
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -71,9 +70,8 @@ def explain_all(
 ) -> dict[str, np.ndarray]:
     """Return the explanations of the images by each method that can be used."""
     explanations = {}
-    methods: Sequence[str] = settings.distinct_methods
-    progress.begin(len(methods))
-    for method in methods:
+    progress.begin(len(settings.distinct_methods))
+    for method in settings.distinct_methods:
         with progress.step(method) as report:
             try:
                 explanations[method] = saved.explain(

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from cladec.data.arrays import drawn_rows
 from cladec.data.dataset import Dataset, load
@@ -19,6 +18,7 @@ from cladec.experiments.records import saved_runs
 from cladec.experiments.runs import Run
 from cladec.experiments.saved_decoders import SavedDecoders
 from cladec.explainers import choose_units, explain, find_explainer
+from cladec.explainers.scores import softmax
 from cladec.metrics import lost_information
 from cladec.models import batches, cutting, loading
 from cladec.models.cladec import compute_codes
@@ -156,7 +156,7 @@ class SavedClassifier(SavedDecoders):
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return the probabilities of all classes for images (N, H, W, C), (N, K) float32."""
-        return softmax(self.logits(images), axis=-1)
+        return softmax(self.logits(images))
 
     @cached_property
     def test_logits(self) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cladec.errors import InputError
+from cladec import checks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +52,4 @@ def find_measure(name: str) -> Measure:
     Raises:
         InputError: there is none; the message names those there are.
     """
-    if name not in MEASURES:
-        raise InputError(f"unknown measure {name!r:.60}: choose from {', '.join(MEASURES)}")
-    return MEASURES[name]
+    return checks.row("measure", name, MEASURES)

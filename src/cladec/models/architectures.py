@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cladec.errors import InputError
+from cladec import checks
 from cladec.models import recipes
 from cladec.models.recipes import Recipe
 
@@ -49,8 +49,4 @@ def find_architecture(name: str) -> Architecture:
     Raises:
         InputError: the name is unknown; the message lists the known ones.
     """
-    if not isinstance(name, str) or name not in ARCHITECTURES:
-        raise InputError(
-            f"unknown architecture {name!r:.60}: choose from {', '.join(ARCHITECTURES)}"
-        )
-    return ARCHITECTURES[name]
+    return checks.row("architecture", name, ARCHITECTURES)

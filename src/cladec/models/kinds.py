@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cladec.errors import InputError
+from cladec import checks
 from cladec.models import recipes
 from cladec.models.recipes import Recipe
 
@@ -96,6 +96,4 @@ def find_kind(name: str) -> Kind:
     Raises:
         InputError: the name is unknown; the message lists the known ones.
     """
-    if name not in KINDS:
-        raise InputError(f"unknown kind of decoder {name!r:.60}: choose from {', '.join(KINDS)}")
-    return KINDS[name]
+    return checks.row("kind of decoder", name, KINDS)
