@@ -55,6 +55,10 @@ class LogitsModel:
     def _score(self, images: Any, targets: Any) -> Any:
         return of_class(self(images), targets)
 
+    def images_per_call(self, batch_size: int | None, *, gradients: bool = False) -> int:
+        """`batch_size`, or for None as many images as one call should take."""
+        return BATCH_SIZE if batch_size is None else batch_size
+
     def compiled(
         self, function: Function, *others: keras.KerasTensor, eager_calls: int = 0
     ) -> Callable[..., np.ndarray]:
