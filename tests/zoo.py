@@ -84,8 +84,8 @@ def convolution(filters: int = 3, name: str = "conv", **options) -> keras.Layer:
     return layers.Conv2D(filters, 3, padding="same", activation="relu", name=name, **options)
 
 
-def scored(hidden, activation="softmax"):
-    return layers.Dense(CLASSES, activation=activation, name="scores")(layers.Flatten()(hidden))
+def scored(hidden, activation="softmax", units=CLASSES):
+    return layers.Dense(units, activation=activation, name="scores")(layers.Flatten()(hidden))
 
 
 def features(name: str, *, channels: int = 1, filters: int = 3) -> keras.Model:

@@ -29,4 +29,5 @@ from .models import fit_conditional as fit_conditional
 from .models import fit_refae as fit_refae
 from .models import fit_variational_cladec as fit_variational_cladec
 from .models import fit_variational_refae as fit_variational_refae
+from .models import image_classifier as image_classifier
 from .models import load_model as load_model

@@ -7,9 +7,9 @@ import pytest
 from keras import layers, ops
 
 from cladec.errors import InputError
-from cladec.explainers.scores import softmax
 from cladec.explainers.segments import keep, segment, segmentations, without_detail
 from cladec.explainers.surrogates import explain_lime, lime
+from cladec.models.predictions import softmax
 
 QUARTERS = np.kron(np.arange(4).reshape(2, 2), np.ones((2, 2), int))
 """The labels of the four quarters of a 4x4 image."""

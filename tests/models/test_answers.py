@@ -7,8 +7,10 @@ import tensorflow as tf
 import zoo
 from keras import layers
 
+import cladec
 from cladec.errors import InputError
-from cladec.models import cutting
+from cladec.explainers.scores import logits_model
+from cladec.models import cutting, predictions
 
 
 @keras.saving.register_keras_serializable(package="test_answers")
@@ -83,15 +85,70 @@ def test_answers_that_are_no_probabilities_are_the_logits(end):
     )
 
 
-@pytest.mark.parametrize(
-    "end",
-    [
-        lambda x: OwnEnd("sigmoid")(flat(x)),
-        lambda x: layers.Dropout(0.1)(zoo.scored(zoo.convolution()(x), "sigmoid")),
-    ],
-    ids=["own_layer", "then_dropout"],
-)
-def test_sigmoids_are_refused_wherever_they_stand(end):
+SIGMOIDS = {
+    "activation": lambda x, units: zoo.scored(zoo.convolution()(x), "sigmoid", units),
+    "then_dropout": lambda x, units: layers.Dropout(0.1)(
+        zoo.scored(zoo.convolution()(x), "sigmoid", units)
+    ),
+    "layer": lambda x, units: layers.Activation("sigmoid")(zoo.scored(x, None, units)),
+    "function": lambda x, units: keras.ops.sigmoid(zoo.scored(x, None, units)),
+    "average": lambda x, units: layers.Average()(
+        [layers.Dense(units, activation="sigmoid")(layers.Flatten()(x)) for _ in range(2)]
+    ),
+}
+
+
+def model_of(end, *given):
     inputs = keras.Input(zoo.IMAGE_SHAPE)
-    with pytest.raises(InputError, match=r"sigmoid.*expected softmax|expected softmax.*sigmoid"):
-        cutting.logits(zoo.randomised(keras.Model(inputs, end(inputs))))
+    return zoo.randomised(keras.Model(inputs, end(inputs, *given)))
+
+
+@pytest.mark.parametrize("end", SIGMOIDS)
+def test_sigmoids_are_the_probabilities_of_labels(end):
+    model = model_of(SIGMOIDS[end], 3)
+    scores = logits_model(model)
+    assert scores.multi_label
+    expected = keras.ops.convert_to_numpy(model(zoo.images()))
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(scores.probabilities(zoo.images()), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("end", SIGMOIDS)
+def test_one_sigmoid_is_the_probability_of_class_1(end):
+    model = model_of(SIGMOIDS[end], 1)
+    scores = logits_model(model)
+    assert not scores.multi_label
+    assert scores.classes == cutting.num_classes(model) == 2
+    expected = keras.ops.convert_to_numpy(model(zoo.images()))
+    both = np.hstack([1 - expected, expected])
+    np.testing.assert_allclose(scores.probabilities(zoo.images()), both, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_one_logit_is_shared_among_two_classes(squeezed):
+    def end(x):
+        logit = zoo.scored(x, None, 1)
+        return keras.ops.squeeze(logit, -1) if squeezed else logit
+
+    model = model_of(end)
+    expected = keras.ops.convert_to_numpy(model(zoo.images())).reshape(-1, 1)
+    found = cutting.logits(model)(zoo.images())
+    np.testing.assert_allclose(found, np.hstack([-expected, expected]) / 2, rtol=1e-5)
+    shared = cladec.explain(model, zoo.images(2), method="saliency", targets=1)
+    np.testing.assert_allclose(
+        shared, cladec.explain(model, zoo.images(2), method="saliency", targets=0), rtol=1e-4
+    )
+
+
+def test_a_softmax_over_one_unit_is_told():
+    with pytest.raises(InputError, match="1 for every image: use a sigmoid"):
+        cutting.logits(model_of(lambda x: zoo.scored(x, "softmax", 1)))
+
+
+def test_probabilities_of_large_scores_do_not_overflow():
+    scores = np.array([[1e4, -1e4, 0.0]], np.float32)
+    with np.errstate(over="raise"):
+        np.testing.assert_array_equal(predictions.sigmoid(scores), [[1, 0, 0.5]])
+        np.testing.assert_array_equal(predictions.softmax(scores), [[1, 0, 0]])
+    assert predictions.predicted(scores, multi_label=False).tolist() == [0]
+    assert predictions.predicted(scores, multi_label=True).tolist() == [[True, False, False]]

@@ -10,7 +10,6 @@ from cladec.data.arrays import drawn_rows
 from cladec.data.dataset import Dataset
 from cladec.errors import InputError, InputWarning
 from cladec.experiments.saved_models import SavedClassifier
-from cladec.explainers.scores import logits_model
 from cladec.models import pixels
 from cladec.progress import Progress
 
@@ -19,7 +18,12 @@ TEST_IMAGES = 500
 
 
 def load_classifier(
-    settings: OneClassifier, data: Dataset | None, progress: Progress, *, decoded: bool
+    settings: OneClassifier,
+    data: Dataset | None,
+    progress: Progress,
+    *,
+    decoded: bool,
+    shape: tuple[int, ...] | None = None,
 ) -> SavedClassifier:
     """Load the classifier of a command and, if needed, the models that decode it.
 
@@ -30,14 +34,16 @@ def load_classifier(
         data: the dataset with the background images; None if there is none.
         progress: the display that shows the accuracy on test images.
         decoded: whether the ClaDecs of the classifier are needed.
+        shape: the shape (H, W, C) of images, for a classifier of any size without a dataset.
 
     Raises:
         InputError: if a file is missing, damaged or contains code, the model is not an image
             classifier, or the data do not fit it.
     """
     models = settings.models if decoded else None
-    saved = SavedClassifier.at(settings.model, models, data)
-    logits_model(saved.classifier)
+    form = settings.form | ({} if shape is None else {"images": np.empty((0, *shape))})
+    saved = SavedClassifier.at(settings.model, models, data, form)
+    saved.scores  # noqa: B018  (an error of the model comes before any work)
     if data is not None:
         _tell_accuracy(saved, settings.seed, progress)
     return saved

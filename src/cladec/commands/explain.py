@@ -1,5 +1,6 @@
 """`cladec explain`: save a figure of all methods, and their arrays, for each image file."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,10 @@ from cladec import data, plots
 from cladec.commands.classifier import explain_all, load_classifier
 from cladec.commands.console import Complain, complaints, print_all
 from cladec.commands.settings import Explanation
-from cladec.data.image_folder import read_image
+from cladec.data.image_folder import read_image, read_pixels
 from cladec.errors import InputError
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.explainers.inputs import resolve_targets
-from cladec.explainers.scores import logits_model
 from cladec.models import cutting
 from cladec.progress import Progress
 from cladec.storage.outputs import save_arrays, save_figure
@@ -43,7 +43,8 @@ def explain_files(settings: Explanation, progress: Progress, complain: Complain)
     """
     settings.check()
     dataset = None if settings.dataset is None else data.load(settings.dataset)
-    saved = load_classifier(settings, dataset, progress, decoded="cladec" in settings.methods)
+    decoded, shape = "cladec" in settings.methods, _first_shape(settings.images)
+    saved = load_classifier(settings, dataset, progress, decoded=decoded, shape=shape)
     images = _read(settings, cutting.image_shape(saved.classifier), complain)
     if not images:
         return []
@@ -58,6 +59,14 @@ def explain_files(settings: Explanation, progress: Progress, complain: Complain)
         except InputError as error:
             complain(error)
     return files
+
+
+def _first_shape(paths: tuple[Path, ...]) -> tuple[int, ...] | None:
+    """Return the shape of the first image that can be read, None if none can."""
+    for path in paths:
+        with suppress(InputError):
+            return read_pixels(path).shape
+    return None
 
 
 def _read(
@@ -77,7 +86,7 @@ def _targets(
     saved: SavedClassifier, images: np.ndarray, target: int | None
 ) -> tuple[np.ndarray, list[str]]:
     """Return the class to explain in each image, and titles with the class and its probability."""
-    targets = resolve_targets(logits_model(saved.classifier), images, target)
+    targets = resolve_targets(saved.scores, images, target)
     shares = saved.probabilities(images)[np.arange(len(images)), targets]
     names = saved.class_names
     titles = [f"{names[k]} ({share:.0%})" for k, share in zip(targets, shares, strict=True)]

@@ -2,11 +2,13 @@
 
 from cladec.commands.console import show
 from cladec.commands.settings import Listing
-from cladec.models import layers, loading, pixels
+from cladec.models import layers, pixels
+from cladec.models.given import as_classifier
 
 
 def run(listing: Listing) -> None:
     """Print a table of the layers of a classifier."""
-    classifier = loading.load_model(listing.model)
+    listing.check()
+    classifier = as_classifier(listing.model, **listing.form)
     pixels.examine(classifier)
     show(layers.table(layers.decodable_layers(classifier)))

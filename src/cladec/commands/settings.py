@@ -6,6 +6,9 @@ Keras is not imported here, so that `--help` and input errors appear at once. Th
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from cladec.data.dataset import check_name
 from cladec.errors import InputError, check_at_least_one
@@ -22,11 +25,55 @@ MAP_METHODS = tuple(name for name, row in EXPLAINERS.items() if not row.makes_im
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneClassifier:
-    """The settings of all commands that explain a classifier."""
+class ModelFile:
+    """The settings of all commands that load a classifier."""
 
     model: Path
     """The classifier, a .keras file. Code in this file is never executed."""
+    output: str | None = None
+    """The output with the scores of the classes, by its name, if the model has several outputs."""
+    image_input: str | None = None
+    """The input of the images, by its name, if several inputs have the shape of an image."""
+    inputs: tuple[str, ...] = ()
+    """The values of all other inputs, the same for every image: name=1,2,3 or name=file.npy."""
+    image_size: tuple[int, int] | None = None
+    """The height and width of the images, if the model takes images of any size."""
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The options of `image_classifier`.
+
+        Raises:
+            InputError: if a value is neither numbers nor a file of them.
+        """
+        form: dict[str, Any] = {"output": self.output, "image_input": self.image_input}
+        return form | {"image_size": self.image_size, "inputs": dict(map(_value, self.inputs))}
+
+    def check(self) -> None:
+        """Check the settings without importing Keras."""
+        _ = self.form
+
+
+def _value(given: str) -> tuple[str, np.ndarray]:
+    """Return the name and the value of an input that was given as name=value."""
+    name, equals, text = given.partition("=")
+    try:
+        if not (name and equals):
+            raise ValueError("there is no name")
+        if text.endswith(".npy"):
+            return name, np.load(text)
+        numbers = [float(number) for number in text.split(",")]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--inputs {given!r:.80} ({error}): expected name=1,2,3 or name=file.npy"
+        ) from None
+    return name, np.array(numbers[0] if len(numbers) == 1 else numbers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneClassifier(ModelFile):
+    """The settings of all commands that explain a classifier."""
+
     methods: tuple[str, ...] = METHODS
     """The names of the explainers; if one is wrong, the error message lists all names."""
     layer: str | None = None
@@ -46,6 +93,7 @@ class OneClassifier:
         Raises:
             InputError: if there is no method, an unknown one, or one that cannot make maps.
         """
+        super().check()
         if not self.methods:
             raise InputError("--methods is empty: name at least one")
         check_methods(self.methods, maps_only=self.maps_only)
@@ -188,12 +236,6 @@ class ReportFile:
         model_files.check_writable(self.out.parent)
 
 
-@dataclass(frozen=True)
-class Listing:
+@dataclass(frozen=True, kw_only=True)
+class Listing(ModelFile):
     """List the layers of a classifier with their shapes, and say which can be decoded."""
-
-    model: Path
-    """The classifier, a .keras file. Code in this file is never executed."""
-
-    def check(self) -> None:
-        """Check nothing, because only Keras can read the file."""

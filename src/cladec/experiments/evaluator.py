@@ -20,6 +20,7 @@ from cladec.experiments.runs import Run
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.models import classifiers, losses
 from cladec.models.batches import PREDICTION_BATCH
+from cladec.models.predictions import agreement
 from cladec.models.training import ReportProgress
 from cladec.progress import OnProgress, Progress, shown
 from cladec.storage.tables import write_table
@@ -108,7 +109,7 @@ def _measure_classifier(saved: SavedClassifier) -> dict[str, float]:
     return {
         "total_loss": loss,
         "classification_loss": loss,
-        "evaluation_accuracy": float(np.mean(saved.predicted == saved.data.test.labels)),
+        "evaluation_accuracy": agreement(saved.predicted, saved.data.test.labels),
     }
 
 
@@ -124,7 +125,7 @@ def _measure_decoder(saved: SavedClassifier, run: Run, report: OnProgress) -> di
         "reconstruction_loss": reconstruction,
         "classification_loss": classification,
         "evaluation_accuracy": _evaluation_accuracy(saved, run, decoded, report),
-        "fidelity": float(np.mean(logits.argmax(axis=1) == saved.predicted)),
+        "fidelity": agreement(saved.predictions(logits), saved.predicted),
     }
 
 

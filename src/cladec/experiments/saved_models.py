@@ -1,7 +1,7 @@
 """Load a saved classifier with its images, runs, decoders and measures."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +18,13 @@ from cladec.experiments.records import saved_runs
 from cladec.experiments.runs import Run
 from cladec.experiments.saved_decoders import SavedDecoders
 from cladec.explainers import choose_units, explain, find_explainer
-from cladec.explainers.scores import softmax
+from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.metrics import lost_information
-from cladec.models import batches, cutting, loading
+from cladec.models import cutting, loading, predictions
 from cladec.models.cladec import compute_codes
 from cladec.models.cutting import path_in_copy
 from cladec.models.fitting import check_data
+from cladec.models.given import as_classifier
 from cladec.progress import OnProgress
 from cladec.storage import model_files
 
@@ -52,6 +53,8 @@ class SavedClassifier(SavedDecoders):
             it, the measures that eval.py kept beside the models are read.
         path: the file of the classifier, if it is in another place.
         data: the loaded dataset; None loads the dataset that the classifier was trained on.
+        form: the options of `image_classifier` for a classifier with several outputs, inputs or
+            sizes.
 
     Examples:
         >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
@@ -72,30 +75,37 @@ class SavedClassifier(SavedDecoders):
         measures: pd.DataFrame | None = None,
         path: Path | None = None,
         data: Dataset | None = None,
+        form: Mapping[str, Any] | None = None,
     ):
         super().__init__(runs, models)
         self.path = path or runs[0].classifier_path(self.models)
         self._source = runs[0].dataset if runs else ""
         self._is_elsewhere, self._measures, self._data = path is not None, measures, data
+        self._form = form or {}
         self._codes: tuple[str, np.ndarray] | None = None
         self._units: dict[tuple, np.ndarray] = {}
 
     @classmethod
     def at(
-        cls, path: Path, models: Path | None = None, data: Dataset | None = None
+        cls,
+        path: Path,
+        models: Path | None = None,
+        data: Dataset | None = None,
+        form: Mapping[str, Any] | None = None,
     ) -> "SavedClassifier":
         """Return any saved classifier with its decoders in a folder of models, if there are any.
 
         Args:
-            path: the `.keras` file.
+            path: the file of the classifier.
             models: the folder with the models, which may be empty or missing; None for no folder.
             data: the dataset of the classifier, if there is one.
+            form: the options of `image_classifier`.
 
         Raises:
             InputError: if the file is missing, or a model in the folder is damaged.
         """
         if models is None or not any(models.rglob("*.keras")):
-            return cls([], models or Path("saved-models"), path=path, data=data)
+            return cls([], models or Path("saved-models"), path=path, data=data, form=form)
         checksum, runs = model_files.checksum(path), saved_runs(models)
         decoders = [run for run in runs if run.model == "cladec"]
         own = {
@@ -104,7 +114,7 @@ class SavedClassifier(SavedDecoders):
             if model_files.verify(run.path(models)).get("classifier_sha256") == checksum
         }
         runs = [run for run in runs if run.classifier_path(models) in own]
-        return cls(runs, models, path=path, data=data)
+        return cls(runs, models, path=path, data=data, form=form)
 
     @cached_property
     def data(self) -> Dataset:
@@ -123,10 +133,11 @@ class SavedClassifier(SavedDecoders):
         Raises:
             InputError: if the file is missing or damaged, or its images have another size.
         """
-        if self._is_elsewhere:
-            classifier = loading.load_model(self.path)
-        else:
+        if not self._is_elsewhere:
             classifier = loading.load_saved(self.path)
+        else:
+            images = {"images": self.data.train.images} if self._has_data else {}
+            classifier = as_classifier(self.path, **{**self._form, **images})
         if self._has_data:
             check_data(classifier, self.data)
         return classifier
@@ -139,7 +150,7 @@ class SavedClassifier(SavedDecoders):
     def class_names(self) -> tuple[str, ...]:
         """The names of all classes of the model; a class without a name has its number."""
         known = self.data.class_names if self._has_data else ()
-        return *known, *map(str, range(len(known), self.classifier.outputs[0].shape[-1]))
+        return *known, *map(str, range(len(known), cutting.num_classes(self.classifier)))
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -147,16 +158,21 @@ class SavedClassifier(SavedDecoders):
         return model_files.verify(self.path)
 
     @cached_property
-    def _logits_model(self) -> keras.Model:
-        return cutting.logits(self.classifier)
+    def scores(self) -> LogitsModel:
+        """The scores of the classifier before its softmax, as the explainers use them."""
+        return logits_model(self.classifier)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the scores before the softmax for images (N, H, W, C), (N, K) float32."""
-        return batches.predict(self._logits_model, images)
+        return self.scores.predict(images)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return the probabilities of all classes for images (N, H, W, C), (N, K) float32."""
-        return softmax(self.logits(images))
+        return self.scores.probabilities(images)
+
+    def predictions(self, logits: np.ndarray) -> np.ndarray:
+        """Return the predicted class of each image, (N,), or its labels, see `predictions`."""
+        return predictions.predicted(logits, multi_label=self.scores.multi_label)
 
     @cached_property
     def test_logits(self) -> np.ndarray:
@@ -166,7 +182,7 @@ class SavedClassifier(SavedDecoders):
     @property
     def predicted(self) -> np.ndarray:
         """The predicted classes of the test images, (N,)."""
-        return self.test_logits.argmax(axis=1)
+        return self.predictions(self.test_logits)
 
     def codes(self, run: Run) -> np.ndarray:
         """Return the activations of the training images in the run's units; one layer is cached."""

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cladec.errors import InputError, InputWarning, needing
+from cladec.models.options import FORM
 from cladec.startup import start_keras
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Explainer:
         name: the name of the function and of the method.
         signed: its maps have negative values, where a pixel speaks against the class.
         makes_images: it gives images (N, H, W, C) instead of maps (N, H, W).
+        answers_alone: it asks the classifier for its answers, which may be any function's.
 
     Examples:
         >>> cladec.EXPLAINERS["grad_cam"].options
@@ -42,6 +44,7 @@ class Explainer:
     name: str
     signed: bool = False
     makes_images: bool = False
+    answers_alone: bool = False
 
     @cached_property
     def function(self) -> Callable[..., "np.ndarray"]:
@@ -62,8 +65,9 @@ class Explainer:
 
     @property
     def options(self) -> list[str]:
-        """The names of what the function takes beside model, images and targets."""
-        return [name for name in self.parameters if name not in ("model", "images", "targets")]
+        """The names of the options of the method, beside model, images, targets and FORM."""
+        others = ("model", "images", "targets", *FORM)
+        return [name for name in self.parameters if name not in others]
 
     def __call__(self, *args: Any, **kwargs: Any) -> "np.ndarray":
         """Call the function."""
@@ -78,10 +82,10 @@ EXPLAINERS: dict[str, Explainer] = {
         Explainer("guided", "guided_backpropagation"),
         Explainer("cams", "grad_cam"),
         Explainer("cams", "hires_cam"),
-        Explainer("perturbation", "occlusion", signed=True),
-        Explainer("perturbation", "rise"),
-        Explainer("surrogates", "lime", signed=True),
-        Explainer("rules", "anchors"),
+        Explainer("perturbation", "occlusion", signed=True, answers_alone=True),
+        Explainer("perturbation", "rise", answers_alone=True),
+        Explainer("surrogates", "lime", signed=True, answers_alone=True),
+        Explainer("rules", "anchors", answers_alone=True),
         Explainer("shapley", "shap_deep", signed=True),
         Explainer("gradients", "shap_gradient", signed=True),
         Explainer("synthesis", "activation_maximization", makes_images=True),
@@ -93,7 +97,7 @@ EXPLAINERS: dict[str, Explainer] = {
 
 
 def explain(
-    model: "keras.Model | str | os.PathLike[str]",
+    model: "keras.Model | Callable[[np.ndarray], Any] | str | os.PathLike[str]",
     images: "np.ndarray",
     *,
     method: str,
@@ -105,15 +109,17 @@ def explain(
     """Explain what a classifier answers to each image.
 
     Args:
-        model: a built Keras classifier, images (N, H, W, C) -> probabilities or logits (N, K); or
-            the path of its `.keras` file, of which nothing is executed.
+        model: a Keras classifier, images (N, H, W, C) -> probabilities or logits (N, K); the path
+            of its file, of which nothing is executed; or, for methods that ask for answers alone,
+            any function of images. One unit stands for two classes, several sigmoids for labels.
         images: (N, H, W, C) float32 in [0, 1].
         method: a name in `EXPLAINERS`.
         targets: the class to explain, for all images or one for each; None for the predicted ones.
         layer: the layer to look at, for methods that look at one: its name, "outer/inner" inside a
             nested model, its place in `model.layers`, or the layer itself.
         seed: the seed of the method's random draws.
-        **options: of the method; see the function of its name. None stands for the default.
+        **options: of the method; see the function of its name. None stands for the default. Those
+            of `image_classifier` choose among several outputs, inputs and sizes of a model.
 
     Returns:
         Maps (N, H, W) float32, or images (N, H, W, C) of the methods that make images.
@@ -155,7 +161,7 @@ def find_explainer(method: str) -> Explainer:
 
 def _check_options(explainer: Explainer, options: Mapping[str, Any]) -> None:
     for name in options:
-        if name not in explainer.options:
+        if name not in (*explainer.options, *FORM):
             takes = ", ".join(explainer.options)
             raise InputError(f"method {explainer.name!r} takes no {name!r}; it takes {takes}")
     for name in explainer.options:

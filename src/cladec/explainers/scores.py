@@ -8,10 +8,13 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
+from cladec.errors import InputError
 from cladec.explainers import backends
 from cladec.explainers.backends import CLASSES, Function, gradient_of, of_class
-from cladec.models import cutting, pixels
+from cladec.explainers.registry import EXPLAINERS
+from cladec.models import answers, cutting, pixels, predictions
 from cladec.models.batches import BATCH_SIZE, batches
+from cladec.models.functions import FunctionModel
 
 
 class LogitsModel:
@@ -21,7 +24,8 @@ class LogitsModel:
         flat: the layers of a copy of the classifier, by path.
         model: that copy, frozen, images (N, H, W, C) -> logits (N, K).
         image_shape: (H, W, C).
-        classes: K.
+        classes: K; a single unit stands for two classes.
+        multi_label: whether these are labels, of which an image may have several or none.
 
     Raises:
         InputError: the model is no image classifier that can be cut.
@@ -33,6 +37,7 @@ class LogitsModel:
         self.model.trainable = False
         self.image_shape: tuple[int, int, int] = self.flat.inputs.shape[1:]
         self.classes: int = self.model.outputs[0].shape[-1]
+        self.multi_label = self.flat.multi_label
         self._kept: dict[tuple, Callable] = {}
         self._run = self.compiled(self, eager_calls=backends.EAGER_CALLS)
         self._differentiate = self.compiled(gradient_of(self._score), CLASSES)
@@ -74,8 +79,43 @@ class LogitsModel:
         return self._kept[name]
 
     def probabilities(self, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
-        """The softmax of `predict`, (N, K) float32."""
-        return softmax(self.predict(images, batch_size))
+        """The probabilities of the classes, or of each label, (N, K) float32."""
+        scores = self.predict(images, batch_size)
+        return predictions.probabilities(scores, multi_label=self.multi_label)
+
+
+class LogitsFunction(LogitsModel):
+    """The scores of a classifier that is a function; what needs its layers raises InputError."""
+
+    def __init__(self, classifier: FunctionModel):
+        self._function = classifier
+        self.image_shape = classifier.image_shape
+        kind = answers.kind_of(classifier.tried)
+        self._to_logits = _LOGITS[kind]
+        self.classes = max(2, classifier.tried.shape[1])
+        self.multi_label = kind == "sigmoid" and classifier.tried.shape[1] > 1
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        logits = self._to_logits(self._function(images))
+        return logits * np.array([-0.5, 0.5], np.float32) if logits.shape[1] == 1 else logits
+
+    def __getattr__(self, name: str) -> Any:
+        methods = ", ".join(row.name for row in EXPLAINERS.values() if row.answers_alone)
+        raise InputError(
+            f"{self._function.why}: use a method that asks for answers alone, {methods}"
+        )
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities, answers.SMALLEST))
+
+
+_LOGITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "logits": lambda scores: scores,
+    "softmax": _log,
+    "sigmoid": lambda scores: _log(scores) - _log(1 - scores),
+}
+"""How the logits are computed from each kind of scores, see `answers.kind_of`."""
 
 
 _KEPT: WeakKeyDictionary[keras.Model, tuple[int, LogitsModel]] = WeakKeyDictionary()
@@ -91,6 +131,8 @@ def logits_model(classifier: keras.Model) -> LogitsModel:
     Raises:
         InputError: the model is no image classifier that can be cut.
     """
+    if isinstance(classifier, FunctionModel):
+        return LogitsFunction(classifier)
     checksum = 0
     for weight in classifier.get_weights():
         checksum = zlib.crc32(weight.tobytes(), checksum)
@@ -99,9 +141,3 @@ def logits_model(classifier: keras.Model) -> LogitsModel:
         kept = _KEPT[classifier] = (checksum, LogitsModel(classifier))
         pixels.examine(classifier, kept[1].flat)
     return kept[1]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits (..., K), of the same shape; they sum to 1 over the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -10,6 +10,7 @@ from .conditional import ConditionalClaDec as ConditionalClaDec
 from .conditional import fit_conditional as fit_conditional
 from .decoder import build_decoder as build_decoder
 from .fitting import check_data as check_data
+from .forms import image_classifier as image_classifier
 from .latent_plane import classified_plane as classified_plane
 from .latent_plane import decoded_plane as decoded_plane
 from .latent_plane import extent_of as extent_of

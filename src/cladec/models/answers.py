@@ -1,6 +1,7 @@
-"""This module finds a classifier's logits: the scores before its softmax."""
+"""This module finds a classifier's logits: the scores before its softmax or sigmoid."""
 
 import math
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -31,20 +32,37 @@ SMALLEST = 1e-12
 """Probabilities are raised to at least this before their logarithm is taken."""
 
 PROBED = 8
+"""The number of random images that reveal what an output is."""
+
+PAIR = "cladec.pair"
+"""The name of the layer that makes the logits of two classes from that of one unit."""
 
 INSIDE = ">"
 """The separator in the names of copied nested layers: TensorFlow allows few characters in a name,
 and PyTorch allows no dot."""
 
 
-def scores(
-    inputs: keras.KerasTensor, outputs: keras.KerasTensor, calls: Calls
-) -> keras.KerasTensor:
-    """Return the logits of a classifier: the input of its softmax, or its output if it has none.
+@dataclass(frozen=True)
+class Answer:
+    """What a classifier answers, whatever it ends in.
+
+    Attributes:
+        logits: (None, K): the scores before the softmax, or before the sigmoid of each label.
+        multi_label: whether each score is that of a label, of which an image may have several or
+            none; else the scores are those of classes, of which it has one.
+    """
+
+    logits: keras.KerasTensor
+    multi_label: bool = False
+
+
+def answer(inputs: keras.KerasTensor, outputs: keras.KerasTensor, calls: Calls) -> Answer:
+    """Find the logits of a classifier: the input of its softmax or sigmoid, or its output.
 
     Layers that change no value are skipped. After any other layer, such as an average or a custom
-    layer, the outputs for random images decide: if they are probabilities, the logits are their
-    logarithm.
+    layer, the outputs for random images decide: if they are probabilities, the logits are computed
+    from them. A single unit stands for two classes: from its logit z they have -z / 2 and z / 2, so
+    that the softmax of these is 1 - sigmoid(z) and sigmoid(z).
 
     Args:
         inputs: the image tensor of a flat graph.
@@ -52,8 +70,18 @@ def scores(
         calls: the calls that produce the tensors in between.
 
     Raises:
-        InputError: the outputs are neither logits nor probabilities that sum to one.
+        InputError: the outputs are neither logits nor probabilities.
     """
+    found = _found(inputs, outputs, calls)
+    if outputs.shape[1] > 1:
+        return found
+    pair = layers.Dense(2, use_bias=False, dtype="float32", name=PAIR)
+    logits = pair(found.logits)
+    pair.set_weights([np.array([[-0.5, 0.5]])])
+    return Answer(logits)
+
+
+def _found(inputs: keras.KerasTensor, outputs: keras.KerasTensor, calls: Calls) -> Answer:
     operation, given = calls[id(outputs)]
     while _leaves_answer(operation, given, outputs) and id(given) in calls:
         operation, given = calls[id(given)]
@@ -61,13 +89,20 @@ def scores(
     if not _is_of_keras(operation) or (activation is None and not _learns(operation)):
         return _seen_on_images(inputs, outputs)
     if activation in (None, keras.activations.linear):
-        return outputs
-    if activation is keras.activations.softmax:
-        return _before_softmax(operation, given, outputs)
-    raise InputError(
-        f"the classifier ends in {getattr(activation, '__name__', activation)!r} "
-        f"(layer {operation.name!r}): expected softmax, or logits without an activation"
-    )
+        return Answer(outputs)
+    if activation is keras.activations.sigmoid:
+        return Answer(_before(operation, given, outputs), multi_label=True)
+    if activation is not keras.activations.softmax:
+        raise InputError(
+            f"the classifier ends in {getattr(activation, '__name__', activation)!r} (layer "
+            f"{operation.name!r}): expected softmax, sigmoid, or logits without an activation"
+        )
+    if outputs.shape[1] == 1:
+        raise InputError(
+            "the classifier ends in a softmax over one unit, which is 1 for every image: use a "
+            "sigmoid for two classes, or one unit for each class"
+        )
+    return Answer(_before(operation, given, outputs))
 
 
 def keeps_numbers(operation: keras.Operation) -> bool:
@@ -91,10 +126,10 @@ def _leaves_answer(operation, given, outputs: keras.KerasTensor) -> bool:
     return whole and keeps_numbers(operation)
 
 
-def _before_softmax(
+def _before(
     operation: keras.Operation, given: keras.KerasTensor, outputs: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Return the input of the softmax that ends an operation, in the shape of the output."""
+    """Return the input of the activation that ends an operation, in the shape of the output."""
     logits = given
     if _learns(operation):
         changes = {"activation": "linear", "name": f"{operation.name}{INSIDE}logits"}
@@ -106,20 +141,28 @@ def _before_softmax(
     return logits
 
 
-def _seen_on_images(inputs: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+def _seen_on_images(inputs: keras.KerasTensor, outputs: keras.KerasTensor) -> Answer:
     """Return the logits of an output whose kind only its values reveal."""
     images = np.random.default_rng(0).random((PROBED, *inputs.shape[1:]), np.float32)
     model = keras.Model(inputs, outputs)
     answers = ops.convert_to_numpy(ops.cast(model(images, training=False), "float32"))
+    kind = kind_of(answers)
+    if kind == "logits":
+        return Answer(outputs)
+    probabilities = ops.maximum(ops.cast(outputs, "float32"), SMALLEST)
+    if kind == "softmax":
+        return Answer(ops.log(probabilities))
+    others = ops.maximum(1.0 - probabilities, SMALLEST)
+    return Answer(ops.log(probabilities) - ops.log(others), multi_label=True)
+
+
+def kind_of(answers: np.ndarray) -> str:
+    """Return what answers (N, K) are: "softmax", "sigmoid" or "logits"."""
     if answers.min() < 0.0 or answers.max() > 1.01:
-        return outputs
-    if np.abs(answers.sum(axis=1) - 1.0).max() < 0.01:  # bfloat16 does not sum to one exactly
-        return ops.log(ops.maximum(ops.cast(outputs, "float32"), SMALLEST))
-    raise InputError(
-        f"the classifier answers {answers.min():.3g} to {answers.max():.3g}, which do not sum to "
-        "one: expected softmax over the classes, or logits without an activation, not a sigmoid "
-        "for each"
-    )
+        return "logits"
+    # Those of bfloat16 do not sum to one exactly.
+    sums_to_one = answers.shape[1] > 1 and np.abs(answers.sum(axis=1) - 1.0).max() < 0.01
+    return "softmax" if sums_to_one else "sigmoid"
 
 
 def _is_of_keras(operation) -> bool:

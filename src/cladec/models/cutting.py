@@ -9,7 +9,7 @@ replay avoids both.)
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ import keras
 from cladec import keras_internals
 from cladec.errors import InputError
 from cladec.models import answers
-from cladec.models.replay import Replay, is_graph
+from cladec.models.forms import image_classifier
+from cladec.models.functions import FunctionModel
+from cladec.models.graphs import takes_channels_first
+from cladec.models.replay import Replay
 from cladec.models.selection import Select, Units
 
 INPUT = "cladec.images"
@@ -35,7 +38,9 @@ class Flat:
     Attributes:
         inputs: the image tensor, (None, H, W, C).
         outputs: the output of the classifier, (None, K).
-        logits: the scores before the softmax, (None, K); `outputs` if there is no softmax.
+        logits: the scores before the softmax or sigmoid, (None, K); `outputs` if there is none.
+            A single unit has the logits of two classes, see `answers.answer`.
+        multi_label: whether the scores are those of labels, see `answers.Answer`.
         tensors: the output of every layer by path, channels last; "outer/inner" is a layer inside
             a nested model, "layer@2" the second call of a layer that is called more than once.
         origins: the classifier's own layer at each path, and the inputs of its copy in this graph.
@@ -44,6 +49,7 @@ class Flat:
     inputs: keras.KerasTensor
     outputs: keras.KerasTensor
     logits: keras.KerasTensor
+    multi_label: bool
     tensors: Mapping[str, keras.KerasTensor]
     origins: Mapping[str, tuple[keras.Layer, Any]]
 
@@ -79,31 +85,41 @@ def flatten(classifier: keras.Model, *, fresh: bool = False) -> Flat:
     """Unfold a classifier into one flat graph of copied layers.
 
     Args:
-        classifier: a built Sequential or functional model, images (N, H, W, C) -> classes (N, K).
+        classifier: a model, images (N, H, W, C) -> scores (N, K), see `forms.image_classifier`.
         fresh: whether the copies get newly initialised, trainable weights.
 
     Raises:
         InputError: the model cannot be cut; the message says why.
     """
-    _check_classifier(classifier)
+    classifier = _checked(classifier)
     # Integer pixels would have no gradient.
     dtype = classifier.inputs[0].dtype
     dtype = dtype if "float" in dtype else "float32"
     inputs = keras.Input(shape=image_shape(classifier), dtype=dtype, name=INPUT)
-    replay = Replay(fresh)
+    replay = Replay(fresh, classifier.name)
     start = inputs
-    if _takes_channels_first(classifier):
+    if takes_channels_first(classifier):
         start = keras.layers.Permute((3, 1, 2), name=f"{INPUT}.channels_first")(inputs)
         replay.channels_last[id(start)] = inputs
     outputs = replay.model(classifier, start)
-    logits = answers.scores(inputs, outputs, replay.calls)
-    return Flat(inputs, outputs, logits, *replay.named())
+    if len(outputs.shape) == 1:
+        unit = keras.layers.Reshape((1,), name=f"{INPUT}.unit")
+        replay.calls[id(column := unit(outputs))] = unit, outputs
+        outputs = column
+    answer = answers.answer(inputs, outputs, replay.calls)
+    return Flat(inputs, outputs, answer.logits, answer.multi_label, *replay.named())
 
 
 def image_shape(classifier: keras.Model) -> tuple[int, int, int]:
     """Return (H, W, C) of a classifier's images, even if the classifier takes (C, H, W)."""
     first, second, third = classifier.inputs[0].shape[1:]
-    return (second, third, first) if _takes_channels_first(classifier) else (first, second, third)
+    return (second, third, first) if takes_channels_first(classifier) else (first, second, third)
+
+
+def num_classes(classifier: keras.Model) -> int:
+    """Return the number of classes or labels; a single unit stands for two classes."""
+    shape = classifier.outputs[0].shape
+    return 2 if len(shape) == 1 else max(2, shape[-1])
 
 
 def cut(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
@@ -181,53 +197,26 @@ def layer_shapes(classifier: keras.Model) -> dict[str, tuple[int | None, ...]]:
     return {path: tensor.shape[1:] for path, tensor in flatten(classifier).tensors.items()}
 
 
-def _takes_channels_first(model: keras.Model) -> bool:
-    """Return whether the first layer with a data format takes channels first."""
-    for operation in _operations(model):
-        if type(operation).__name__ in ("Permute", "Reshape", "Transpose"):
-            return False
-        if getattr(operation, "data_format", None) is not None:
-            return operation.data_format == "channels_first"
-    return False
-
-
-def _operations(model: keras.Model) -> Iterator[keras.Operation]:
-    """Yield the layers and functions of a model, including those of nested models."""
-    for operation in model.layers if isinstance(model, keras.Sequential) else model.operations:
-        if is_graph(operation):
-            yield from _operations(operation)
-        else:
-            yield operation
-
-
-def _check_classifier(model: keras.Model) -> None:
+def _checked(model: keras.Model) -> keras.Model:
+    """Return the classifier in the one form that can be cut."""
     name = getattr(model, "name", type(model).__name__)
     if type(model).__module__.startswith("tf_keras."):
         raise InputError(
-            f"model {name!r} is a Keras 2 model from tf_keras: save it with "
-            "model.save('name.h5') and load that file with keras.models.load_model of Keras 3"
+            f"model {name!r} is a Keras 2 model from tf_keras: save it with model.save('name.h5') "
+            "and pass the path of that file"
         )
-    if not is_graph(model):
+    if isinstance(model, FunctionModel):
+        raise InputError(f"{model.why}; use a method that asks it for answers alone")
+    if not isinstance(model, keras.Model):
+        raise InputError(f"the classifier is a {type(model).__name__}: expected a Keras model")
+    classifier = image_classifier(model)
+    output = classifier.outputs[0]
+    if len(output.shape) not in (1, 2) or output.shape[1:] == (None,):
         raise InputError(
-            f"model {name!r} is a {type(model).__name__}: only Sequential and functional models "
-            "without a call of their own can be cut at a layer"
+            f"model {name!r} answers {tuple(output.shape)}: expected one score for each class or "
+            "label, (None, K)"
         )
-    if not model.built or not getattr(model, "inputs", None):
-        raise InputError(f"model {name!r} is not built: give it an Input, or call it on an image")
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
-        shapes = ", ".join(str(tensor.shape) for tensor in model.inputs)
-        raise InputError(f"model {name!r} takes {shapes}: expected one image (None, H, W, C)")
-    if None in model.inputs[0].shape[1:]:
-        raise InputError(
-            f"model {name!r} takes images of any size, {model.inputs[0].shape}: build it with a "
-            "fixed size, keras.Input((height, width, channels))"
-        )
-    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2 or model.outputs[0].shape[1] < 2:
-        shapes = ", ".join(str(tensor.shape) for tensor in model.outputs)
-        raise InputError(
-            f"model {name!r} answers {shapes}: expected one score for each of two or more classes, "
-            "(None, K)"
-        )
+    return classifier
 
 
 def path_in_copy(classifier: keras.Model, layer: str) -> str:

@@ -21,7 +21,7 @@ def check_data(classifier: keras.Model, data: Data) -> Dataset:
     """
     with seeded(0):
         pixels.examine(classifier)
-    expected, classes = cutting.image_shape(classifier), classifier.outputs[0].shape[-1]
+    expected, classes = cutting.image_shape(classifier), cutting.num_classes(classifier)
     data = as_dataset(data, classes)
     if data.image_shape != expected:
         raise InputError(

@@ -8,10 +8,14 @@ from types import NoneType, UnionType
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
 import keras
+import numpy as np
 
 from cladec import checks
+from cladec.data.dataset import Dataset, Split
 from cladec.errors import InputError
 from cladec.models import cutting, loading
+from cladec.models.forms import image_classifier
+from cladec.models.options import FORM
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -20,22 +24,57 @@ Result = TypeVar("Result")
 def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
     """Make a public function convert every unambiguous argument to its declared type.
 
-    A model may be the path of its file, an integer 1e3 or a numpy integer; None means the default.
-    A `layer` of the classifier, the first argument, may be its index in `classifier.layers` or the
-    layer itself. The function raises InputError for anything else; other types are not checked.
+    A first argument that is a model is a classifier: it may have any form that `image_classifier`
+    takes, whose options are added to those of the function, or be the path of a file. An integer
+    may be 1e3 or a numpy integer; None means the default. A `layer` of the classifier may be its
+    index in `classifier.layers` or the layer itself. The function raises InputError for anything
+    else; other types are not checked.
     """
-    signature = inspect.signature(function)
+    own = inspect.signature(function)
+    first = next(iter(own.parameters.values()))
+    of_classifier = first.annotation is keras.Model
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Result:
-        bound = signature.bind(*args, **kwargs)
+        form = {name: kwargs.pop(name) for name in FORM if of_classifier and name in kwargs}
+        bound = own.bind(*args, **kwargs)
         given = bound.arguments
-        for name in given:
-            classifier = next(iter(given.values()))
-            given[name] = _meant(signature.parameters[name], given[name], classifier)
+        if of_classifier:
+            images = images_of(given.get("images", given.get("data")))
+            given[first.name] = as_classifier(given[first.name], images=images, **form)
+        for name in given.keys() - {first.name if of_classifier else ""}:
+            given[name] = _meant(own.parameters[name], given[name], given[first.name])
         return function(*bound.args, **bound.kwargs)
 
+    if of_classifier:
+        options = inspect.signature(image_classifier).parameters
+        parameters = (*own.parameters.values(), *(options[name] for name in FORM))
+        call.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return call
+
+
+def as_classifier(classifier: Any, *, images: Any = None, **form: Any) -> Any:
+    """Return a classifier, or the one in a file, in the form that `image_classifier` returns.
+
+    Args:
+        classifier: a model in any form, a function, or a path.
+        images: the images that say its size, if there are any.
+        **form: the options of `image_classifier`.
+    """
+    is_path = isinstance(classifier, str | os.PathLike)
+    model = loading.load_model(classifier) if is_path else classifier
+    return image_classifier(model, images=images, **form)
+
+
+def images_of(data: Any) -> Any:
+    """Return the images in what a function is given, if there are any; None without any."""
+    if isinstance(data, Dataset):
+        return data.train.images
+    if isinstance(data, Split):
+        return data.images
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return images_of(data[0])
+    return data if len(np.shape(data)) == 4 else None
 
 
 def _meant(parameter: inspect.Parameter, value: Any, classifier: Any) -> Any:
@@ -106,10 +145,12 @@ def layer_path(classifier: keras.Model, layer: Any) -> str:
 
 
 def _layer_at(classifier: keras.Model, index: Any) -> keras.Layer:
+    inner = [layer for layer in classifier.layers if layer.name == classifier.name]
+    layers = (inner[0] if inner else classifier).layers
     try:
-        return classifier.layers[checks.whole("layer", index)]
+        return layers[checks.whole("layer", index)]
     except IndexError:
-        count = len(classifier.layers)
+        count = len(layers)
         raise InputError(
             f"layer {index} is out of range: expected {-count} to {count - 1}, its place in "
             "the layers of the classifier"

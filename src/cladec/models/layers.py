@@ -9,6 +9,7 @@ import keras
 from cladec.errors import InputError
 from cladec.models import answers, cutting
 from cladec.models.cutting import Flat
+from cladec.models.given import checked
 from cladec.text import printable
 
 
@@ -35,6 +36,7 @@ class ListedLayer:
         return math.prod(sizes) if len(sizes) == len(self.shape) else None
 
 
+@checked
 def decodable_layers(classifier: keras.Model) -> list[ListedLayer]:
     """List every layer of a classifier, from input to output, and whether it can be decoded.
 

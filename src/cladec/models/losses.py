@@ -34,12 +34,18 @@ def classification_of_each(labels, logits):
     """Return the cross-entropy of the classifier for each image, in nats.
 
     Args:
-        labels: the integer classes (N,).
-        logits: the scores (N, K) before the softmax.
+        labels: the integer classes (N,); or (N, K) in {0, 1}, the labels of each image.
+        logits: the scores (N, K) before the softmax, or before the sigmoid of each label.
 
     Returns:
-        (N,) >= 0: -log softmax(logits)[label].
+        (N,) >= 0: -log softmax(logits)[label]; with several labels the binary cross-entropy,
+        averaged over the labels as Keras does.
     """
+    if len(labels.shape) == 2:
+        entropies = ops.binary_crossentropy(
+            ops.cast(labels, "float32"), ops.cast(logits, "float32"), from_logits=True
+        )
+        return ops.mean(entropies, axis=1)
     return ops.sparse_categorical_crossentropy(
         labels, ops.cast(logits, "float32"), from_logits=True
     )

@@ -10,6 +10,7 @@ import numpy as np
 from cladec import keras_internals
 from cladec.data.pixel_ranges import CAFFE, IMAGENET, SIGNED, up_to
 from cladec.errors import InputWarning
+from cladec.models.functions import FunctionModel
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +54,7 @@ def examine(classifier: "keras.Model", flat: "Flat | None" = None) -> None:
     Raises:
         InputError: `flat` is None and the model cannot be cut.
     """
-    if classifier in _EXAMINED:
+    if isinstance(classifier, FunctionModel) or classifier in _EXAMINED:
         return
     _EXAMINED.add(classifier)
     told = wanted(classifier, flat)

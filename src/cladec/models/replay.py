@@ -11,7 +11,11 @@ import keras
 from cladec import keras_internals
 from cladec.errors import InputError
 from cladec.models import answers
+from cladec.models.graphs import graph_of, only
 from cladec.models.still import Still, disturbs
+
+OURS = "cladec."
+"""What the names of layers begin with that stand in front of a classifier; they are not listed."""
 
 Path = tuple[tuple[str, int], ...]
 """The names from the outermost model inwards, each with the number of its call, from 1."""
@@ -23,6 +27,8 @@ class Replay:
 
     Attributes:
         fresh: whether the copies get newly initialised weights.
+        name: the name of the whole model. A nested model of the same name is the classifier itself
+            with something in front of it, so its layers are named as if nothing were.
         found: the output, the layer and the input of every call of a layer.
         counts: the number of calls of each name in the model at a path.
         copies: the copy of each layer or function, by the id of the original.
@@ -32,6 +38,7 @@ class Replay:
     """
 
     fresh: bool
+    name: str
     found: dict[Path, tuple[keras.KerasTensor, keras.Layer, Any]] = field(default_factory=dict)
     counts: Counter[tuple[Path, str]] = field(default_factory=Counter)
     copies: dict[int, keras.Operation] = field(default_factory=dict)
@@ -58,18 +65,23 @@ class Replay:
             for layer in model.layers:
                 given = self.operation(path, layer, given)
             return given
-        return _only(keras_internals.replay(model, [given], partial(self.operation, path)))
+        outputs = keras_internals.replay(model, given, partial(self.operation, path))
+        return only(outputs)
 
     def operation(self, path: Path, operation, *args, **kwargs):
         """Call one layer, nested model or `keras.ops` function of the graph."""
+        given = _input(args, kwargs)
+        graph = graph_of(operation, given) if _takes_only(given, args, kwargs) else None
+        if graph is not None and operation.name == self.name and not path:
+            return self.model(graph, given)
         self.counts[path, operation.name] += 1
         here = (*path, (operation.name, self.counts[path, operation.name]))
-        given = _input(args, kwargs)
-        if is_graph(operation):
-            output = self.model(operation, given, here)
+        if graph is not None:
+            output = self.model(graph, given, here)
         else:
             output = self.call(operation, here, args, kwargs)
-        if isinstance(operation, keras.Layer) and isinstance(output, keras.KerasTensor):
+        is_layer = isinstance(operation, keras.Layer) and not operation.name.startswith(OURS)
+        if is_layer and isinstance(output, keras.KerasTensor):
             self.found[here] = output, operation, given
         return output
 
@@ -82,7 +94,7 @@ class Replay:
             copy = self.copies[id(operation)] = self.copy(operation, path, learned)
         # A RefAE also trains a nested model that `training=False` freezes.
         kwargs = {key: value for key, value in kwargs.items() if key != "training"}
-        output = _only(copy(*args, **kwargs))
+        output = only(copy(*args, **kwargs))
         if isinstance(copy, keras.Layer) and not (self.fresh and _learns(copy)):
             _copy_weights(operation, copy)
         if _gives_channels_first(operation, tensors, output, self.channels_last):
@@ -133,21 +145,15 @@ def _gives_channels_first(operation, tensors, output, channels_last: Mapping[int
     )
 
 
-def is_graph(operation) -> bool:
-    """Return whether a model is just its graph of layers, without a `call` of its own."""
-    is_model = isinstance(operation, keras.Sequential | keras.Function)
-    return is_model and type(operation).call.__module__.startswith("keras.")
+def _takes_only(given, args, kwargs) -> bool:
+    """Return whether a call is given no other tensors than its input."""
+    tensors = [each for each in keras.tree.flatten((args, kwargs)) if hasattr(each, "shape")]
+    return len(tensors) == len(keras.tree.flatten(given))
 
 
 def _input(args, kwargs):
     """Return the single input of a call, given by position or by keyword."""
     return args[0] if args else kwargs.get("inputs")
-
-
-def _only(output):
-    """Return the element of a list or dict of one; return everything else unchanged."""
-    inside = keras.tree.flatten(output)
-    return inside[0] if len(inside) == 1 else output
 
 
 def _activation_of_keras(operation) -> dict[str, str]:

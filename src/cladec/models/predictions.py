@@ -1,0 +1,39 @@
+"""What the scores of a classifier mean: probabilities, and the classes or labels predicted.
+
+A classifier either gives an image one of several classes, by a softmax, or answers for each of
+several labels whether the image has it, by a sigmoid: "multi-label".
+"""
+
+import numpy as np
+
+
+def probabilities(logits: np.ndarray, *, multi_label: bool) -> np.ndarray:
+    """Return the probabilities of the classes, or of each label, (..., K) like the logits."""
+    return sigmoid(logits) if multi_label else softmax(logits)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities of the shape of the logits (..., K), which sum to 1 over K."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-logits)) without an overflow."""
+    return np.exp(-np.logaddexp(0.0, -logits))
+
+
+def predicted(logits: np.ndarray, *, multi_label: bool) -> np.ndarray:
+    """Return the predicted class of each image, (N,) int64, or its labels, (N, K) bool.
+
+    A label is predicted where its probability exceeds 1/2.
+    """
+    return logits > 0.0 if multi_label else logits.argmax(axis=1)
+
+
+def agreement(predicted: np.ndarray, expected: np.ndarray) -> float:
+    """Return the share of the images whose class is the expected one, in [0, 1].
+
+    With several labels, it is the share of all decisions on a label, as Keras's BinaryAccuracy.
+    """
+    return float(np.mean(predicted == expected))
