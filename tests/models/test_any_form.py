@@ -15,6 +15,7 @@ from cladec.models.functions import FunctionModel
 from cladec.models.graphs import NoGraph
 
 AGE = 0.7
+GIVEN = {"inputs": {"age": AGE, "place": 1}}
 QUICK = cladec.Recipe(1, batch_size=6, learning_rate=1e-2, least_images=0, least_steps=0)
 
 
@@ -187,7 +188,7 @@ def test_the_other_inputs_have_the_values_that_are_given():
         ({"image_input": "age"}, ["'age'", "one image"]),
         ({"image_input": "nope"}, ["'nope'", "'image'"]),
         ({"output": "nope"}, ["'nope'", "outputs"]),
-        ({"image_size": 9}, ["(8, 8, 1) only", "image_size"]),
+        ({**GIVEN, "image_size": 9}, ["(8, 8, 1) only", "image_size"]),
         ({"image_size": "big"}, ["image_size"]),
         ({"image_size": (0, 3)}, ["image_size"]),
     ],
