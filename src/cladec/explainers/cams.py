@@ -11,7 +11,7 @@ from cladec.explainers.grids import along_axes, enlargement
 from cladec.explainers.inputs import Targets, prepare
 from cladec.explainers.scores import LogitsModel
 from cladec.models import cutting
-from cladec.models.batches import BATCH_SIZE, batches
+from cladec.models.batches import batches
 from cladec.models.given import checked
 from cladec.models.layers import find_spatial
 
@@ -23,7 +23,7 @@ def grad_cam(
     targets: Targets = None,
     *,
     layer: str | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """Where the channels of a layer that speak for a class are active.
 
@@ -38,7 +38,7 @@ def grad_cam(
         targets: the class or classes to explain; None for the predicted ones.
         layer: whose activations A (N, height, width, channels) are taken, "outer/inner" inside a
             nested model; None for the last layer with a height and a width.
-        batch_size: images of one model call.
+        batch_size: images of one model call; as many as suit the memory by default.
 
     Returns:
         (N, H, W) float32, not negative; not scaled to [0, 1].
@@ -60,7 +60,7 @@ def hires_cam(
     targets: Targets = None,
     *,
     layer: str | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """Where the activations of a layer raise the score of a class.
 
@@ -83,9 +83,10 @@ def _activation_maps(
     images: np.ndarray,
     targets: Targets,
     layer: str | None,
-    batch_size: int,
+    batch_size: int | None,
 ) -> np.ndarray:
     logits, images, targets = prepare(model, images, targets)
+    batch_size = logits.images_per_call(batch_size, gradients=True)
     run = logits.keep(
         (contributions.__qualname__, layer), lambda: _compiled(contributions, logits, layer)
     )

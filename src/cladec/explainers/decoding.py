@@ -6,7 +6,7 @@ import numpy as np
 from cladec.errors import InputError
 from cladec.explainers.inputs import Targets, check_images
 from cladec.explainers.scores import logits_model
-from cladec.models.batches import BATCH_SIZE, batches
+from cladec.models.batches import batches
 from cladec.models.cladec import ClaDec, RefAE
 from cladec.models.given import checked
 
@@ -19,7 +19,7 @@ def cladec(
     *,
     decoder: keras.Model,
     reference: keras.Model,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """What a layer of the classifier lost of each image, decoding faults of its own left out.
 
@@ -34,7 +34,7 @@ def cladec(
         targets: not used: it explains the layer, not a class.
         decoder: a ClaDec, from `fit_cladec`.
         reference: the RefAE of the same layer, from `fit_refae`.
-        batch_size: images of one model call.
+        batch_size: images of one model call; as many as suit the memory by default.
 
     Returns:
         (N, H, W) float32 in [0, 1].
@@ -46,6 +46,7 @@ def cladec(
         raise InputError(
             f"reference is a {type(reference).__name__}: expected a RefAE, as fit_refae gives it"
         )
+    batch_size = logits_model(model).images_per_call(batch_size)
     images = _checked(model, images, decoder, batch_size)
     own = _answers(decoder, images, batch_size)
     return np.abs(own - _answers(reference, images, batch_size)).mean(axis=-1)
@@ -57,12 +58,13 @@ def decoded_images(
     images: np.ndarray,
     *,
     decoder: keras.Model,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """The images as the decoder of a layer shows them, (N, H, W, C) float32 in [0, 1].
 
     Arguments and errors as for `cladec`.
     """
+    batch_size = logits_model(model).images_per_call(batch_size)
     return _answers(decoder, _checked(model, images, decoder, batch_size), batch_size)
 
 

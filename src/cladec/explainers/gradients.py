@@ -8,7 +8,7 @@ import numpy as np
 
 from cladec.checks import at_least
 from cladec.explainers.inputs import Targets, background_image, background_images, prepare
-from cladec.models.batches import BATCH_SIZE, batches, part_of
+from cladec.models.batches import batches, part_of
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 
@@ -25,7 +25,7 @@ def saliency(
     smooth_samples: int = 0,
     noise: float = 0.15,
     times_input: bool = False,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -39,7 +39,7 @@ def saliency(
             Smilkov et al., arXiv 1706.03825); 0 for the gradient at the image itself.
         noise: standard deviation of that noise, in units of a pixel.
         times_input: multiply the gradient by the image before the maximum is taken.
-        batch_size: images, noisy copies counted, of one model call.
+        batch_size: images, noisy copies counted, of one model call; by default what suits memory.
         seed: the seed of the noise, which is the same for every image.
         report: a function that is called with the share done.
 
@@ -52,6 +52,7 @@ def saliency(
     """
     at_least(0, smooth_samples=smooth_samples, noise=noise)
     logits, images, targets = prepare(model, images, targets)
+    batch_size = logits.images_per_call(batch_size, gradients=True)
     scale = noise if smooth_samples else 0.0
     samples = (max(1, smooth_samples), *logits.image_shape)
     shifts = np.random.default_rng(seed).normal(0.0, scale, samples)
@@ -77,7 +78,7 @@ def integrated_gradients(
     steps: int = 64,
     tolerance: float = 0.01,
     max_steps: int = 576,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     report: OnProgress | None = None,
 ) -> np.ndarray:
     """What each pixel adds to the score of a class on the way from a baseline to the image.
@@ -96,7 +97,7 @@ def integrated_gradients(
         steps: points of the integral at first.
         tolerance: by what share of logit(x) - logit(b) a map may miss completeness.
         max_steps: the most points, whatever the tolerance.
-        batch_size: images, points counted, of one model call.
+        batch_size: images, points counted, of one model call; by default what suits memory.
         report: a function that is called with the share done of each round.
 
     Returns:
@@ -108,6 +109,7 @@ def integrated_gradients(
     at_least(1, steps=steps)
     at_least(0, tolerance=tolerance)
     logits, images, targets = prepare(model, images, targets)
+    batch_size = logits.images_per_call(batch_size, gradients=True)
     start = background_image("baseline", baseline, logits.image_shape)
 
     def mean_gradients(chosen: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -122,7 +124,7 @@ def integrated_gradients(
         )
 
     every = np.arange(len(images))
-    gained = logits.predict(images, batch_size)[every, targets]
+    gained = logits.predict(images)[every, targets]
     gained -= logits.predict(start[None])[0, targets]
     mean = mean_gradients(every, (np.arange(steps) + 0.5) / steps)
     while True:
@@ -145,7 +147,7 @@ def shap_gradient(
     *,
     backgrounds: np.ndarray | None = None,
     samples: int = 200,
-    batch_size: int = 50,
+    batch_size: int | None = None,
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -175,7 +177,8 @@ def shap_gradient(
         InputError: the images, targets, backgrounds or options are not as above.
     """
     logits, images, targets = prepare(model, images, targets)
-    at_least(1, samples=samples, batch_size=batch_size)
+    batch_size = logits.images_per_call(batch_size, gradients=True)
+    at_least(1, samples=samples)
     backgrounds = background_images(model, backgrounds)
     generator = np.random.RandomState(seed)
     draws = [(generator.choice(len(backgrounds)), generator.uniform()) for _ in range(samples)]

@@ -10,7 +10,7 @@ from cladec.explainers.gradients import strongest_channel
 from cladec.explainers.inputs import Targets, prepare
 from cladec.explainers.scores import LogitsModel
 from cladec.keras_internals import all_layers
-from cladec.models.batches import BATCH_SIZE, batches
+from cladec.models.batches import batches
 from cladec.models.given import checked
 
 
@@ -20,7 +20,7 @@ def guided_backpropagation(
     images: np.ndarray,
     targets: Targets = None,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """The gradient of a class score, negative gradients being dropped at every ReLU on the way.
 
@@ -33,7 +33,7 @@ def guided_backpropagation(
         model: an image classifier with a ReLU.
         images: (N, H, W, C) float32 in [0, 1].
         targets: the class or classes to explain; None for the predicted ones.
-        batch_size: images of one model call.
+        batch_size: images of one model call; as many as suit the memory by default.
 
     Returns:
         (N, H, W) float32, not negative: the largest absolute value over the channels.
@@ -48,6 +48,7 @@ def guided_backpropagation(
             f"model {model.name!r} has no ReLU, without which guided backpropagation is the plain "
             "gradient: use saliency"
         )
+    batch_size = logits.images_per_call(batch_size, gradients=True)
     result = np.empty(images.shape[:3], np.float32)
     for rows in batches(len(images), batch_size):
         result[rows] = strongest_channel(logits.gradients(images[rows], targets[rows]))

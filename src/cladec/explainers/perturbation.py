@@ -12,7 +12,7 @@ from cladec.errors import InputError
 from cladec.explainers.grids import interpolation
 from cladec.explainers.inputs import Fill, Targets, background_image, check_images, prepare
 from cladec.explainers.scores import LogitsModel, logits_model
-from cladec.models.batches import BATCH_SIZE, batches, part_of
+from cladec.models.batches import batches, part_of
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 
@@ -32,7 +32,7 @@ def occlusion(
     patch: Size = None,
     stride: Size = None,
     fill: Fill = 0.5,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     report: OnProgress | None = None,
 ) -> np.ndarray:
     """How much the probability of the target falls when a patch hides a part of the image.
@@ -59,6 +59,7 @@ def occlusion(
         InputError: the images, targets or options are not as above.
     """
     logits, images, targets = prepare(model, images, targets)
+    batch_size = logits.images_per_call(batch_size)
     windows = _Windows(images.shape[1:3], patch, stride)
     maps = np.empty(images.shape[:3], np.float32)
     whole = logits.probabilities(images, batch_size)
@@ -77,7 +78,7 @@ def occlusion_classes(
     patch: Size = None,
     stride: Size = None,
     fill: Fill = 0.5,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     report: OnProgress | None = None,
 ) -> np.ndarray:
     """The class predicted when a patch hides a part of the image, with the options of `occlusion`.
@@ -90,6 +91,7 @@ def occlusion_classes(
     """
     images = check_images(model, images)
     logits = logits_model(model)
+    batch_size = logits.images_per_call(batch_size)
     windows = _Windows(images.shape[1:3], patch, stride)
     maps = np.empty(images.shape[:3], np.int64)
     for i, image in enumerate(images):
@@ -183,7 +185,7 @@ def rise(
     masks: int = 2000,
     grid: int = 8,
     probability: float = 0.5,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -211,6 +213,7 @@ def rise(
         InputError: the images, targets or options are not as above.
     """
     logits, images, targets = prepare(model, images, targets)
+    batch_size = logits.images_per_call(batch_size)
     at_least(1, masks=masks, grid=grid)
     if grid > LARGEST_GRID:
         raise InputError(f"grid is {grid}: expected at most {LARGEST_GRID} cells a side")

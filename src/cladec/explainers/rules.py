@@ -128,7 +128,7 @@ def find_anchors(
             above; in (0, 1). Smaller takes more samples.
         delta: the probability that a round picks wrongly, in (0, 1).
         beam: candidates kept from round to round.
-        batch_size: perturbed images of one model call, and the step in which samples grow.
+        batch_size: the step in which samples grow, in perturbed images.
         seed: the seed of the perturbed images.
         report: a function that is called with the share done.
 
@@ -199,7 +199,7 @@ class _Sampler:
         kept[:, list(candidate.chosen)] = True
         behind = self.generator.integers(len(self.hidden), size=self.batch_size)
         perturbed = keep(self.image, self.hidden[behind], self.segments, kept)
-        answers = self.logits.predict(perturbed, self.batch_size).argmax(axis=1)
+        answers = self.logits.predict(perturbed).argmax(axis=1)
         candidate.hits += int((answers == self.target).sum())
         candidate.samples += self.batch_size
 

@@ -8,12 +8,13 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
+from cladec.checks import at_least
 from cladec.errors import InputError
 from cladec.explainers import backends
 from cladec.explainers.backends import CLASSES, Function, gradient_of, of_class
 from cladec.explainers.registry import EXPLAINERS
-from cladec.models import answers, cutting, pixels, predictions
-from cladec.models.batches import BATCH_SIZE, batches
+from cladec.models import answers, cutting, memory, pixels, predictions
+from cladec.models.batches import batches
 from cladec.models.functions import FunctionModel
 
 
@@ -46,10 +47,10 @@ class LogitsModel:
         """The logits of a tensor of images, a tensor (N, K) float32."""
         return keras.ops.cast(self.model(images, training=False), "float32")
 
-    def predict(self, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
+    def predict(self, images: np.ndarray, batch_size: int | None = None) -> np.ndarray:
         """The logits of any number of images, (N, K) float32."""
         result = np.empty((len(images), self.classes), np.float32)
-        for rows in batches(len(images), batch_size):
+        for rows in batches(len(images), self.images_per_call(batch_size)):
             result[rows] = self._run(images[rows])
         return result
 
@@ -61,8 +62,19 @@ class LogitsModel:
         return of_class(self(images), targets)
 
     def images_per_call(self, batch_size: int | None, *, gradients: bool = False) -> int:
-        """`batch_size`, or for None as many images as one call should take."""
-        return BATCH_SIZE if batch_size is None else batch_size
+        """`batch_size`, or for None the number of images that suits the memory, see `memory`.
+
+        Args:
+            batch_size: the number that the user wants; None for the default.
+            gradients: whether the call takes gradients.
+
+        Raises:
+            InputError: `batch_size` is below 1.
+        """
+        if batch_size is not None:
+            at_least(1, batch_size=batch_size)
+            return batch_size
+        return memory.images_per_call(self.model, gradients=gradients)
 
     def compiled(
         self, function: Function, *others: keras.KerasTensor, eager_calls: int = 0
@@ -78,7 +90,7 @@ class LogitsModel:
             self._kept[name] = make()
         return self._kept[name]
 
-    def probabilities(self, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
+    def probabilities(self, images: np.ndarray, batch_size: int | None = None) -> np.ndarray:
         """The probabilities of the classes, or of each label, (N, K) float32."""
         scores = self.predict(images, batch_size)
         return predictions.probabilities(scores, multi_label=self.multi_label)
@@ -98,6 +110,9 @@ class LogitsFunction(LogitsModel):
     def _run(self, images: np.ndarray) -> np.ndarray:
         logits = self._to_logits(self._function(images))
         return logits * np.array([-0.5, 0.5], np.float32) if logits.shape[1] == 1 else logits
+
+    def images_per_call(self, batch_size: int | None, *, gradients: bool = False) -> int:
+        return memory.MOST if batch_size is None else super().images_per_call(batch_size)
 
     def __getattr__(self, name: str) -> Any:
         methods = ", ".join(row.name for row in EXPLAINERS.values() if row.answers_alone)

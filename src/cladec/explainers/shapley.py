@@ -15,7 +15,7 @@ from cladec.explainers import shap_internals
 from cladec.explainers.inputs import Targets, background_images, prepare
 from cladec.explainers.scores import LogitsModel
 from cladec.models import answers
-from cladec.models.batches import BATCH_SIZE, batches
+from cladec.models.batches import batches
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 
@@ -27,7 +27,7 @@ def shap_deep(
     targets: Targets = None,
     *,
     backgrounds: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     report: OnProgress | None = None,
 ) -> np.ndarray:
     """What each pixel adds to the target's logit, by Deep SHAP: DeepLIFT's rescale rule averaged
@@ -56,6 +56,8 @@ def shap_deep(
     _check_backend()
     logits, images, targets = prepare(model, images, targets)
     backgrounds = background_images(model, backgrounds)
+    if batch_size is None:  # a call takes each background with an image
+        batch_size = max(1, logits.images_per_call(None, gradients=True) // 2)
     one_class, choose = _one_class(logits)
     with shap_internals.left_clean():
         _check_rules(logits, one_class)

@@ -44,7 +44,7 @@ def lime(
     fill: Fill | None = None,
     kernel_width: float = 0.25,
     ridge: float = 1.0,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -76,7 +76,7 @@ def explain_lime(
     fill: Fill | None = None,
     kernel_width: float = 0.25,
     ridge: float = 1.0,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> list[LimeExplanation]:
@@ -109,6 +109,7 @@ def explain_lime(
         InputError: the images, targets or options are not as above.
     """
     logits, images, targets = prepare(model, images, targets)
+    batch_size = logits.images_per_call(batch_size)
     at_least(2, samples=samples)
     at_least(0, ridge=ridge)
     if not (kernel_width > 0 and kernel_width**2 > 0):

@@ -21,9 +21,6 @@ from cladec.models.given import checked
 from cladec.models.layers import last_spatial_layer
 from cladec.progress import OnProgress
 
-SYNTHESIS_BATCH = 16
-"""Images that are changed side by side; each takes many gradients."""
-
 START_NOISE = 0.05
 """Standard deviation around grey of the pixels that activation maximization starts from."""
 
@@ -42,7 +39,7 @@ def activation_maximization(
     jitter: int = 0,
     blur: float = 0.0,
     total_variation: float = 0.0,
-    batch_size: int = SYNTHESIS_BATCH,
+    batch_size: int | None = None,
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -92,6 +89,7 @@ def activation_maximization(
     else:
         chosen = _chosen("unit", logits, images, units, output.shape[-1])
     start = _grey(logits.image_shape, len(chosen), seed) if images is None else images
+    batch_size = logits.images_per_call(batch_size, gradients=True)
     network = keras.Model(logits.flat.inputs, output)
     score = partial(_activation, network, place, total_variation)
     gradients = logits.compiled(gradient_of(score), CLASSES)
@@ -136,7 +134,7 @@ def deep_dream(
     octave_scale: float = 1.4,
     steps: int = 10,
     step_size: float = 0.01,
-    batch_size: int = SYNTHESIS_BATCH,
+    batch_size: int | None = None,
     report: OnProgress | None = None,
 ) -> np.ndarray:
     """The images, with more of whatever a layer sees in them.
@@ -182,6 +180,7 @@ def deep_dream(
         return keras.ops.mean(answers**2, axis=tuple(range(1, len(answers.shape))))
 
     gradients = logits.compiled(gradient_of(score))
+    batch_size = logits.images_per_call(batch_size, gradients=True)
     scales = octave_scale ** -np.arange(octaves - 1.0, -1.0, -1.0)
     grids = np.maximum(1, np.round(np.outer(scales, logits.image_shape[:2]))).astype(int)
     result = np.empty_like(images)

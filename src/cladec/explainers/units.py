@@ -11,7 +11,7 @@ from cladec.explainers.backends import gradient_of
 from cladec.explainers.inputs import check_images
 from cladec.explainers.scores import logits_model
 from cladec.models import cutting, recipes
-from cladec.models.batches import BATCH_SIZE, batches
+from cladec.models.batches import batches
 from cladec.models.cutting import Flat
 from cladec.models.given import checked
 from cladec.models.recipes import UnitChoice
@@ -108,6 +108,6 @@ def _importance(classifier: keras.Model, layer: str, images: np.ndarray | None) 
 
     run = logits.compiled(importance)
     total = np.zeros(units)
-    for rows in batches(len(images), BATCH_SIZE):
+    for rows in batches(len(images), logits.images_per_call(None, gradients=True)):
         total += run(images[rows]).sum(axis=0)
     return total / len(images)

@@ -15,7 +15,6 @@ from cladec.checks import at_least
 from cladec.errors import InputError
 from cladec.explainers.inputs import Targets, prepare
 from cladec.metrics.correlations import pearson
-from cladec.models.batches import BATCH_SIZE
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ def deletion(
     steps: int = 20,
     fill: float = 0.0,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> PerturbationCurves:
     """Delete the pixels with the highest attribution first; a low area is good.
 
@@ -78,7 +77,7 @@ def insertion(
     steps: int = 20,
     blur: float | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> PerturbationCurves:
     """Put the pixels with the highest attribution first into a blurred image; a high area is good.
 
@@ -106,7 +105,7 @@ def _perturb(
     inserts: bool,
     steps: int,
     seed: int,
-    batch_size: int,
+    batch_size: int | None,
 ) -> PerturbationCurves:
     """Move from each image to its `other` one, or back, the most important pixels first."""
     at_least(1, steps=steps)
@@ -136,7 +135,7 @@ def mu_fidelity(
     grid: int = 9,
     fill: float = 0.0,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """Whether attributions add up to what the classifier loses; 1 is best, 0 is chance.
 

@@ -11,15 +11,14 @@ import keras
 import numpy as np
 
 from cladec.checks import at_least
+from cladec.models import memory
 from cladec.progress import OnProgress
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-BATCH_SIZE = 64
-"""The default number of images in one model call."""
-
 PREDICTION_BATCH = 500
+"""The largest number of rows in one call of `predict`."""
 
 
 class Batches:
@@ -94,11 +93,12 @@ def predict(model: keras.Model, inputs: Any, *, dtype: str = "float32") -> np.nd
     The inputs are an array or nested arrays; only one batch is held in memory beside the result.
     """
     count = count_rows(inputs)
+    size = memory.images_per_call(model, most=PREDICTION_BATCH)
     result = np.empty(0, dtype)
-    for start in range(0, count, PREDICTION_BATCH):
+    for start in range(0, count, size):
         # The last batch is full as well, so that the model is traced for one shape only.
-        first = max(0, min(start, count - PREDICTION_BATCH))
-        rows = itemgetter(slice(first, first + PREDICTION_BATCH))
+        first = max(0, min(start, count - size))
+        rows = itemgetter(slice(first, first + size))
         answers = model.predict_on_batch(keras.tree.map_structure(rows, inputs))
         if start == 0:
             result = np.empty((count, *answers.shape[1:]), dtype)

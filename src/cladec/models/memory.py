@@ -1,15 +1,50 @@
-"""This module measures how much memory the process can still use."""
+"""This module measures how much memory there is, and how many images of one call fit into it."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import keras
+
+from cladec.keras_internals import all_layers
 
 GIB = 2**30
+
+BUDGET = GIB
+"""The bytes that the activations of one model call may take."""
+
+GRADIENTS = 2
+"""A call with gradients keeps every activation, and the gradients of several."""
+
+MOST = 64
+"""The largest number of images of one call by default; more are no faster."""
+
+_OF_ONE_IMAGE: WeakKeyDictionary[keras.Model, int] = WeakKeyDictionary()
+"""The bytes of the activations of one image by the model that was asked for before."""
 
 MACHINE = Path("/proc/meminfo")
 PROCESS = Path("/proc/self/status")
 CONTAINER = Path("/sys/fs/cgroup")
+
+
+def images_per_call(model: keras.Model, *, gradients: bool = False, most: int = MOST) -> int:
+    """Return how many images a model should be called on at once: at least 1, at most `most`."""
+    if model not in _OF_ONE_IMAGE:
+        _OF_ONE_IMAGE[model] = sum(map(_bytes_of_output, all_layers(model)))
+    bytes_of_one = max(1, _OF_ONE_IMAGE[model]) * (GRADIENTS if gradients else 1)
+    return max(1, min(most, BUDGET // bytes_of_one))
+
+
+def _bytes_of_output(layer: keras.Layer) -> int:
+    """Return the bytes of what a layer gives for one image; 0 if its shape is not known."""
+    with suppress(AttributeError):  # it was never called, or more than once
+        outputs = keras.tree.flatten(layer.output)
+        sizes = [math.prod(output.shape[1:]) for output in outputs if None not in output.shape[1:]]
+        return 4 * sum(sizes)
+    return 0
 
 
 def free() -> int | None:
