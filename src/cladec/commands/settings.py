@@ -26,7 +26,7 @@ class OneClassifier:
     """The settings of all commands that explain a classifier."""
 
     model: Path
-    """The classifier, a .keras file. Code in this file is never executed."""
+    """The classifier, a .keras or .h5 file. Code in this file is never executed."""
     methods: tuple[str, ...] = METHODS
     """The names of the explainers; if one is wrong, the error message lists all names."""
     layer: str | None = None
@@ -193,7 +193,7 @@ class Listing:
     """List the layers of a classifier with their shapes, and say which can be decoded."""
 
     model: Path
-    """The classifier, a .keras file. Code in this file is never executed."""
+    """The classifier, a .keras or .h5 file. Code in this file is never executed."""
 
     def check(self) -> None:
         """Check nothing, because only Keras can read the file."""

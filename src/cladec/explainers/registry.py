@@ -106,7 +106,7 @@ def explain(
 
     Args:
         model: a built Keras classifier, images (N, H, W, C) -> probabilities or logits (N, K); or
-            the path of its `.keras` file, of which nothing is executed.
+            the path of its `.keras` or `.h5` file, of which nothing is executed.
         images: (N, H, W, C) float32 in [0, 1].
         method: a name in `EXPLAINERS`.
         targets: the class to explain, for all images or one for each; None for the predicted ones.

@@ -205,7 +205,7 @@ def _check_classifier(model: keras.Model) -> None:
     if type(model).__module__.startswith("tf_keras."):
         raise InputError(
             f"model {name!r} is a Keras 2 model from tf_keras: save it with "
-            "model.save('name.h5') and load that file with keras.models.load_model of Keras 3"
+            "model.save('name.h5') and load that file with cladec.load_model"
         )
     if not is_graph(model):
         raise InputError(
