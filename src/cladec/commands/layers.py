@@ -7,6 +7,6 @@ from cladec.models import layers, loading, pixels
 
 def run(listing: Listing) -> None:
     """Print a table of the layers of a classifier."""
-    classifier = loading.load_model(listing.model)
+    classifier = loading.load_network(listing.model)
     pixels.examine(classifier)
     show(layers.table(layers.decodable_layers(classifier)))

@@ -124,7 +124,7 @@ class SavedClassifier(SavedDecoders):
             InputError: if the file is missing or damaged, or its images have another size.
         """
         if self._is_elsewhere:
-            classifier = loading.load_model(self.path)
+            classifier = loading.load_network(self.path)
         else:
             classifier = loading.load_saved(self.path)
         if self._has_data:
