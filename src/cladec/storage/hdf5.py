@@ -26,11 +26,11 @@ FILTERS = ((), (SHUFFLE,), (DEFLATE,), (SHUFFLE, DEFLATE))
 """The numbers of the filters that chunks may have passed: those that are part of HDF5 itself."""
 
 
-def opened(content: bytes) -> "h5py.File":
+def opened(content: bytes, *, changeable: bool = False) -> "h5py.File":
     """Open the content of an HDF5 file; what is written into it stays in memory."""
     import h5py
 
-    return h5py.File(io.BytesIO(content), "r+")
+    return h5py.File(io.BytesIO(content), "r+" if changeable else "r")
 
 
 def longest_text(content: bytes) -> int:

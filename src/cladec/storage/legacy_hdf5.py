@@ -26,6 +26,7 @@ CONFIG, VERSION = "model_config", "keras_version"
 """The attributes of the file that hold the architecture and the version of Keras."""
 
 MODELS = ("Functional", "Model", "Sequential")
+"""The classes of models, which have layers."""
 
 OPERATIONS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty")
 """What Keras 2 writes for the functions of TensorFlow in a model; Keras 3 cannot read them."""
@@ -50,7 +51,7 @@ def load(path: Path) -> "keras.Model":
         Exception: the file is damaged.
     """
     content = path.read_bytes()
-    with hdf5.opened(content) as file:
+    with hdf5.opened(content, changeable=True) as file:
         limit = largest(len(content))
         hdf5.check(file, limit, chunks=True, text=hdf5.longest_text(content))
         if CONFIG not in file.attrs:
@@ -85,7 +86,7 @@ def _check(config: Any, saved: str) -> None:
         if name in OPERATIONS:
             raise InputError(
                 f"it holds a {name}, a function of TensorFlow that Keras 3 cannot read; save a "
-                "folder in Keras 2 with model.export('folder'), which methods without layers take"
+                "folder in Keras 2 with model.save('folder'), which methods without layers take"
             )
         check_part(part, saved)
         check_part(part | {"module": None}, saved)
