@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -345,3 +346,36 @@ def test_archives_with_an_edited_configuration(edit, members, tmp_path_factory):
 def test_archives_of_other_members(names, content, members, tmp_path_factory):
     changed = {name: members.get(name, content) for name in names}
     check_archive(changed, tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def legacy(tmp_path_factory) -> bytes:
+    """The content of the HDF5 file of a small model."""
+    path = tmp_path_factory.mktemp("legacy") / "model.h5"
+    body = [layers.Conv2D(2, 3, activation="relu"), layers.Flatten(), layers.Dense(3)]
+    keras.Sequential([keras.Input((6, 6, 1)), *body]).save(path)
+    return path.read_bytes()
+
+
+def check_legacy(content: bytes, folder: Path) -> None:
+    path = folder / "fuzzed.h5"
+    path.write_bytes(content)
+    model = result_of(loading.load_model, path)
+    assert model is None or isinstance(model, keras.Model)
+    keras.backend.clear_session(free_memory=False)
+
+
+@given(damage=damages())
+def test_damaged_hdf5(damage, legacy, tmp_path_factory):
+    check_legacy(damage(legacy), tmp_path_factory.getbasetemp())
+
+
+@pytest.mark.parametrize("saved", ["2.15.0", "3.15.1"])
+@given(edit=edits())
+def test_hdf5_with_an_edited_configuration(saved, edit, legacy, tmp_path_factory):
+    file = io.BytesIO(legacy)
+    with h5py.File(file, "r+") as opened:
+        config = edit(json.loads(opened.attrs["model_config"]))
+        opened.attrs["model_config"] = json.dumps(config)
+        opened.attrs["keras_version"] = saved
+    check_legacy(file.getvalue(), tmp_path_factory.getbasetemp())

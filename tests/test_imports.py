@@ -140,8 +140,11 @@ def test_no_module_starts_a_program_or_goes_online(module):
     assert not [call for call in called(TREES[module]) if call.startswith(starting)]
 
 
-INTERNALS = {"keras_internals", "explainers.shap_internals", "data.tensorflow_datasets"}
-"""The modules that use what other libraries do not promise to keep, each that of one library."""
+INTERNALS = {
+    *("keras_internals", "explainers.shap_internals", "data.tensorflow_datasets"),
+    "storage.saved_model",
+}
+"""The modules that use what other libraries do not promise to keep, each for one purpose."""
 
 
 def is_private(name: str) -> bool:

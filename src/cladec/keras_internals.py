@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import h5py
     import keras
 
 LAYERS = "keras.src.layers"
@@ -48,3 +49,10 @@ def replay(model: "keras.Model", given: Any, call: Callable) -> Any:
     detaches the outputs of a nested model from the graph around it.
     """
     return model._run_through_graph(given, call_fn=call)
+
+
+def load_hdf5(file: "h5py.File") -> "keras.Model":
+    """The model in an open HDF5 file, without its optimizer; the public function needs a path."""
+    from keras.src.legacy.saving import legacy_h5_format
+
+    return legacy_h5_format.load_model_from_hdf5(file, compile=False, safe_mode=True)

@@ -108,6 +108,18 @@ def test_explain_takes_a_class_a_layer_and_names(
     assert (out / "0-2.png").exists()
 
 
+def test_explain_takes_an_older_file_as_the_newer_one(model_file, pictures, tmp_path, capsys):
+    keras.saving.load_model(model_file).save(tmp_path / "model.h5")
+    found = {}
+    for model in (model_file, tmp_path / "model.h5"):
+        out = tmp_path / model.suffix
+        run(capsys, *arguments(model, pictures[:1], out, ["saliency"]))
+        (path,) = out.glob("*.npz")
+        with np.load(path) as arrays:
+            found[model.suffix] = arrays["saliency"]
+    np.testing.assert_allclose(found[".h5"], found[".keras"], atol=1e-5)
+
+
 def bad_pictures(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     """A file for each kind of bad image, and what is said of it."""
     grey = np.full((8, 8), 0.5)

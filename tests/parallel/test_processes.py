@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from cladec.errors import InputError
-from cladec.parallel.processes import Workers, default_workers
+from cladec.parallel.processes import Workers, crash_advice, default_workers
 from cladec.progress import Progress
 
 
@@ -125,6 +125,32 @@ def test_the_pieces_whose_processes_died_are_named_and_the_others_done() -> None
     ]
     assert progress.running == []
     assert not multiprocessing.active_children()
+
+
+def setting(piece: Piece, report) -> str | None:
+    return os.environ.get(piece.title)
+
+
+def test_what_the_advice_sets_reaches_the_processes(monkeypatch) -> None:
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    results, _ = work(setting, [Piece("TF_ENABLE_ONEDNN_OPTS")], 1)
+    assert list(results.values()) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "TF_ENABLE_ONEDNN_OPTS=0 in the environment.* or with KERAS_BACKEND=jax"),
+        ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "^KERAS_BACKEND=jax .* even without oneDNN"),
+        ({"KERAS_BACKEND": "jax"}, "^KERAS_BACKEND=tensorflow"),
+    ],
+)
+def test_nobody_is_advised_what_was_done(settings, words, monkeypatch) -> None:
+    for name in ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert re.search(words, crash_advice())
 
 
 def test_one_worker_survives_what_kills_its_process() -> None:

@@ -30,7 +30,7 @@ from keras.src.applications import inception_resnet_v2 as inception_module
 
 from cladec.errors import InputError
 from cladec.models import loading
-from cladec.storage import keras_archive
+from cladec.storage import keras_archive, sizes
 
 Members = dict[str, bytes]
 
@@ -163,9 +163,7 @@ def test_every_class_of_keras_but_those_with_code_may_be_in_a_model():
     ):
         if isinstance(thing, type) and hasattr(thing, "get_config"):
             try:
-                keras_archive._check_part(
-                    {"module": module, "class_name": name, "config": {}}, None
-                )
+                keras_archive.check_part({"module": module, "class_name": name, "config": {}}, "")
             except InputError:
                 refused.add(name)
     assert refused == {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
@@ -175,8 +173,8 @@ def test_every_function_of_the_maths_of_keras_may_be_in_a_model():
     checked = 0
     for module, name, thing in public("keras.activations", "keras.ops", "keras.losses"):
         if isinstance(thing, FunctionType) and name not in ("get", "serialize", "deserialize"):
-            keras_archive._check_part(function(module, name), None)
-            keras_archive._check_part(function(thing.__module__, thing.__name__), None)
+            keras_archive.check_part(function(module, name), "")
+            keras_archive.check_part(function(thing.__module__, thing.__name__), "")
             checked += 1
     assert checked > 300
 
@@ -278,7 +276,7 @@ def test_a_subclass_of_a_layer_of_code_is_one(monkeypatch):
     hidden = type("Hidden", (layers.Lambda,), {"__module__": "keras.src.layers"})
     monkeypatch.setattr(keras.layers, "Hidden", hidden, raising=False)
     with pytest.raises(InputError, match="a Lambda layer"):
-        keras_archive._check_part({"module": "keras.layers", "class_name": "Hidden"}, None)
+        keras_archive.check_part({"module": "keras.layers", "class_name": "Hidden"}, "")
 
 
 @pytest.mark.parametrize("name", ["deserialize", "serialize", "Input", "add"])
@@ -340,7 +338,7 @@ def test_not_even_a_module_of_keras_is_imported(tmp_path, whole):
 @pytest.mark.parametrize(
     ("saved", "way"),
     [
-        ("2.15.0", "load_model('name.h5', compile=False).save('name.keras')"),
+        ("2.15.0", "save it there with model.save('name.h5'), and give that file"),
         ("9.0.0", "save it anew with Keras "),
     ],
 )
@@ -422,7 +420,7 @@ def test_other_compressions_are_refused(tmp_path, whole, kind):
     ],
 )
 def test_what_python_takes_for_text_is_counted(tmp_path, whole, name, content):
-    assert len(content) < keras_archive.ALWAYS
+    assert len(content) < sizes.ALWAYS
     path = packed(tmp_path / "model.keras", whole | {name: content}, zipfile.ZIP_DEFLATED)
     assert "would inflate to" in refused(path)
 
@@ -705,13 +703,12 @@ def test_weights_in_half_precision_and_quantised_are_loaded(tmp_path):
 
 
 def test_a_folder_and_an_older_file_are_told_apart(tmp_path, whole):
-    (tmp_path / "saved").mkdir()
-    (tmp_path / "saved" / "saved_model.pb").touch()
+    (tmp_path / "folder").mkdir()
     with h5py.File(tmp_path / "old.h5", "w"):
         pass
     (tmp_path / "old.keras").write_bytes((tmp_path / "old.h5").read_bytes())
     os.mkfifo(tmp_path / "pipe.keras")
-    told = {"saved": "SavedModel folder", "old.h5": "HDF5", "old.keras": "HDF5", "pipe.keras": "no"}
+    told = {"folder": "a folder", "old.h5": "HDF5", "old.keras": "HDF5", "pipe.keras": "no"}
     for name, words in told.items():
         with pytest.raises(InputError) as caught:
             loading.load_model(tmp_path / name)

@@ -29,7 +29,8 @@ class ModelFile:
     """The settings of all commands that load a classifier."""
 
     model: Path
-    """The classifier, a .keras file. Code in this file is never executed."""
+    """The classifier, a .keras or .h5 file, or the folder of a SavedModel for methods that need no
+    layers. Code in a file is never executed."""
     output: str | None = None
     """The output with the scores of the classes, by its name, if the model has several outputs."""
     image_input: str | None = None

@@ -215,7 +215,7 @@ def fit_cladec(
 
     Args:
         classifier: a trained Sequential or functional image classifier, which stays unchanged, or
-            the path of its `.keras` file, which is loaded without executing any code in it.
+            the path of its `.keras` or `.h5` file, of which no code is executed.
         layer: the layer to decode: its name ("outer/inner" inside a nested model), its index in
             `classifier.layers`, or the layer itself.
         data: labelled images of the classifier's size: a Dataset, or arrays (images, labels).

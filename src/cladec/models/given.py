@@ -95,20 +95,20 @@ def _meant(parameter: inspect.Parameter, value: Any, classifier: Any) -> Any:
 
 
 def as_model(name: str, value: Any) -> keras.Model:
-    """Return a Keras model, given as a model or as the path of its `.keras` file.
+    """Return a Keras model, given as a model or as the path of its file.
 
     Args:
         name: the name of the argument, for the error message.
-        value: the model or the path. No code in the file is executed, see `loading.load_model`.
+        value: the model or the path. No code in the file is executed, see `loading.load_network`.
 
     Raises:
         InputError: the value is neither, or the file cannot be loaded.
     """
     if isinstance(value, str | os.PathLike):
-        return loading.load_model(value)
+        return loading.load_network(value)
     if not isinstance(value, keras.Model):
         raise InputError(
-            f"{name} is {value!r:.60}: expected a Keras model, or the path of a .keras file"
+            f"{name} is {value!r:.60}: expected a Keras model, or the path of a .keras or .h5 file"
         )
     return value
 

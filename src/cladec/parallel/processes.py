@@ -222,11 +222,21 @@ def _advice(reasons: Collection[str], count: int) -> str:
         )
         advice.append(f"with {smaller}, since SIGKILL usually means that memory ran out")
     if set(reasons) - {memory}:
-        advice.append(
-            "with TF_ENABLE_ONEDNN_OPTS=0 in the environment, which turns off a part of TensorFlow "
-            "that crashes on some layers"
-        )
+        advice.append(f"with {crash_advice()}")
     return "; or ".join(advice)
+
+
+def crash_advice() -> str:
+    """Say what to set in the environment when native code crashes."""
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        return "KERAS_BACKEND=tensorflow in the environment, if the other backend crashes"
+    other = "KERAS_BACKEND=jax"
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return f"{other} in the environment, since TensorFlow crashes even without oneDNN"
+    return (
+        "TF_ENABLE_ONEDNN_OPTS=0 in the environment, which turns off a part of TensorFlow that "
+        f"crashes on some layers, or with {other}, which does without TensorFlow"
+    )
 
 
 def _serve(line: Connection, threads: int) -> None:

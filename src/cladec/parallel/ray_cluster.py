@@ -38,7 +38,8 @@ SECONDS_TO_ANSWER = 10
 
 ADVICE = (
     "with a higher --cpus-per-run if memory is short, so that fewer models share it, or with "
-    "TF_ENABLE_ONEDNN_OPTS=0 in the environment of the machines if TensorFlow crashes"
+    "TF_ENABLE_ONEDNN_OPTS=0 or KERAS_BACKEND=jax in the environment of the machines if TensorFlow "
+    "crashes"
 )
 """The advice for a second attempt after Ray gave up."""
 

@@ -3,9 +3,7 @@
 Unlike Keras's own safe mode, these checks do not depend on the version of Keras.
 """
 
-import io
 import json
-import math
 import posixpath
 import sys
 import zipfile
@@ -17,21 +15,13 @@ from typing import Any
 
 from cladec.errors import InputError
 from cladec.keras_internals import LAYERS, is_of_keras
+from cladec.storage import hdf5
+from cladec.storage.sizes import check_size, in_python, largest
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
-EXPANSION, ALWAYS = 10, 16 * 2**20
-"""A file may unpack to 10 times its size, or to 16 MiB. Keras does not compress its files; trained
-weights that are compressed afterwards shrink by less than half."""
-
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Other compressions may unpack to more than a member declares."""
-
-VALUE = 64
-"""The bytes that Python needs for each value in JSON or a vocabulary."""
-
-DEPTH = 100
-"""The deepest nesting of weights; each nested model takes two levels."""
 
 LISTS = (
     *("activations", "constraints", "initializers", "losses", "metrics", "ops", "optimizers"),
@@ -66,15 +56,24 @@ def check(path: Path) -> None:
         Exception: the file is damaged.
     """
     with zipfile.ZipFile(path) as archive:
-        limit = max(ALWAYS, EXPANSION * path.stat().st_size)
+        limit = largest(path.stat().st_size)
         _check_members(archive, limit)
         config = json.loads(archive.read(CONFIG))
         config.pop("compile_config", None)  # not needed: models are loaded without compiling
-        for part in _parts(config):
-            _check_part(part, archive)
+        saved = _version(archive)
+        for part in parts(config):
+            check_part(part, saved)
         if WEIGHTS not in archive.namelist():
             raise InputError(f"it holds no {WEIGHTS}, where Keras keeps the weights of a model")
-        _check_weights(archive.read(WEIGHTS), limit)
+        with hdf5.opened(archive.read(WEIGHTS)) as weights:
+            hdf5.check(weights, limit)
+
+
+def _version(archive: zipfile.ZipFile) -> str:
+    """Return the version of Keras that saved a model, or "" if the archive does not tell."""
+    with suppress(Exception):  # it is only for a message
+        return str(json.loads(archive.read(METADATA))["keras_version"])
+    return ""
 
 
 def _check_members(archive: zipfile.ZipFile, limit: int) -> None:
@@ -87,21 +86,12 @@ def _check_members(archive: zipfile.ZipFile, limit: int) -> None:
             raise InputError(f"its member {name!r} is compressed in a way that Keras never uses")
     # A member is never read beyond its declared size.
     size = sum(member.file_size for member in archive.infolist())
-    _check_size(size, limit)
-    for name in {*archive.namelist()} - {WEIGHTS}:
-        text = archive.read(name)
-        size += VALUE * sum(text.count(mark) for mark in (b",", b":", b"[", b"{", b"\n"))
-    _check_size(size, limit)
+    check_size(size, limit)
+    size += sum(in_python(archive.read(name)) for name in {*archive.namelist()} - {WEIGHTS})
+    check_size(size, limit)
 
 
-def _check_size(size: int, limit: int) -> None:
-    if size > limit:
-        raise InputError(
-            f"it would inflate to {size / 2**20:,.0f} MiB, more than {EXPANSION} times its size"
-        )
-
-
-def _parts(config: Any) -> Iterator[dict[str, Any]]:
+def parts(config: Any) -> Iterator[dict[str, Any]]:
     """Yield every serialized object of a configuration, at any depth."""
     todo = [config]
     while todo:
@@ -117,8 +107,16 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
             todo.extend(value)
 
 
-def _check_part(part: dict[str, Any], archive: zipfile.ZipFile) -> None:
-    """Check what Keras will find for a serialized object by the names that Keras looks up."""
+def check_part(part: dict[str, Any], saved: str) -> None:
+    """Check what Keras will find for a serialized object by the names that Keras looks up.
+
+    Args:
+        part: the serialized object.
+        saved: the version of Keras that saved it, for the message; "" if it is unknown.
+
+    Raises:
+        InputError: it is code, or not part of Keras.
+    """
     form, module = str(part["class_name"]), part.get("module")
     kind = "function" if form == "function" else "class"
     key = {"function": "config", "__typespec__": "spec_name"}.get(form, "class_name")
@@ -133,7 +131,7 @@ def _check_part(part: dict[str, Any], archive: zipfile.ZipFile) -> None:
     # Without a module Keras looks into its own lists and among what is registered, nowhere else.
     listed = not module or module == "builtins"
     if not (found or listed) or not all(_is_part_of_a_model(kind, thing) for thing in found):
-        raise InputError(_unknown(kind, name, str(module), archive))
+        raise InputError(_unknown(kind, name, str(module), saved))
 
 
 def _ancestors(thing: Any) -> set[type]:
@@ -173,21 +171,15 @@ def _is_part_of_a_model(kind: str, thing: Any) -> bool:
     return isinstance(thing, type) and is_of_keras(thing) and hasattr(thing, "from_config")
 
 
-def _unknown(kind: str, name: str, module: str, archive: zipfile.ZipFile) -> str:
+def _unknown(kind: str, name: str, module: str, saved: str) -> str:
     """Return the error message for a class or function that this version of Keras lacks."""
     import keras
 
-    saved = keras.__version__
-    with suppress(Exception):  # the version is only for the message
-        saved = str(json.loads(archive.read(METADATA))["keras_version"])
-    if saved == keras.__version__ or not module.startswith(("keras.", "tf_keras.")):
+    if saved in ("", keras.__version__) or not module.startswith(("keras.", "tf_keras.")):
         return custom(kind, name)
     way = f"save it anew with Keras {keras.__version__}"
     if saved.startswith("2."):
-        way = (
-            "save it there as name.h5, then call keras.models.load_model('name.h5', compile=False)"
-            ".save('name.keras') here"
-        )
+        way = "save it there with model.save('name.h5'), and give that file"
     return (
         f"it holds the {kind} {name!r} of Keras {saved:.20}, which Keras {keras.__version__} does "
         f"not have; {way}"
@@ -200,47 +192,3 @@ def custom(kind: str, name: str) -> str:
         f"it holds the custom {kind} {name!r}, whose code is not in the file and is never looked "
         "for; load it in Python, where that is defined, and call cladec there"
     )
-
-
-def _check_weights(content: bytes, limit: int) -> None:
-    import h5py
-
-    size = 0
-    with h5py.File(io.BytesIO(content), "r") as weights:
-        for name, thing in _things(weights):
-            for key in thing.attrs:
-                attribute = thing.attrs.get_id(key)
-                text = h5py.check_string_dtype(attribute.dtype)
-                if attribute.shape != () or (attribute.dtype.hasobject and not text):
-                    raise InputError(f"its weights {name!r} have an odd attribute {key!r}")
-            if isinstance(thing, h5py.Dataset):
-                if thing.is_virtual or thing.external:
-                    raise InputError(f"its weights {name!r} lie in another file")
-                if thing.dtype.hasobject or thing.chunks:
-                    raise InputError(
-                        f"its weights {name!r} are compressed, in chunks or of no fixed size: save "
-                        "the model again, as Keras writes none of these"
-                    )
-                size += math.prod(thing.shape or ()) * thing.dtype.itemsize
-    _check_size(size, limit)
-
-
-def _things(weights: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every object in a file of weights once, with its path."""
-    import h5py
-
-    seen, todo = set(), [("", weights)]
-    while todo:
-        path, thing = todo.pop()
-        address = h5py.h5o.get_info(thing.id).addr
-        if address in seen:
-            continue
-        seen.add(address)
-        yield path, thing
-        for name in thing if isinstance(thing, h5py.Group) else ():
-            below = f"{path}/{name}".strip("/")
-            if not isinstance(thing.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"its weights {below!r} are a link, perhaps to another file")
-            if below.count("/") == DEPTH:
-                raise InputError(f"its weights are nested more than {DEPTH} levels deep")
-            todo.append((below, thing[name]))

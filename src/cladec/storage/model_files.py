@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cladec.errors import InputError
-from cladec.storage import keras_archive, remote
+from cladec.storage import keras_archive, legacy_hdf5, remote
 from cladec.text import LONGEST_NAME, shortened
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ LIBRARIES = ("cladec", "keras", "tensorflow", "jax", "torch", "numpy")
 
 DEPTH = 4
 """The number of folder levels with files: saved-models/dataset/architecture/layer."""
-
-HDF5 = b"\x89HDF\r\n\x1a\n"
-"""The first bytes of an HDF5 file."""
 
 LONGEST = 300
 """The most characters of a Keras message that are shown."""
@@ -206,9 +203,12 @@ def verify(path: Path) -> dict[str, Any]:
 
 
 def read(path: Path) -> "keras.Model":
-    """Read a `.keras` file on this disk without executing code in it, see `keras_archive.check`.
+    """Read a model file on this disk without executing code in it.
 
     Only `models.loading` also imports the layer classes of this package.
+
+    Args:
+        path: a `.keras` file, see `keras_archive.check`; or `.h5` or `.hdf5`, see `legacy_hdf5`.
 
     Raises:
         InputError: the file is missing or damaged, contains code, refers to another file, or would
@@ -216,10 +216,9 @@ def read(path: Path) -> "keras.Model":
     """
     import keras
 
-    _check_kind(path)
+    load = _loader(path)
     try:
-        keras_archive.check(path)
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = load(path)
     except Exception as error:  # a damaged file makes Keras raise nearly anything
         raise InputError(f"{path} cannot be loaded: {_refusal(error)}") from error
     if not isinstance(model, keras.Model):
@@ -227,32 +226,46 @@ def read(path: Path) -> "keras.Model":
     return model
 
 
-def _check_kind(path: Path) -> None:
-    """Raise InputError if `path` is not a `.keras` file, and say what it is."""
+def _loader(path: Path) -> Callable[[Path], Any]:
+    """Return the function that loads a file of this kind.
+
+    Raises:
+        InputError: it is of no kind that can be loaded.
+    """
     if path.is_dir():
-        kind = "a SavedModel folder" if (path / "saved_model.pb").exists() else "a folder"
         raise InputError(
-            f"{path} is {kind}: cladec needs the Keras model itself in a file, saved with "
+            f"{path} is a folder: cladec needs the Keras model itself in a file, saved with "
             "model.save('name.keras')"
         )
-    if read_file(path, lambda file: file.read(len(HDF5))) == HDF5:
-        way = "call keras.models.load_model('name.h5', compile=False).save('name.keras')"
-        if path.name.endswith(".weights.h5"):
-            way = "build the model, call model.load_weights and model.save('name.keras')"
-        raise InputError(f"{path} is an HDF5 file, not yet opened here: in Python, {way}")
+    signature = legacy_hdf5.SIGNATURE
+    if read_file(path, lambda file: file.read(len(signature))) == signature:
+        if path.suffix.lower() not in legacy_hdf5.SUFFIXES:
+            raise InputError(f"{path} is an HDF5 file: give it a name that ends in .h5")
+        return legacy_hdf5.load
     if path.suffix != ".keras" or not read_file(path, zipfile.is_zipfile):
         raise InputError(
-            f"{path} cannot be loaded: it is no whole .keras file; save one with "
+            f"{path} cannot be loaded: it is no whole .keras or .h5 file; save one with "
             "model.save('name.keras')"
         )
+    return _load_archive
+
+
+def _load_archive(path: Path) -> Any:
+    import keras
+
+    keras_archive.check(path)
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 def _refusal(error: Exception) -> str:
     """Return the reason in a Keras error why a model cannot be loaded."""
     text = str(error)
     missing = re.search(r"Could not locate (class|function) '([^']+)'", text)
+    unknown = re.match(r"Unknown \w+: '([^']+)'", text)  # as Keras says it of an HDF5 file
     if missing:
         return keras_archive.custom(missing[1], missing[2])
+    if unknown:
+        return keras_archive.custom("class", unknown[1])
     text = text.rpartition("Exception encountered: ")[2]  # the innermost
     text = text.partition("Example error message for ")[2] or text
     text = re.split(r"List of objects that could not|Full object config|\bconfig=\{", text)[0]
