@@ -4,6 +4,7 @@
 # make lint    check format, lint and types
 # make notebooks  run every notebook again, in place
 # make bench   time the published recipe and ours side by side
+# make torch   install PyTorch without CUDA, so that the tests on that backend are not skipped
 # make figures draw every picture of the README, from saved-models
 # make audit   look for known vulnerabilities of the pinned requirements; needs a network
 # make lock    pin the newest versions of the requirements in pyproject.toml
@@ -14,12 +15,14 @@ BIN := $(VENV)/bin
 
 ## All tests of a file run in one process, so that their fixtures are made once.
 TWO_PROCESSES := -n 2 --dist loadfile
+## PyPI's PyTorch for Linux brings gigabytes of CUDA, so it is none of the pinned requirements.
+TORCH := torch==2.13.0+cpu
 WITHOUT_TRAINING := tests/test_imports.py tests/test_text.py tests/test_packaging.py tests/data \
   tests/metrics tests/plots tests/storage tests/models/test_cutting.py tests/models/test_answers.py \
   tests/models/test_layers.py tests/models/test_losses.py tests/models/test_recipes.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint notebooks bench figures audit lock clean
+.PHONY: help demo test check lint torch notebooks bench figures audit lock clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -50,6 +53,9 @@ test: lint
 
 check: lint
 	$(BIN)/python -m pytest $(TWO_PROCESSES) $(WITHOUT_TRAINING)
+
+torch: $(BIN)/pytest
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
 
 notebooks: $(BIN)/cladec
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace create-models/*.ipynb eval/*.ipynb

@@ -1,7 +1,6 @@
 """What is set for Keras on a machine: `keras.json` changes nothing, an unusable backend is told."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -116,11 +115,10 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_keras_that_cannot_start_is_told_in_one_line(name, tmp_path):
     environment, content, words = BROKEN[name]
-    if name == "not installed" and importlib.util.find_spec("torch"):
-        pytest.skip("PyTorch is installed")
     home = settings(tmp_path / "keras", **content)
     code = "from cladec.commands.main import main; main(['layers', '--model', 'none.keras'])"
-    done = python(code, KERAS_HOME=home, **environment)
+    here = installed_without({"torch"}, tmp_path / "installed")
+    done = python_with(here, code, KERAS_HOME=home, **environment)
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: Keras ")
@@ -154,6 +152,18 @@ def installed_without(hidden: set[str], folder: Path) -> Path:
     return folder
 
 
+def python_with(installed: Path, code: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run code that sees this package and what is in this folder alone."""
+    paths = [str(Path(cladec.__file__).parents[1]), str(installed)]
+    return subprocess.run(
+        [sys.executable, "-S", "-W", "ignore", "-c", f"import sys; sys.path += {paths}\n{code}"],
+        env=os.environ | {"PYTHONPATH": ""} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
 @pytest.mark.parametrize(
     ("installed", "result"), [("jax", "jax\n"), (None, "pip install 'cladec[tensorflow]'\n")]
 )
@@ -162,10 +172,9 @@ def test_without_tensorflow_what_is_installed_is_used_unasked(installed, result,
         pytest.importorskip(installed)
     here = installed_without(set(BACKENDS) - {installed}, tmp_path / "installed")
     (here / "torch").mkdir()  # a folder of that name is no PyTorch
-    code = f"""
+    code = """
 import os, sys
 os.environ.pop("KERAS_BACKEND", None)
-sys.path += [{str(Path(cladec.__file__).parents[1])!r}, {str(here)!r}]
 import cladec
 try:
     cladec.fit_cladec
@@ -173,7 +182,5 @@ try:
 except cladec.InputError as error:
     print(error)
 """
-    alone = [sys.executable, "-S", "-W", "ignore", "-c", code]
-    environment = os.environ | {"KERAS_HOME": settings(tmp_path / "keras"), "PYTHONPATH": ""}
-    done = subprocess.run(alone, env=environment, capture_output=True, text=True, timeout=300)
+    done = python_with(here, code, KERAS_HOME=settings(tmp_path / "keras"))
     assert done.stdout.endswith(result), done.stderr
