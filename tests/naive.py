@@ -1,5 +1,8 @@
 """Models whose explanations are known, and plain arithmetic to compare with."""
 
+from itertools import combinations
+from math import comb
+
 import keras
 import numpy as np
 from keras import layers
@@ -34,3 +37,15 @@ def enlarged(grid: np.ndarray, height: int, width: int) -> np.ndarray:
 def centres(pixels: int, cells: int) -> np.ndarray:
     """Where the centres of pixels lie on an axis that has the centres of cells at 0, 1, ..."""
     return (np.arange(pixels) + 0.5) * cells / pixels - 0.5
+
+
+def shapley_values(value, players):
+    """The mean of what a player adds to `value(coalition)` over all orders of the players."""
+    found = np.zeros(players)
+    for player in range(players):
+        others = [other for other in range(players) if other != player]
+        for size in range(players):
+            for coalition in combinations(others, size):
+                gain = value({*coalition, player}) - value(set(coalition))
+                found[player] += gain / (players * comb(players - 1, size))
+    return found

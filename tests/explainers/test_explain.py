@@ -109,7 +109,10 @@ def test_the_same_seed_gives_the_same_result(method):
     np.testing.assert_array_equal(first, second)
 
 
-REPORTING = ["saliency", "rise", "lime", "anchors", "shap_gradient", "deep_dream"]
+REPORTING = [
+    *("saliency", "lrp", "rise", "sobol", "hsic", "lime", "kernel_shap", "anchors"),
+    *("shap_gradient", "deep_dream"),
+]
 
 
 @pytest.mark.parametrize("method", REPORTING)
@@ -129,7 +132,10 @@ def test_the_slow_ones_tell_how_far_they_are(method):
     [
         ("saliency", SMALL["saliency"]),
         ("rise", SMALL["rise"]),
+        ("sobol", SMALL["sobol"]),
+        ("hsic", SMALL["hsic"]),
         ("lime", SMALL["lime"]),
+        ("kernel_shap", SMALL["kernel_shap"]),
         ("activation_maximization", SMALL["activation_maximization"]),
     ],
 )

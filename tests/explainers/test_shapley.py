@@ -1,8 +1,5 @@
 """SHAP values against closed forms, coalitions one by one and plain versions of both methods."""
 
-from itertools import combinations
-from math import comb
-
 import keras
 import naive
 import numpy as np
@@ -56,18 +53,6 @@ def test_expected_gradients_of_a_linear_model_are_weight_times_difference(linear
     np.testing.assert_allclose(black, expected, rtol=1e-4, atol=1e-5)
 
 
-def shapley_values(value, players):
-    """The mean of what a player adds to `value(coalition)` over all orders of the players."""
-    found = np.zeros(players)
-    for player in range(players):
-        others = [other for other in range(players) if other != player]
-        for size in range(players):
-            for coalition in combinations(others, size):
-                gain = value({*coalition, player}) - value(set(coalition))
-                found[player] += gain / (players * comb(players - 1, size))
-    return found
-
-
 @pytest.mark.parametrize("explainer", [shap_deep, shap_gradient])
 def test_what_is_a_sum_over_pixels_has_the_values_of_all_coalitions(explainer):
     pixelwise = layers.Conv2D(5, 1, activation="relu")
@@ -83,7 +68,7 @@ def test_what_is_a_sum_over_pixels_has_the_values_of_all_coalitions(explainer):
     options = {"samples": 4000} if explainer is shap_gradient else {}
     found = explainer(model, image[None], 1, backgrounds=np.array(backgrounds), **options)
     tolerance = 0.05 if options else 1e-5
-    expected = shapley_values(value, 4)
+    expected = naive.shapley_values(value, 4)
     np.testing.assert_allclose(found.ravel(), expected, atol=tolerance * np.abs(expected).max())
 
 

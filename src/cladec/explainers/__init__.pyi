@@ -1,5 +1,6 @@
 from .cams import grad_cam as grad_cam
 from .cams import hires_cam as hires_cam
+from .coalitions import kernel_shap as kernel_shap
 from .decoding import cladec as cladec
 from .decoding import decoded_images as decoded_images
 from .gradients import integrated_gradients as integrated_gradients
@@ -12,8 +13,11 @@ from .registry import EXPLAINERS as EXPLAINERS
 from .registry import Explainer as Explainer
 from .registry import explain as explain
 from .registry import find_explainer as find_explainer
+from .relevance import lrp as lrp
 from .rules import anchors as anchors
 from .rules import find_anchors as find_anchors
+from .sensitivity import hsic as hsic
+from .sensitivity import sobol as sobol
 from .shapley import shap_deep as shap_deep
 from .surrogates import explain_lime as explain_lime
 from .surrogates import lime as lime

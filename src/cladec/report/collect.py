@@ -22,7 +22,10 @@ from cladec.report.section import ClassifierRuns, Decoded, Maps, Section
 FAST_OPTIONS: dict[str, dict[str, Any]] = {
     "integrated_gradients": {"steps": 20, "tolerance": 0.1},
     "rise": {"masks": 300},
+    "sobol": {"designs": 8},
+    "hsic": {"masks": 200},
     "lime": {"samples": 200},
+    "kernel_shap": {"samples": 200},
     "anchors": {"segments": 10, "margin": 0.15, "delta": 0.2, "beam": 1, "batch_size": 100},
     "shap_gradient": {"samples": 30},
 }
