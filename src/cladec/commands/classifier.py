@@ -12,6 +12,7 @@ from cladec.errors import InputError, InputWarning
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.explainers.scores import logits_model
 from cladec.models import pixels
+from cladec.models.pixel_layers import declared, has_integer_pixels
 from cladec.progress import Progress
 
 TEST_IMAGES = 500
@@ -36,7 +37,7 @@ def load_classifier(
             classifier, or the data do not fit it.
     """
     models = settings.models if decoded else None
-    saved = SavedClassifier.at(settings.model, models, data)
+    saved = SavedClassifier.at(settings.model, models, data, pixels=settings.pixels)
     logits_model(saved.classifier)
     if data is not None:
         _tell_accuracy(saved, settings.seed, progress)
@@ -55,7 +56,15 @@ def _tell_accuracy(saved: SavedClassifier, seed: int, progress: Progress) -> Non
     predicted = answers(images)
     share = (predicted == labels).mean()
     progress.say(f"accuracy on {len(rows)} test images of {data.name}: {share:.2f}")
-    told = pixels.doubt(answers, images, labels, predicted, data.num_classes)
+    told = pixels.doubt(
+        answers,
+        images,
+        labels,
+        predicted,
+        data.num_classes,
+        said=declared(saved.classifier),
+        others=not has_integer_pixels(saved.classifier),
+    )
     if told is not None:
         warnings.warn(told, InputWarning, stacklevel=3)
 

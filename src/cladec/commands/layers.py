@@ -2,11 +2,12 @@
 
 from cladec.commands.console import show
 from cladec.commands.settings import Listing
-from cladec.models import layers, loading, pixels
+from cladec.models import layers, pixels
+from cladec.models.pixel_layers import with_pixels
 
 
 def run(listing: Listing) -> None:
     """Print a table of the layers of a classifier."""
-    classifier = loading.load_model(listing.model)
+    classifier = with_pixels(listing.model, listing.pixels)
     pixels.examine(classifier)
     show(layers.table(layers.decodable_layers(classifier)))

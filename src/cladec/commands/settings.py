@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cladec.data.dataset import check_name
+from cladec.data.pixel_ranges import OWN, find_range
 from cladec.errors import InputError, check_at_least_one
 from cladec.experiments import records
 from cladec.explainers import EXPLAINERS, find_explainer
@@ -27,6 +28,10 @@ class OneClassifier:
 
     model: Path
     """The classifier, a .keras file. Code in this file is never executed."""
+    pixels: str = OWN
+    """The range of pixels that the classifier was trained on: 0-1, 0-255, -1-1, imagenet-torch (mean
+    subtracted, divided by the standard deviation) or imagenet-caffe (0-255, blue first, mean
+    subtracted)."""
     methods: tuple[str, ...] = METHODS
     """The names of the explainers; if one is wrong, the error message lists all names."""
     layer: str | None = None
@@ -44,8 +49,10 @@ class OneClassifier:
         """Check the settings without importing Keras.
 
         Raises:
-            InputError: if there is no method, an unknown one, or one that cannot make maps.
+            InputError: if there is no method, an unknown one, or one that cannot make maps, or no
+                such range of pixels.
         """
+        find_range(self.pixels)
         if not self.methods:
             raise InputError("--methods is empty: name at least one")
         check_methods(self.methods, maps_only=self.maps_only)
@@ -95,7 +102,7 @@ class Comparison(OneClassifier):
 
     dataset: str
     """The dataset: digits (built in), any TensorFlow Datasets name, or a folder with
-    train/<class>/*.png and test/<class>/*.png."""
+    train/<class>/*.png and test/<class>/*.png (or val/ in place of test/)."""
     measures: tuple[str, ...] = tuple(MEASURES)
     """The measures that rank the methods. Stability explains every image five more times, and
     randomisation one more time."""
@@ -124,7 +131,7 @@ class Metrics(OneClassifier):
 
     dataset: str
     """The dataset: digits (built in), any TensorFlow Datasets name, or a folder with
-    train/<class>/*.png and test/<class>/*.png."""
+    train/<class>/*.png and test/<class>/*.png (or val/ in place of test/)."""
     confusion: tuple[str, str] | None = None
     """A true and a predicted class, by name or number. The images of the first class that are taken
     for the second are explained."""
@@ -194,6 +201,10 @@ class Listing:
 
     model: Path
     """The classifier, a .keras file. Code in this file is never executed."""
+    pixels: str = OWN
+    """The range of pixels that the classifier was trained on: 0-1, 0-255, -1-1, imagenet-torch or
+    imagenet-caffe. A warning follows if it seems to be another."""
 
     def check(self) -> None:
-        """Check nothing, because only Keras can read the file."""
+        """Check the range of pixels; only Keras can read the file."""
+        find_range(self.pixels)

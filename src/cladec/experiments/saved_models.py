@@ -12,6 +12,7 @@ import pandas as pd
 
 from cladec.data.arrays import drawn_rows
 from cladec.data.dataset import Dataset, load
+from cladec.data.pixel_ranges import OWN
 from cladec.errors import InputError
 from cladec.experiments import records, results
 from cladec.experiments.records import saved_runs
@@ -24,6 +25,7 @@ from cladec.models import batches, cutting, loading
 from cladec.models.cladec import compute_codes
 from cladec.models.cutting import path_in_copy
 from cladec.models.fitting import check_data
+from cladec.models.pixel_layers import with_pixels
 from cladec.progress import OnProgress
 from cladec.storage import model_files
 
@@ -52,6 +54,7 @@ class SavedClassifier(SavedDecoders):
             it, the measures that eval.py kept beside the models are read.
         path: the file of the classifier, if it is in another place.
         data: the loaded dataset; None loads the dataset that the classifier was trained on.
+        pixels: the range of pixels that the classifier wants, see `with_pixels`.
 
     Examples:
         >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
@@ -72,17 +75,24 @@ class SavedClassifier(SavedDecoders):
         measures: pd.DataFrame | None = None,
         path: Path | None = None,
         data: Dataset | None = None,
+        pixels: str = OWN,
     ):
         super().__init__(runs, models)
         self.path = path or runs[0].classifier_path(self.models)
         self._source = runs[0].dataset if runs else ""
         self._is_elsewhere, self._measures, self._data = path is not None, measures, data
+        self._pixels = pixels
         self._codes: tuple[str, np.ndarray] | None = None
         self._units: dict[tuple, np.ndarray] = {}
 
     @classmethod
     def at(
-        cls, path: Path, models: Path | None = None, data: Dataset | None = None
+        cls,
+        path: Path,
+        models: Path | None = None,
+        data: Dataset | None = None,
+        *,
+        pixels: str = OWN,
     ) -> "SavedClassifier":
         """Return any saved classifier with its decoders in a folder of models, if there are any.
 
@@ -90,12 +100,13 @@ class SavedClassifier(SavedDecoders):
             path: the `.keras` file.
             models: the folder with the models, which may be empty or missing; None for no folder.
             data: the dataset of the classifier, if there is one.
+            pixels: the range of pixels that the classifier wants, see `with_pixels`.
 
         Raises:
             InputError: if the file is missing, or a model in the folder is damaged.
         """
         if models is None or not any(models.rglob("*.keras")):
-            return cls([], models or Path("saved-models"), path=path, data=data)
+            return cls([], models or Path("saved-models"), path=path, data=data, pixels=pixels)
         checksum, runs = model_files.checksum(path), saved_runs(models)
         decoders = [run for run in runs if run.model == "cladec"]
         own = {
@@ -104,7 +115,7 @@ class SavedClassifier(SavedDecoders):
             if model_files.verify(run.path(models)).get("classifier_sha256") == checksum
         }
         runs = [run for run in runs if run.classifier_path(models) in own]
-        return cls(runs, models, path=path, data=data)
+        return cls(runs, models, path=path, data=data, pixels=pixels)
 
     @cached_property
     def data(self) -> Dataset:
@@ -121,12 +132,14 @@ class SavedClassifier(SavedDecoders):
         """The classifier itself, loaded from its file.
 
         Raises:
-            InputError: if the file is missing or damaged, or its images have another size.
+            InputError: if the file is missing or damaged, its images have another size, or it does
+                not take pixels of the range.
         """
         if self._is_elsewhere:
             classifier = loading.load_model(self.path)
         else:
             classifier = loading.load_saved(self.path)
+        classifier = with_pixels(classifier, self._pixels)
         if self._has_data:
             check_data(classifier, self.data)
         return classifier
