@@ -31,3 +31,4 @@ from .models import fit_variational_cladec as fit_variational_cladec
 from .models import fit_variational_refae as fit_variational_refae
 from .models import image_classifier as image_classifier
 from .models import load_model as load_model
+from .models import with_pixels as with_pixels

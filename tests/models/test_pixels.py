@@ -9,10 +9,11 @@ import pytest
 import zoo
 from keras import layers, ops
 
-from cladec import InputError, InputWarning, Split, explain, fit_cladec
+from cladec import InputError, InputWarning, Split, explain, fit_cladec, load_model, with_pixels
 from cladec.commands import main
-from cladec.data import pixel_ranges
-from cladec.models import loading, pixels
+from cladec.data.pixel_ranges import PIXELS, Range
+from cladec.explainers.scores import LogitsModel
+from cladec.models import pixels
 from cladec.models.recipes import Recipe
 
 BYTES = np.random.default_rng(0).integers(0, 256, (20, *zoo.IMAGE_SHAPE)).astype(np.float32)
@@ -98,15 +99,13 @@ def test_the_range_is_seen_in_what_stands_in_front(front, top, nested):
         return
     assert "model 'mine' makes " in told
     assert f"pixels from 0 to {top}, and cladec feeds 0 to 1" in told
-    line = f"keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling({top}), model])"
-    assert line in told
-    assert pixels.wanted(eval(line, {"keras": keras, "model": model})) is None
-
-
-def test_the_range_is_seen_in_integers_for_images():
-    inputs = keras.Input(zoo.IMAGE_SHAPE, dtype="uint8")
-    hidden = zoo.convolution()(layers.Rescaling(1 / 255)(inputs))
-    assert "takes uint8" in pixels.wanted(keras.Model(inputs, zoo.scored(hidden)))
+    if top != 255:
+        assert told.endswith(f"put keras.layers.Rescaling({top}) in front of it")
+        return
+    assert told.endswith(
+        "say so with cladec.with_pixels(classifier, '0-255'), or --pixels 0-255 in a command"
+    )
+    assert pixels.wanted(with_pixels(model, "0-255")) is None
 
 
 def test_the_range_is_seen_in_half_precision():
@@ -120,21 +119,9 @@ def test_ordinary_classifiers_are_not_told_of(name):
     assert pixels.wanted(zoo.build(name)) is None
 
 
-RANGES = [pixel_ranges.up_to(255), pixel_ranges.SIGNED, pixel_ranges.IMAGENET, pixel_ranges.CAFFE]
+RANGES = [row for row in PIXELS.values() if row.name != "0-1"]
 
-
-@pytest.mark.parametrize("kind", RANGES, ids=lambda kind: kind.name)
-def test_the_line_puts_a_range_in_front_of_a_model(kind, tmp_path):
-    """What the line makes can be saved and loaded, as our commands load models."""
-    inputs = keras.Input((8, 8, 3))
-    model = keras.Model(inputs, zoo.scored(zoo.convolution()(inputs)))
-    line = kind.in_front((8, 8, 3))
-    eval(line, {"keras": keras, "model": model}).save(tmp_path / "m.keras")
-    wrapped = loading.load_model(tmp_path / "m.keras")
-    images = zoo.images(4, (8, 8, 3))
-    np.testing.assert_allclose(
-        wrapped(images), model(kind.of(images)), rtol=1e-3, atol=1e-4, err_msg=line
-    )
+of_every_range = pytest.mark.parametrize("kind", RANGES, ids=lambda kind: kind.name)
 
 
 def test_the_ranges_are_those_of_the_literature():
@@ -143,9 +130,150 @@ def test_the_ranges_are_those_of_the_literature():
     for kind, mode in zip(RANGES[1:], ("tf", "torch", "caffe"), strict=True):
         expected = keras.applications.imagenet_utils.preprocess_input(images * 255, mode=mode)
         np.testing.assert_allclose(kind.of(images), expected, rtol=1e-3, atol=1e-3)
+    for kind in PIXELS.values():
+        np.testing.assert_allclose(kind.back(kind.of(images)), images, atol=1e-6)
 
 
-def trained_on(kind: pixel_ranges.Range, classifier) -> keras.Model:
+def colour_classifier(**given) -> keras.Model:
+    inputs = keras.Input((8, 8, 3), **given)
+    return keras.Model(inputs, zoo.scored(zoo.convolution()(inputs)), name="mine")
+
+
+def channels_first_classifier() -> keras.Model:
+    inputs = keras.Input((3, 8, 8))
+    hidden = layers.Conv2D(2, 3, strides=2, data_format="channels_first")(inputs)
+    return keras.Model(inputs, zoo.scored(hidden), name="mine")
+
+
+def any_size_classifier() -> keras.Model:
+    inputs = keras.Input((None, None, 3))
+    hidden = layers.GlobalAveragePooling2D()(zoo.convolution()(inputs))
+    return keras.Model(inputs, layers.Dense(10, name="scores")(hidden), name="mine")
+
+
+def packed_classifier() -> keras.Model:
+    model = colour_classifier(name="image")
+    return keras.Model({"image": model.inputs[0]}, [model.outputs[0]], name="mine")
+
+
+def sequential_classifier() -> keras.Model:
+    stack = [keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(10)]
+    return keras.Sequential(stack, name="mine")
+
+
+@of_every_range
+@pytest.mark.parametrize(
+    "build",
+    [colour_classifier, channels_first_classifier, any_size_classifier, sequential_classifier],
+)
+def test_the_layers_in_front_convert_to_the_range(kind, build, tmp_path):
+    """What they are put in front of stays as it is, and they can be saved and loaded."""
+    model, images = build(), zoo.images(4, (8, 8, 3))
+    model.save(tmp_path / "model.keras")
+    front = with_pixels(tmp_path / "model.keras", kind.name)
+    assert front.name == "mine"
+    front.save(tmp_path / "front.keras")
+    turned = (lambda x: np.moveaxis(x, -1, 1)) if model.inputs[0].shape[1] == 3 else (lambda x: x)
+    expected = ops.convert_to_numpy(model(turned(kind.of(images))))
+    for found in (front, with_pixels(model, kind.name), load_model(tmp_path / "front.keras")):
+        np.testing.assert_allclose(found(turned(images)), expected, rtol=1e-3, atol=1e-4)
+    if None not in front.inputs[0].shape[1:]:
+        np.testing.assert_allclose(
+            LogitsModel(front).probabilities(images),
+            LogitsModel(model).probabilities(kind.of(images)),
+            rtol=1e-3,
+            atol=1e-5,
+        )
+
+
+def test_the_layers_in_front_share_the_weights_and_keep_the_forms():
+    model = packed_classifier()
+    front, images = with_pixels(model, "-1-1"), zoo.images(2, (8, 8, 3))
+    assert with_pixels(model, "0-1") is model
+    model.set_weights([2 * weight for weight in model.get_weights()])
+    np.testing.assert_allclose(
+        front(images)[0], model({"image": 2 * images - 1})[0], rtol=1e-4, atol=1e-6
+    )
+    mixed = keras.dtype_policies.DTypePolicy("mixed_bfloat16")
+    kept = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(mixed)
+    try:
+        rounded = with_pixels(colour_classifier(), "0-255").layers[1]
+    finally:
+        keras.config.set_dtype_policy(kept)
+    assert rounded.compute_dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("build", "name", "message"),
+    [
+        (colour_classifier, "0-100", "unknown range of pixels '0-100': choose from 0-1, 0-255, -1"),
+        (colour_classifier, None, "unknown range of pixels None"),
+        (lambda: zoo.build("sequential"), "imagenet-caffe", "takes 1: expected '0-1', '0-255' or"),
+        (lambda: with_pixels(colour_classifier(), "0-255"), "-1-1", "pixels of 0-255 already"),
+        (lambda: colour_classifier(dtype="uint8"), "-1-1", "takes uint8: expected pixels '0-255'"),
+        (lambda: "missing.keras", "-1-1", "missing.keras"),
+        (lambda: keras.Sequential([keras.Input((8,)), layers.Dense(2)]), "-1-1", "one image"),
+    ],
+)
+def test_a_range_that_does_not_fit_is_one_line(build, name, message):
+    with pytest.raises(InputError, match=message):
+        with_pixels(build(), name)
+
+
+def byte_classifier() -> keras.Model:
+    """A classifier of uint8, as `image_dataset_from_directory` gives them."""
+    inputs = keras.Input((8, 8, 3), dtype="uint8")
+    hidden = zoo.convolution()(layers.Rescaling(1 / 127.5, offset=-1)(inputs))
+    return keras.Model(inputs, zoo.scored(hidden), name="mine")
+
+
+def test_a_classifier_of_integers_is_fed_bytes():
+    model = byte_classifier()
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    expected = model.predict_on_batch(images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = explain(model, images, method="saliency")
+    assert found.any(axis=(1, 2)).all()
+    fractions = (images / 255).astype(np.float32)
+    for front in (model, with_pixels(model, "0-255")):
+        assert pixels.wanted(front) is None
+        probabilities = LogitsModel(front).probabilities(fractions)
+        np.testing.assert_allclose(probabilities, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", [byte_classifier(), with_pixels(colour_classifier(), "0-255")])
+def test_bytes_in_any_form_are_taken_where_the_classifier_wants_them(model):
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    expected = explain(model, (images / 255).astype(np.float32), method="saliency")
+    for form in (np.uint8, np.int64, np.float32, np.float64):
+        found = explain(model, images.astype(form), method="saliency")
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+    with pytest.raises(InputError, match="pixels from 0 to 256"):
+        explain(model, np.full((1, 8, 8, 3), [0, 1, 256.0]), method="saliency")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "own"),
+    [
+        ("ResNet50V2", "0-1"),
+        ("VGG16", "0-1"),
+        ("EfficientNetB0", "0-255"),
+        ("ConvNeXtTiny", "0-255"),
+    ],
+)
+def test_keras_applications_are_known_by_their_own_layers(architecture, own):
+    """Those that rescale inside want bytes; nothing shows what the others want."""
+    build = getattr(keras.applications, architecture)
+    small = {"input_shape": (32, 32, 3), "classes": 3, "weights": None}
+    model = build(**small)
+    told = pixels.wanted(model)
+    assert (told is None) == (own == "0-1")
+    assert pixels.wanted(with_pixels(model, own)) is None
+
+
+def trained_on(kind: Range, classifier) -> keras.Model:
     """A classifier of colour images that is as good as `classifier` if fed pixels of `kind`."""
     inputs = keras.Input((8, 8, 3))
     pixel = ops.flip(inputs, axis=-1) if kind.bgr else inputs
@@ -153,22 +281,36 @@ def trained_on(kind: pixel_ranges.Range, classifier) -> keras.Model:
     return keras.Model(inputs, classifier(ops.mean(pixel, axis=-1, keepdims=True)))
 
 
-def doubt(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> str | None:
+def doubt(
+    model: keras.Model, images: np.ndarray, labels: np.ndarray, said: str = "0-1"
+) -> str | None:
     def classify(images: np.ndarray) -> np.ndarray:
         return model.predict_on_batch(images).argmax(axis=1)
 
-    return pixels.doubt(classify, images, labels, classify(images), 10)
+    return pixels.doubt(classify, images, labels, classify(images), 10, said=said)
 
 
 def colour(images: np.ndarray) -> np.ndarray:
     return np.repeat(images, 3, axis=-1)
 
 
-@pytest.mark.parametrize("kind", RANGES, ids=lambda kind: kind.name)
+@of_every_range
 def test_the_range_that_does_better_is_named(kind, classifier, tiny):
     told = doubt(trained_on(kind, classifier), colour(tiny.train.images), tiny.train.labels)
-    assert f"with {kind.name}: " in told
-    assert kind.in_front((8, 8, 3)) in told
+    assert f"with {kind.words}: " in told
+    assert told.endswith(
+        f"with_pixels(classifier, {kind.name!r}), or --pixels {kind.name} in a command"
+    )
+
+
+@of_every_range
+def test_the_range_that_does_better_than_the_one_said_is_named(kind, classifier, tiny):
+    """All others are tried, [0, 1] among them, in place of the one that was said by mistake."""
+    images, labels = colour(tiny.train.images), tiny.train.labels
+    model = trained_on(PIXELS["0-1"], classifier)
+    told = doubt(with_pixels(model, kind.name), images, labels, said=kind.name)
+    if kind.name != "-1-1":  # whose pixels are so near that the classifier is as good on them
+        assert told.endswith("with 0 to 1: if it was trained on these, leave --pixels out")
 
 
 def test_a_good_classifier_is_not_doubted(classifier, tiny):
@@ -240,11 +382,18 @@ def test_commands_say_the_accuracy_and_the_range(classifier, tiny, digits_folder
         assert output[0].startswith("accuracy on 40 test images of tiny: 0.")
         assert len(errors) == 2
         assert all(line.startswith("warning: ") for line in errors)
-        assert "keras.layers.Rescaling(255), model])" in errors[0]
+        assert errors[0].endswith("or --pixels 0-255 in a command")
         assert "0 to 255: if it was trained on these" in errors[1]
+        better, errors = run(capsys, *command, "--pixels", "0-255")
+        assert better[0] > output[0]
+        assert errors == []
     _, errors = run(capsys, "layers", *model)
     assert len(errors) == 1
     assert errors[0].startswith("warning: model 'of_bytes' makes ")
+    assert run(capsys, "layers", *model, "--pixels", "0-255")[1] == []
+    with pytest.raises(SystemExit):
+        run(capsys, "layers", *model, "--pixels", "0-2")
+    assert "unknown range of pixels '0-2'" in capsys.readouterr().err
 
 
 def test_a_map_of_zeros_is_told(tmp_path, tiny, digits_folder, capsys):
@@ -276,8 +425,6 @@ def test_images_out_of_range_are_told_the_way_out():
         lambda: Split(images, np.zeros(2, np.int64)),
         lambda: explain(zoo.build("sequential"), images, method="saliency"),
     ):
-        with pytest.raises(InputError, match=r"divide bytes by 255; cladec feeds 0 to 1") as caught:
+        with pytest.raises(InputError, match="divide bytes by 255; images are given") as caught:
             use()
-        line = "keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(255), model])"
-        assert line in str(caught.value)
-        assert "-1 to 1 needs keras.layers.Rescaling(2, offset=-1)" in str(caught.value)
+        assert "cladec.with_pixels(classifier, '0-255')" in str(caught.value)

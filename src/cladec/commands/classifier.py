@@ -11,6 +11,7 @@ from cladec.data.dataset import Dataset
 from cladec.errors import InputError, InputWarning
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.models import pixels
+from cladec.models.pixel_layers import declared, has_integer_pixels
 from cladec.progress import Progress
 
 TEST_IMAGES = 500
@@ -42,7 +43,7 @@ def load_classifier(
     """
     models = settings.models if decoded else None
     form = settings.form | ({} if shape is None else {"images": np.empty((0, *shape))})
-    saved = SavedClassifier.at(settings.model, models, data, form)
+    saved = SavedClassifier.at(settings.model, models, data, form, pixels=settings.pixels)
     saved.scores  # noqa: B018  (an error of the model comes before any work)
     if data is not None:
         _tell_accuracy(saved, settings.seed, progress)
@@ -61,7 +62,15 @@ def _tell_accuracy(saved: SavedClassifier, seed: int, progress: Progress) -> Non
     predicted = answers(images)
     share = (predicted == labels).mean()
     progress.say(f"accuracy on {len(rows)} test images of {data.name}: {share:.2f}")
-    told = pixels.doubt(answers, images, labels, predicted, data.num_classes)
+    told = pixels.doubt(
+        answers,
+        images,
+        labels,
+        predicted,
+        data.num_classes,
+        said=declared(saved.classifier),
+        others=not has_integer_pixels(saved.classifier),
+    )
     if told is not None:
         warnings.warn(told, InputWarning, stacklevel=3)
 

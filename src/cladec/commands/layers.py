@@ -4,11 +4,12 @@ from cladec.commands.console import show
 from cladec.commands.settings import Listing
 from cladec.models import layers, pixels
 from cladec.models.given import as_classifier
+from cladec.models.pixel_layers import with_pixels
 
 
 def run(listing: Listing) -> None:
     """Print a table of the layers of a classifier."""
     listing.check()
-    classifier = as_classifier(listing.model, **listing.form)
+    classifier = with_pixels(as_classifier(listing.model, **listing.form), listing.pixels)
     pixels.examine(classifier)
     show(layers.table(layers.decodable_layers(classifier)))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cladec.data.dataset import check_name
+from cladec.data.pixel_ranges import OWN, find_range
 from cladec.errors import InputError, check_at_least_one
 from cladec.experiments import records
 from cladec.explainers import EXPLAINERS, find_explainer
@@ -31,6 +32,10 @@ class ModelFile:
     model: Path
     """The classifier, a .keras or .h5 file, or the folder of a SavedModel for methods that need no
     layers. Code in a file is never executed."""
+    pixels: str = OWN
+    """The range of pixels that the classifier was trained on: 0-1, 0-255, -1-1, imagenet-torch (mean
+    subtracted, divided by the standard deviation) or imagenet-caffe (0-255, blue first, mean
+    subtracted). A warning follows if it seems to be another."""
     output: str | None = None
     """The output with the scores of the classes, by its name, if the model has several outputs."""
     image_input: str | None = None
@@ -51,7 +56,12 @@ class ModelFile:
         return form | {"image_size": self.image_size, "inputs": dict(map(_value, self.inputs))}
 
     def check(self) -> None:
-        """Check the settings without importing Keras."""
+        """Check the settings without importing Keras.
+
+        Raises:
+            InputError: if there is no such range of pixels, or a value of --inputs is no number.
+        """
+        find_range(self.pixels)
         _ = self.form
 
 
@@ -92,7 +102,8 @@ class OneClassifier(ModelFile):
         """Check the settings without importing Keras.
 
         Raises:
-            InputError: if there is no method, an unknown one, or one that cannot make maps.
+            InputError: if there is no method, an unknown one, or one that cannot make maps, or no
+                such range of pixels.
         """
         super().check()
         if not self.methods:
@@ -144,7 +155,7 @@ class Comparison(OneClassifier):
 
     dataset: str
     """The dataset: digits (built in), any TensorFlow Datasets name, or a folder with
-    train/<class>/*.png and test/<class>/*.png."""
+    train/<class>/*.png and test/<class>/*.png (or val/ in place of test/)."""
     measures: tuple[str, ...] = tuple(MEASURES)
     """The measures that rank the methods. Stability explains every image five more times, and
     randomisation one more time."""
@@ -173,7 +184,7 @@ class Metrics(OneClassifier):
 
     dataset: str
     """The dataset: digits (built in), any TensorFlow Datasets name, or a folder with
-    train/<class>/*.png and test/<class>/*.png."""
+    train/<class>/*.png and test/<class>/*.png (or val/ in place of test/)."""
     confusion: tuple[str, str] | None = None
     """A true and a predicted class, by name or number. The images of the first class that are taken
     for the second are explained."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cladec.data import arrays
-from cladec.data.pixel_ranges import way_out
+from cladec.data.pixel_ranges import WAY_OUT
 from cladec.data.sources import SOURCES, PathLike, find_source
 from cladec.errors import InputError
 
@@ -46,7 +46,7 @@ class Split:
         if not (low >= 0 and high <= 1):  # NaN fails both comparisons
             raise InputError(
                 f"images hold values from {low:g} to {high:g}, expected finite values from 0 to 1: "
-                f"{way_out(self.images.shape[1:])}"
+                f"{WAY_OUT}"
             )
 
     @property

@@ -12,6 +12,7 @@ import pandas as pd
 
 from cladec.data.arrays import drawn_rows
 from cladec.data.dataset import Dataset, load
+from cladec.data.pixel_ranges import OWN
 from cladec.errors import InputError
 from cladec.experiments import records, results
 from cladec.experiments.records import saved_runs
@@ -25,6 +26,7 @@ from cladec.models.cladec import compute_codes
 from cladec.models.cutting import path_in_copy
 from cladec.models.fitting import check_data
 from cladec.models.given import as_classifier
+from cladec.models.pixel_layers import with_pixels
 from cladec.progress import OnProgress
 from cladec.storage import model_files
 
@@ -55,6 +57,7 @@ class SavedClassifier(SavedDecoders):
         data: the loaded dataset; None loads the dataset that the classifier was trained on.
         form: the options of `image_classifier` for a classifier with several outputs, inputs or
             sizes.
+        pixels: the range of pixels that the classifier wants, see `with_pixels`.
 
     Examples:
         >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
@@ -76,12 +79,14 @@ class SavedClassifier(SavedDecoders):
         path: Path | None = None,
         data: Dataset | None = None,
         form: Mapping[str, Any] | None = None,
+        pixels: str = OWN,
     ):
         super().__init__(runs, models)
         self.path = path or runs[0].classifier_path(self.models)
         self._source = runs[0].dataset if runs else ""
         self._is_elsewhere, self._measures, self._data = path is not None, measures, data
         self._form = form or {}
+        self._pixels = pixels
         self._codes: tuple[str, np.ndarray] | None = None
         self._units: dict[tuple, np.ndarray] = {}
 
@@ -92,6 +97,8 @@ class SavedClassifier(SavedDecoders):
         models: Path | None = None,
         data: Dataset | None = None,
         form: Mapping[str, Any] | None = None,
+        *,
+        pixels: str = OWN,
     ) -> "SavedClassifier":
         """Return any saved classifier with its decoders in a folder of models, if there are any.
 
@@ -100,12 +107,14 @@ class SavedClassifier(SavedDecoders):
             models: the folder with the models, which may be empty or missing; None for no folder.
             data: the dataset of the classifier, if there is one.
             form: the options of `image_classifier`.
+            pixels: the range of pixels that the classifier wants, see `with_pixels`.
 
         Raises:
             InputError: if the file is missing, or a model in the folder is damaged.
         """
+        said: dict[str, Any] = {"form": form, "pixels": pixels}
         if models is None or not any(models.rglob("*.keras")):
-            return cls([], models or Path("saved-models"), path=path, data=data, form=form)
+            return cls([], models or Path("saved-models"), path=path, data=data, **said)
         checksum, runs = model_files.checksum(path), saved_runs(models)
         decoders = [run for run in runs if run.model == "cladec"]
         own = {
@@ -114,7 +123,7 @@ class SavedClassifier(SavedDecoders):
             if model_files.verify(run.path(models)).get("classifier_sha256") == checksum
         }
         runs = [run for run in runs if run.classifier_path(models) in own]
-        return cls(runs, models, path=path, data=data, form=form)
+        return cls(runs, models, path=path, data=data, **said)
 
     @cached_property
     def data(self) -> Dataset:
@@ -131,13 +140,15 @@ class SavedClassifier(SavedDecoders):
         """The classifier itself, loaded from its file.
 
         Raises:
-            InputError: if the file is missing or damaged, or its images have another size.
+            InputError: if the file is missing or damaged, its images have another size, or it does
+                not take pixels of the range.
         """
         if not self._is_elsewhere:
             classifier = loading.load_saved(self.path)
         else:
             images = {"images": self.data.train.images} if self._has_data else {}
             classifier = as_classifier(self.path, **{**self._form, **images})
+        classifier = with_pixels(classifier, self._pixels)
         if self._has_data:
             check_data(classifier, self.data)
         return classifier

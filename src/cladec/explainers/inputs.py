@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from cladec import checks
-from cladec.data.pixel_ranges import way_out
+from cladec.data.pixel_ranges import WAY_OUT
 from cladec.errors import InputError
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.models import cutting
@@ -62,7 +62,7 @@ def check_images(model: keras.Model, images: Any) -> np.ndarray:
     low, high = images.min(), images.max()
     if low < 0.0 or high > 1.0:
         raise InputError(
-            f"pixels from {low:.4g} to {high:.4g}: expected values in [0, 1]; {way_out(expected)}"
+            f"pixels from {low:.4g} to {high:.4g}: expected values in [0, 1]; {WAY_OUT}"
         )
     return images
 

@@ -16,6 +16,7 @@ from .latent_plane import decoded_plane as decoded_plane
 from .latent_plane import extent_of as extent_of
 from .layers import decodable_layers as decodable_layers
 from .loading import load_model as load_model
+from .pixel_layers import with_pixels as with_pixels
 from .recipes import Recipe as Recipe
 from .variational import VariationalClaDec as VariationalClaDec
 from .variational import VariationalRefAE as VariationalRefAE

@@ -98,9 +98,12 @@ def flatten(classifier: keras.Model, *, fresh: bool = False) -> Flat:
     inputs = keras.Input(shape=image_shape(classifier), dtype=dtype, name=INPUT)
     replay = Replay(fresh, classifier.name)
     start = inputs
+    if "int" in classifier.inputs[0].dtype:  # there is only one range of integers, that of bytes
+        start = keras.layers.Rescaling(255.0, name=f"{INPUT}.bytes", dtype="float32")(inputs)
     if takes_channels_first(classifier):
-        start = keras.layers.Permute((3, 1, 2), name=f"{INPUT}.channels_first")(inputs)
-        replay.channels_last[id(start)] = inputs
+        first = keras.layers.Permute((3, 1, 2), name=f"{INPUT}.channels_first")(start)
+        replay.channels_last[id(first)] = start
+        start = first
     outputs = replay.model(classifier, start)
     if len(outputs.shape) == 1:
         unit = keras.layers.Reshape((1,), name=f"{INPUT}.unit")

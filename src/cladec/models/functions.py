@@ -64,6 +64,14 @@ class FunctionModel:
         name = getattr(function, "name", getattr(function, "__name__", type(function).__name__))
         return cls(str(name), function, images)
 
+    def on(self, converted: Callable[[np.ndarray], np.ndarray]) -> "FunctionModel":
+        """Return the function of images that are converted first."""
+        images = np.empty((0, *self.image_shape), np.float32)
+        function = self.function
+        return FunctionModel(
+            self.name, lambda shown: function(converted(shown)), images, why=self.why
+        )
+
     @property
     def inputs(self) -> list[keras.KerasTensor]:
         """The images as a Keras model has them."""

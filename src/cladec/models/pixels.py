@@ -8,7 +8,7 @@ from weakref import WeakSet
 import numpy as np
 
 from cladec import keras_internals
-from cladec.data.pixel_ranges import CAFFE, IMAGENET, SIGNED, up_to
+from cladec.data.pixel_ranges import OWN, PIXELS, Range, find_range, way_to_say
 from cladec.errors import InputWarning
 from cladec.models.functions import FunctionModel
 
@@ -63,29 +63,27 @@ def examine(classifier: "keras.Model", flat: "Flat | None" = None) -> None:
 
 
 def wanted(classifier: "keras.Model", flat: "Flat | None" = None) -> str | None:
-    """Return a warning if the input type or the first layers suggest another range.
+    """Return a warning if the first layers suggest another range.
 
     The range follows from how the layers before the first trained one change black and white.
     Arguments and errors are those of `examine`.
 
     Returns:
-        A sentence with the line of code that helps, or None if [0, 1] seems right.
+        A sentence that says what helps, or None if [0, 1] seems right.
     """
     from cladec.models import cutting
 
-    image = classifier.inputs[0]
-    if "int" in image.dtype:
-        top, reason = 255, f"takes {image.dtype}, which has no numbers between 0 and 1"
-    else:
-        dark, bright = _first_fed(flat or cutting.flatten(classifier))
-        top = _top(dark, bright)
-        reason = f"makes {np.median(dark):.3g} of black and {np.median(bright):.3g} of white before"
-        reason += " its first trained layer"
+    dark, bright = _first_fed(flat or cutting.flatten(classifier))
+    top = _top(dark, bright)
     if top == 1:
         return None
+    way = f"put keras.layers.Rescaling({top}) in front of it"
+    if f"0-{top}" in PIXELS:
+        way = f"say so with {way_to_say(f'0-{top}')}"
     return (
-        f"model {classifier.name!r} {reason}: it seems to want pixels from 0 to {top}, and cladec "
-        f"feeds 0 to 1; if so, use {up_to(top).in_front(image.shape[1:])} in its place"
+        f"model {classifier.name!r} makes {np.median(dark):.3g} of black and "
+        f"{np.median(bright):.3g} of white before its first trained layer: it seems to want pixels "
+        f"from 0 to {top}, and cladec feeds 0 to 1; if so, {way}"
     )
 
 
@@ -126,15 +124,20 @@ def doubt(
     labels: np.ndarray,
     predicted: np.ndarray,
     count: int,
+    *,
+    said: str = OWN,
+    others: bool = True,
 ) -> str | None:
     """Return a warning if a classifier's predictions on labelled images look wrong.
 
     Args:
-        classify: a function, images (N, H, W, C) -> the class of each, (N,).
+        classify: a function, images (N, H, W, C) in [0, 1] -> the class of each, (N,).
         images: the images (N, H, W, C) in [0, 1].
         labels: the class of each image, (N,).
         predicted: the result of `classify(images)`, (N,).
         count: the number of classes.
+        said: the range of pixels that was said of the classifier, a name in `PIXELS`.
+        others: whether other ranges are tried.
 
     Returns:
         A sentence that names a range with a clearly higher accuracy, or else says that the
@@ -142,13 +145,15 @@ def doubt(
     """
     right = predicted == labels
     share, chance = right.mean(), max(1 / count, np.bincount(labels).max() / len(labels))
-    better = None if share >= GOOD else _better_range(classify, images, labels, right, chance)
+    better = None
+    if others and share < GOOD:
+        better = _better_range(classify, images, labels, right, chance, find_range(said))
     if better or not _near_chance(right, chance):
         return better
     return (
         f"an accuracy of {share:.2f} on {len(labels)} test images is no better than chance, "
-        f"{chance:.2f}: the range of the pixels (cladec feeds 0 to 1), the order of the classes or "
-        "the dataset may not be those that the model was trained with"
+        f"{chance:.2f}: the range of the pixels ({said}), the order of the classes or the dataset "
+        "may not be those that the model was trained with"
     )
 
 
@@ -165,22 +170,29 @@ def _better_range(
     labels: np.ndarray,
     right: np.ndarray,
     chance: float,
+    said: Range,
 ) -> str | None:
-    """Return a warning if a common range gives a clearly higher accuracy than [0, 1]."""
+    """Return a warning if another range gives a clearly higher accuracy than the one said."""
     from scipy.stats import binomtest
 
     rows = np.linspace(0, len(images) - 1, min(TRIED, len(images))).astype(int)
     images, labels, right = images[rows], labels[rows], right[rows]
-    ranges = [up_to(255), SIGNED, *((IMAGENET, CAFFE) if images.shape[-1] == 3 else ())]
-    tried = {kind: classify(kind.of(images)) == labels for kind in ranges}
-    best = max(tried, key=lambda kind: tried[kind].mean())
+    colour = images.shape[-1] == 3
+    others = [row for row in PIXELS.values() if row != said and (colour or not row.of_colour)]
+    # The classifier converts to the range that was said, which is undone here.
+    tried = {row: classify(said.back(row.of(images))) == labels for row in others}
+    best = max(tried, key=lambda row: tried[row].mean())
     gained, lost = (tried[best] & ~right).sum(), (right & ~tried[best]).sum()
     gain = tried[best].mean() - right.mean()
     p = binomtest(gained, max(1, gained + lost), alternative="greater").pvalue
     if gain < GAIN or p > SURE or _near_chance(tried[best], chance):
         return None
     return (
-        f"the model is right on {right.mean():.2f} of {len(rows)} test images with pixels from 0 "
-        f"to 1, which cladec feeds, and on {tried[best].mean():.2f} with {best.name}: if it was "
-        f"trained on these, use {best.in_front(images.shape[1:])} in its place"
+        f"the model is right on {right.mean():.2f} of {len(rows)} test images with pixels of "
+        f"{said.words}, and on {tried[best].mean():.2f} with {best.words}: if it was trained on "
+        f"these, {_way(best)}"
     )
+
+
+def _way(best: Range) -> str:
+    return "leave --pixels out" if best.name == OWN else f"say so with {way_to_say(best.name)}"
