@@ -33,8 +33,8 @@ class ModelFile:
     """The classifier, a .keras or .h5 file, or the folder of a SavedModel for methods that need no
     layers. Code in a file is never executed."""
     pixels: str = OWN
-    """The range of pixels that the classifier was trained on: 0-1, 0-255, -1-1, imagenet-torch (mean
-    subtracted, divided by the standard deviation) or imagenet-caffe (0-255, blue first, mean
+    """The range of pixels that the classifier was trained on: 0-1, 0-255, -1-1, imagenet-torch
+    (mean subtracted, divided by the standard deviation) or imagenet-caffe (0-255, blue first, mean
     subtracted). A warning follows if it seems to be another."""
     output: str | None = None
     """The output with the scores of the classes, by its name, if the model has several outputs."""
