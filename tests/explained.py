@@ -11,6 +11,9 @@ import numpy as np
 MODELS = ("sequential", "shared_layer", "residual_add", "nested_twice")
 OPTIONS = {
     "saliency": {"smooth_samples": 3},
+    "smooth_grad": {"samples": 3},
+    "square_grad": {"samples": 3},
+    "var_grad": {"samples": 3},
     "integrated_gradients": {"steps": 4, "max_steps": 12},
     "rise": {"masks": 30, "grid": 3},
     "sobol": {"designs": 4, "grid": 3},

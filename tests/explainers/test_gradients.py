@@ -7,9 +7,18 @@ import pytest
 import zoo
 from keras import layers
 
-from cladec.errors import InputError
-from cladec.explainers.cams import grad_cam, hires_cam
-from cladec.explainers.gradients import integrated_gradients, saliency
+import cladec
+from cladec.errors import InputError, InputWarning
+from cladec.explainers.cams import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam
+from cladec.explainers.gradients import (
+    gradient_input,
+    integrated_gradients,
+    saliency,
+    smooth_grad,
+    square_grad,
+    var_grad,
+)
+from cladec.explainers.scores import LogitsModel
 from cladec.models import cutting
 
 COLOUR = (4, 4, 3)
@@ -63,6 +72,43 @@ def test_smooth_samples_average_gradients_before_the_absolute_value():
         slopes = [gradient_by_differences(model, image + shift, 2) for shift in noise]
         naive_map = np.abs(np.mean(slopes, axis=0))[..., 0]
         np.testing.assert_allclose(map_found, naive_map, atol=0.02 * naive_map.max())
+
+
+def test_gradient_times_input_of_a_linear_model_sums_to_the_logit_less_its_bias():
+    model, images = naive.linear(), zoo.images(3, COLOUR)
+    found = gradient_input(model, images, [2, 0, 1])
+    for image, map_found, target in zip(images, found, (2, 0, 1), strict=True):
+        expected = (naive.weight_of(model, target) * image).sum(axis=-1)
+        np.testing.assert_allclose(map_found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_moments_of_noisy_gradients_are_those_of_a_loop():
+    model, images = zoo.build("softmax_in_dense"), zoo.images(3)
+    noise = np.random.default_rng(5).normal(0.0, 0.3, (7, *zoo.IMAGE_SHAPE))
+    slopes = np.stack(
+        [saliency_with_sign(model, images + shift.astype(np.float32), 2) for shift in noise]
+    )
+    options = {"samples": 7, "noise": 0.3, "seed": 5, "batch_size": 4}
+    for method, expected in (
+        (smooth_grad, np.abs(slopes.mean(axis=0))),
+        (square_grad, (slopes**2).mean(axis=0)),
+        (var_grad, slopes.var(axis=0)),
+    ):
+        found = method(model, images, 2, **options)
+        np.testing.assert_allclose(found, expected[..., 0], rtol=1e-3, atol=1e-6)
+    smooth = saliency(model, images, 2, smooth_samples=7, noise=0.3, seed=5)
+    np.testing.assert_allclose(smooth_grad(model, images, 2, **options), smooth, rtol=1e-4)
+
+
+def saliency_with_sign(model, images, target):
+    return LogitsModel(model).gradients(images, np.full(len(images), target))
+
+
+def test_the_gradient_of_a_linear_model_does_not_vary():
+    model, images = naive.linear(), zoo.images(2, COLOUR)
+    with pytest.warns(InputWarning, match="zeros alone"):
+        found = cladec.explain(model, images, method="var_grad", targets=1, samples=5)
+    assert not found.any()
 
 
 def test_integrated_gradients_of_a_linear_model_are_weight_times_difference():
@@ -156,7 +202,25 @@ def test_cams_of_a_linear_head_follow_their_formulas():
     np.testing.assert_allclose(
         hires_cam(model, images, 7, layer="conv"), hires, rtol=1e-4, atol=1e-6
     )
+    positive = np.maximum((activations * np.maximum(slopes, 0)).sum(axis=-1), 0.0)
+    np.testing.assert_allclose(layer_cam(model, images, 7), positive, rtol=1e-4, atol=1e-6)
+    for found, activation in zip(grad_cam_plus_plus(model, images, 7), activations, strict=True):
+        expected = np.maximum(plus_plus(activation, slopes), 0.0)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     assert cam.max() > 0.0
+
+
+def plus_plus(activation, slopes):
+    """Grad-CAM++ of one image, channel by channel and position by position."""
+    total = np.zeros(activation.shape[:2])
+    for channel in range(activation.shape[-1]):
+        weight = 0.0
+        for place in np.ndindex(activation.shape[:2]):
+            slope = slopes[(*place, channel)]
+            below = 2 * slope**2 + slope**3 * activation[..., channel].sum()
+            weight += slope**2 / below * max(slope, 0.0)
+        total += weight * activation[..., channel]
+    return total
 
 
 @pytest.mark.parametrize(

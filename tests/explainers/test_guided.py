@@ -8,7 +8,7 @@ from keras import layers
 
 from cladec.errors import InputError
 from cladec.explainers.gradients import saliency
-from cladec.explainers.guided import guided_backpropagation
+from cladec.explainers.guided import deconvnet, guided_backpropagation
 
 SHAPE = (3, 3, 1)
 
@@ -78,14 +78,18 @@ def built(body) -> keras.Model:
     return model
 
 
-def by_the_rule(model, image, target, maximum):
-    """The gradient of a logit, passed back by hand through both hidden layers."""
+def by_the_rule(model, image, target, maximum, *, masked=True):
+    """The gradient of a logit, passed back by hand through both hidden layers.
+
+    With a mask only where a ReLU lets its input through, as in guided backpropagation.
+    """
     first, first_bias, second, second_bias, last, _ = model.get_weights()
     before = image.ravel() @ first + first_bias
     after = np.clip(before, 0.0, maximum) @ second + second_bias
     gradient = last[:, target]
     for values, weights in ((after, second), (before, first)):
-        gradient = weights @ (np.maximum(gradient, 0.0) * (values > 0.0) * (values < maximum))
+        passed = (values > 0.0) & (values < maximum) if masked else 1.0
+        gradient = weights @ (np.maximum(gradient, 0.0) * passed)
     return np.abs(gradient).reshape(SHAPE[:2])
 
 
@@ -96,6 +100,10 @@ def check(body, maximum):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     assert found.max() > 1.0
     assert not np.allclose(found, saliency(model, images, 1), rtol=0.1)
+    without = deconvnet(model, images, 1)
+    expected = [by_the_rule(model, image, 1, maximum, masked=False) for image in images]
+    np.testing.assert_allclose(without, expected, rtol=1e-4, atol=1e-4)
+    assert not np.allclose(without, found, rtol=0.1)
 
 
 @pytest.mark.parametrize("form", FORMS)

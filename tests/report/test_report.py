@@ -22,7 +22,7 @@ from scripts import HERE
 
 from cladec import load, metrics
 from cladec.commands import main
-from cladec.commands.settings import MAP_METHODS, ReportFile
+from cladec.commands.settings import REPORT_METHODS, ReportFile
 from cladec.experiments import Evaluation, evaluate
 from cladec.experiments.records import saved_runs
 from cladec.experiments.results import own_measures, published, tidy_rows
@@ -193,9 +193,9 @@ def test_curves_ranking_and_maps_are_there(text: str, data: dict) -> None:
     assert names == ["saliency", "occlusion", "ClaDec, layer dense", "lost, layer dense"]
 
 
-def test_every_method_that_makes_maps_is_shown_by_default() -> None:
-    assert set(MAP_METHODS) == {name for name, row in EXPLAINERS.items() if not row.makes_images}
-    assert ReportFile().methods == MAP_METHODS
+def test_methods_of_every_kind_are_shown_by_default() -> None:
+    assert set(REPORT_METHODS) <= {name for name, row in EXPLAINERS.items() if not row.makes_images}
+    assert ReportFile().methods == REPORT_METHODS
 
 
 def test_missing_parts_are_named_with_their_command(trained: Path, tmp_path: Path) -> None:

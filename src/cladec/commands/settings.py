@@ -14,7 +14,7 @@ from cladec.data.dataset import check_name
 from cladec.data.pixel_ranges import OWN, find_range
 from cladec.errors import InputError, check_at_least_one
 from cladec.experiments import records
-from cladec.explainers import EXPLAINERS, find_explainer
+from cladec.explainers import find_explainer
 from cladec.metrics.measures import MEASURES, find_measure
 from cladec.parallel.processes import check_workers, default_workers
 from cladec.storage import model_files
@@ -22,7 +22,11 @@ from cladec.storage import model_files
 METHODS = ("saliency", "integrated_gradients", "grad_cam", "occlusion", "lime")
 """The methods that the commands use by default."""
 
-MAP_METHODS = tuple(name for name, row in EXPLAINERS.items() if not row.makes_images)
+REPORT_METHODS = (
+    *("saliency", "integrated_gradients", "guided_backpropagation", "grad_cam", "hires_cam"),
+    *("occlusion", "rise", "lime", "anchors", "shap_deep", "shap_gradient", "cladec"),
+)
+"""The methods that the report shows by default, one or two of a kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +223,7 @@ class ReportFile:
     images: int | None = None
     """The number of test images shown for each classifier: wrong ones, those that lost most, and
     some of each class. The default, 24 to 64, keeps the file below 5 MB."""
-    methods: tuple[str, ...] = MAP_METHODS
+    methods: tuple[str, ...] = REPORT_METHODS
     """The names of the explainers whose maps are shown; they take fewer samples than in cladec
     explain."""
     seed: int = 0

@@ -77,6 +77,60 @@ def hires_cam(
     return _activation_maps(product, model, images, targets, layer, batch_size)
 
 
+@checked
+def grad_cam_plus_plus(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    layer: str | None = None,
+    batch_size: int | None = None,
+) -> np.ndarray:
+    """Grad-CAM that finds every place of a class, not the strongest one alone.
+
+        ReLU(sum over k of w_k A_k),    w_k = sum over positions of a_k * ReLU(g_k),
+        a_k = g_k^2 / (2 g_k^2 + g_k^3 * sum over positions of A_k),    g_k = d logit / d A_k
+
+    (Chattopadhay et al., "Grad-CAM++: Generalized Gradient-based Visual Explanations for Deep
+    Convolutional Networks", arXiv 1710.11063, eq. 5 and 19, for the exponential of the logit.)
+    Arguments, result and errors as for `grad_cam`.
+    """
+
+    def weighted(activations: Any, gradients: Any) -> Any:
+        squares = keras.ops.square(gradients)
+        sums = keras.ops.sum(activations, axis=(1, 2), keepdims=True)
+        parts = 2 * squares + squares * gradients * sums
+        shares = keras.ops.where(parts == 0, 0.0, squares / keras.ops.where(parts == 0, 1.0, parts))
+        weights = shares * keras.ops.relu(gradients)
+        return activations * keras.ops.sum(weights, axis=(1, 2), keepdims=True)
+
+    return _activation_maps(weighted, model, images, targets, layer, batch_size)
+
+
+@checked
+def layer_cam(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    layer: str | None = None,
+    batch_size: int | None = None,
+) -> np.ndarray:
+    """Where a layer's activations that raise the score are, sharp in early layers as well.
+
+        ReLU(sum over k of ReLU(d logit / d A_k) * A_k)
+
+    It differs from `hires_cam` in that activations that lower the score count for nothing (Jiang et
+    al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", 2021, eq. 6 and
+    7). Arguments, result and errors as for `grad_cam`.
+    """
+
+    def positive(activations: Any, gradients: Any) -> Any:
+        return activations * keras.ops.relu(gradients)
+
+    return _activation_maps(positive, model, images, targets, layer, batch_size)
+
+
 def _activation_maps(
     contributions: Function,
     model: keras.Model,

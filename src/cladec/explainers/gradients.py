@@ -69,6 +69,161 @@ def saliency(
 
 
 @checked
+def gradient_input(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    batch_size: int | None = None,
+    report: OnProgress | None = None,
+) -> np.ndarray:
+    """What each pixel adds to the score of a class, to first order: sum over channels of x * g.
+
+    g = d logit / d x. For a network of ReLUs without biases the map sums to the logit (Shrikumar et
+    al., "Not Just a Black Box", arXiv 1605.01713, section 3).
+
+    Args:
+        model: an image classifier.
+        images: (N, H, W, C) float32 in [0, 1].
+        targets: the class or classes to explain; None for the predicted ones.
+        batch_size: images of one model call; as many as suit the memory by default.
+        report: a function that is called with the share done.
+
+    Returns:
+        (N, H, W) float32, in logits; negative where a pixel speaks against the class.
+
+    Raises:
+        InputError: model, images or targets are not what is expected.
+    """
+    logits, images, targets = prepare(model, images, targets)
+    maps = np.empty(images.shape[:3], np.float32)
+    for rows in batches(len(images), logits.images_per_call(batch_size, gradients=True), report):
+        maps[rows] = (images[rows] * logits.gradients(images[rows], targets[rows])).sum(axis=-1)
+    return maps
+
+
+@checked
+def smooth_grad(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    samples: int = 50,
+    noise: float = 0.15,
+    batch_size: int | None = None,
+    seed: int = 0,
+    report: OnProgress | None = None,
+) -> np.ndarray:
+    """The gradient of a class score, averaged over noisy copies of the image.
+
+        max over channels of |mean over samples of d logit / d x at x + e|,    e ~ N(0, noise^2)
+
+    (Smilkov et al., "SmoothGrad: removing noise by adding noise", arXiv 1706.03825, section 3).
+
+    Args:
+        model: an image classifier.
+        images: (N, H, W, C) float32 in [0, 1].
+        targets: the class or classes to explain; None for the predicted ones.
+        samples: noisy copies of each image.
+        noise: standard deviation of the noise, in units of a pixel.
+        batch_size: noisy copies of one model call; as many as suit the memory by default.
+        seed: the seed of the noise, which is the same for every image.
+        report: a function that is called with the share done.
+
+    Returns:
+        (N, H, W) float32, not negative, in logits per unit of a pixel.
+
+    Raises:
+        InputError: model, images, targets or an option are not what is expected.
+    """
+    mean, _ = _noisy_moments(model, images, targets, samples, noise, batch_size, seed, report)
+    return strongest_channel(mean).astype(np.float32)
+
+
+@checked
+def square_grad(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    samples: int = 50,
+    noise: float = 0.15,
+    batch_size: int | None = None,
+    seed: int = 0,
+    report: OnProgress | None = None,
+) -> np.ndarray:
+    """The square of the gradient of a class score, averaged over noisy copies of the image.
+
+        max over channels of mean over samples of (d logit / d x at x + e)^2,    e ~ N(0, noise^2)
+
+    (Hooker et al., "A Benchmark for Interpretability Methods in Deep Neural Networks",
+    arXiv 1806.10758, section 3). Arguments and errors as for `smooth_grad`; the result is in
+    squared logits per squared unit of a pixel.
+    """
+    _, squares = _noisy_moments(model, images, targets, samples, noise, batch_size, seed, report)
+    return strongest_channel(squares).astype(np.float32)
+
+
+@checked
+def var_grad(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    samples: int = 50,
+    noise: float = 0.15,
+    batch_size: int | None = None,
+    seed: int = 0,
+    report: OnProgress | None = None,
+) -> np.ndarray:
+    """How much the gradient of a class score varies over noisy copies of the image.
+
+        max over channels of the variance over samples of d logit / d x at x + e,  e ~ N(0, noise^2)
+
+    (Adebayo et al., "Sanity Checks for Saliency Maps", arXiv 1810.03292, appendix; the mean square
+    less the square of the mean.) Arguments and errors as for `smooth_grad`; the result is in
+    squared logits per squared unit of a pixel.
+    """
+    mean, squares = _noisy_moments(model, images, targets, samples, noise, batch_size, seed, report)
+    return strongest_channel(np.maximum(squares - mean**2, 0)).astype(np.float32)
+
+
+def _noisy_moments(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets,
+    samples: int,
+    noise: float,
+    batch_size: int | None,
+    seed: int,
+    report: OnProgress | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of the gradients at noisy copies of each image, and that of their squares.
+
+    Both are (N, H, W, C) float64, so that the variance survives the subtraction.
+    """
+    at_least(1, samples=samples)
+    at_least(0, noise=noise)
+    logits, images, targets = prepare(model, images, targets)
+    shifts = np.random.default_rng(seed).normal(0.0, noise, (samples, *logits.image_shape))
+
+    def gradients_and_squares(shown: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        found = logits.gradients(shown, classes).astype(np.float64)
+        return np.stack([found, found**2], axis=1)
+
+    both = _mean_gradients(
+        gradients_and_squares,
+        images,
+        targets,
+        variant=lambda images, sample: images + shifts[sample],
+        variants=samples,
+        batch_size=logits.images_per_call(batch_size, gradients=True),
+        report=report,
+    )
+    return both[:, 0], both[:, 1]
+
+
+@checked
 def integrated_gradients(
     model: keras.Model,
     images: np.ndarray,
@@ -210,15 +365,17 @@ def _mean_gradients(
     batch_size: int,
     report: OnProgress | None,
 ) -> np.ndarray:
-    """The mean of the gradients at the variants of each image, (N, H, W, C) float32.
+    """The mean of what `gradients` gives at the variants of each image, (N, ...).
 
     `variant(images, numbers)` gives one variant of each image; all variants of all images form one
     queue, cut into batches.
     """
-    result = np.zeros_like(images)
+    result: np.ndarray = np.zeros(0)
     for rows in batches(len(images) * variants, batch_size, report):
         image, number = np.divmod(np.arange(rows.start, rows.stop), variants)
         found = gradients(variant(images[image], number), targets[image])
+        if not rows.start:
+            result = np.zeros((len(images), *found.shape[1:]), found.dtype)
         first = np.flatnonzero(np.diff(image, prepend=-1))
         result[image[first]] += np.add.reduceat(found, first)
     return result / variants

@@ -41,12 +41,42 @@ def guided_backpropagation(
     Raises:
         InputError: the model has no ReLU, or an argument is not what is expected.
     """
+    return _with_other_relus(_guided, model, images, targets, batch_size)
+
+
+@checked
+def deconvnet(
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets = None,
+    *,
+    batch_size: int | None = None,
+) -> np.ndarray:
+    """The gradient of a class score, with the ReLU of the gradient in place of that of every ReLU.
+
+        at a ReLU with input z: gradient of z = max(0, gradient of ReLU(z)), whatever z is
+
+    (Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", arXiv 1311.2901,
+    section 2.1, in the form of Simonyan et al., arXiv 1312.6034, section 4.) Arguments, result and
+    errors as for `guided_backpropagation`.
+    """
+    return _with_other_relus(_unmasked, model, images, targets, batch_size)
+
+
+def _with_other_relus(
+    change: Callable[[Callable], Callable],
+    model: keras.Model,
+    images: np.ndarray,
+    targets: Targets,
+    batch_size: int | None,
+) -> np.ndarray:
+    """The gradients of a copy of the model whose ReLUs were changed, (N, H, W)."""
     _, images, targets = prepare(model, images, targets)
     logits = LogitsModel(model)  # It is changed here.
-    if not sum(map(_guide, _operations(logits.model))):
+    if not sum(_replaced(operation, change) for operation in _operations(logits.model)):
         raise InputError(
-            f"model {model.name!r} has no ReLU, without which guided backpropagation is the plain "
-            "gradient: use saliency"
+            f"model {model.name!r} has no ReLU, without which guided backpropagation and deconvnet "
+            "are the plain gradient: use saliency"
         )
     batch_size = logits.images_per_call(batch_size, gradients=True)
     result = np.empty(images.shape[:3], np.float32)
@@ -75,18 +105,32 @@ def _operations(model: keras.Model) -> list[keras.Operation]:
     return found
 
 
-def _guide(operation: keras.Operation) -> bool:
-    """Let only positive gradients pass back through the ReLU of an operation, if it has one."""
+def _replaced(operation: keras.Operation, change: Callable[[Callable], Callable]) -> bool:
+    """Change the ReLU of an operation, and say whether it has one."""
     if _is_relu(operation):
-        operation.call = _guided(operation.call)
+        operation.call = change(operation.call)
     elif _is_relu(getattr(operation, "activation", None)):
-        operation.activation = _guided(operation.activation)
+        operation.activation = change(operation.activation)
     else:
         return False
     return True
 
 
+def _unmasked(relu: Callable) -> Callable:
+    """A ReLU through which positive gradients pass back wherever its input is."""
+
+    @keras.ops.custom_gradient
+    def unmasked(values):
+        def positive(*arguments, upstream=None):
+            return keras.ops.relu(arguments[0] if upstream is None else upstream)
+
+        return relu(values), positive
+
+    return unmasked
+
+
 def _guided(relu: Callable) -> Callable:
+    """A ReLU through which only positive gradients pass back."""
     return lambda *args, **kwargs: _positive_gradients(relu(*args, **kwargs))
 
 
