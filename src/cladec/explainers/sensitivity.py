@@ -209,7 +209,7 @@ def _perturbers(
 ) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
     """For each image, a function of how much of each cell shows, (B, D), to images (B, H, W, C)."""
     rows, columns = (
-        np.arange(pixels) * count // pixels
+        (2 * np.arange(pixels) + 1) * count // (2 * pixels)  # the cell of a pixel's centre
         for pixels, count in zip(images.shape[1:3], cells, strict=True)
     )
     place = rows[:, None] * cells[1] + columns
