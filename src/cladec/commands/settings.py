@@ -29,9 +29,9 @@ class OneClassifier:
     model: Path
     """The classifier, a .keras file. Code in this file is never executed."""
     pixels: str = OWN
-    """The range of pixels that the classifier was trained on: 0-1, 0-255, -1-1, imagenet-torch (mean
-    subtracted, divided by the standard deviation) or imagenet-caffe (0-255, blue first, mean
-    subtracted)."""
+    """The range of pixels that the classifier was trained on: 0-1, 0-255, -1-1, imagenet-torch
+    (mean subtracted, divided by the standard deviation) or imagenet-caffe (0 to 255, blue first,
+    mean subtracted)."""
     methods: tuple[str, ...] = METHODS
     """The names of the explainers; if one is wrong, the error message lists all names."""
     layer: str | None = None

@@ -8,6 +8,7 @@ from cladec.data.dataset import Data, Dataset, as_dataset
 from cladec.errors import InputError
 from cladec.models import batches, cutting, pixels
 from cladec.models.decoder import build_decoder, check_decoder
+from cladec.models.pixel_layers import takes_bytes
 from cladec.models.training import seeded
 
 
@@ -22,7 +23,11 @@ def check_data(classifier: keras.Model, data: Data) -> Dataset:
     with seeded(0):
         pixels.examine(classifier)
     expected, classes = cutting.image_shape(classifier), classifier.outputs[0].shape[-1]
-    data = as_dataset(data, classes)
+    data = as_dataset(data, classes, shape=expected, bytes_wanted=takes_bytes(classifier))
+    if data.is_multi_label:
+        raise InputError(
+            "the images have several labels each, or none: expected one class for each image"
+        )
     if data.image_shape != expected:
         raise InputError(
             f"the images are {data.image_shape}, the classifier takes {expected}: resize them"

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cladec.data.pixel_ranges import BYTES, OWN, Range, find_range, way_to_say
+from cladec.data.pixel_ranges import BYTES, OWN, Range, find_range
 from cladec.errors import InputError
 from cladec.models import cutting
 from cladec.models.given import checked
@@ -29,9 +29,9 @@ def with_pixels(classifier: keras.Model, pixels: str) -> keras.Model:
 
     Args:
         classifier: an image classifier, or the path of its file; it stays unchanged.
-        pixels: the range that it was trained on: "0-1"; "0-255"; "-1-1"; "imagenet-torch", ImageNet's
-            mean subtracted and divided by its standard deviation; or "imagenet-caffe", 0 to 255 in
-            the order blue, green, red with ImageNet's mean subtracted.
+        pixels: the range that it was trained on: "0-1"; "0-255"; "-1-1"; "imagenet-torch", less
+            ImageNet's mean and divided by its standard deviation; or "imagenet-caffe", 0 to 255 in
+            the order blue, green, red, less ImageNet's mean.
 
     Returns:
         A functional model of the same name that shares its weights, images (N, H, W, C) in [0, 1]
