@@ -80,27 +80,25 @@ FLOATS, NUMBERS = np.zeros((2, 4, 4, 1), np.float32), np.zeros(2, np.int64)
     ("images", "labels", "expected"),
     [
         ([[1.0]], NUMBERS, "float64 array of shape (1, 1), expected 4 dimensions"),
-        (np.zeros((2, 4, 4), np.float32), NUMBERS, "shape (2, 4, 4)"),
-        (np.zeros((2, 4, 4), np.float32), NUMBERS, "images[..., None]"),
+        (np.zeros((4, 4, 1), np.float32), NUMBERS, "shape (4, 4, 1), expected 4 dimensions"),
         (np.zeros((0, 4, 4, 1), np.float32), np.zeros(0, np.int64), "images is empty"),
         (FLOATS, np.zeros(3, np.int64), "2 images but 3 labels"),
         (np.full((2, 4, 4, 1), 255, np.float32), NUMBERS, "255 to 255"),
         (np.full((2, 4, 4, 1), -0.5, np.float32), NUMBERS, "from -0.5"),
-        (np.full((2, 4, 4, 1), np.nan, np.float32), NUMBERS, "nan"),
+        (np.full((2, 4, 4, 1), np.nan, np.float32), NUMBERS, "a pixel of the images is NaN"),
         (np.full((2, 4, 4, 1), np.inf, np.float32), NUMBERS, "inf"),
         (np.full((2, 4, 4, 1), 1e300), NUMBERS, "inf"),
         (np.full((2, 4, 4, 1), 200), NUMBERS, "int64 array with values up to 200"),
         (np.full((2, 4, 4, 1), 200, np.uint16), NUMBERS, "uint16 array with values up to 200"),
         (np.ones((2, 4, 4, 1), np.uint8), NUMBERS, "uint8 array with values up to 1"),
-        ([np.zeros((4, 4, 1)), np.zeros((5, 4, 1))], NUMBERS, "images is a list, not an array"),
+        ([np.zeros((4, 4, 1)), np.zeros((5, 4, 1))], NUMBERS, "image 1 is of shape (5, 4, 1)"),
+        ([[[[0.0]]], [[0.0]]], NUMBERS, "images is a list, not an array"),
         (FLOATS, [0.0, 1.5], "labels[1] is 1.5, expected a class number"),
         (FLOATS, [np.nan, np.inf], "labels[0] is nan"),
         (FLOATS, [0.0, np.inf], "labels[1] is inf"),
         (FLOATS, np.array([0, 2**64 - 1], np.uint64), "labels[1] is 18446744073709551615"),
-        (FLOATS, [[1, 0, 0], [1, 0, 1]], "labels[1] has several ones"),
-        (FLOATS, [[1, 0, 0], [1, 0, 1]], "multi-label"),
-        (FLOATS, [[1, 0, 0], [0, 0, 0]], "labels[1] is [0, 0, 0], expected a row with a single 1"),
-        (FLOATS, [[1, 0], [0.1, 0.9]], "labels[1] is [0.1, 0.9], expected a row with a single 1"),
+        (FLOATS, [[1, 0], [0.1, 0.9]], "labels[1] is [0.1, 0.9], expected a row of 0 and 1"),
+        (FLOATS, [[1, 0, 0], [1, 2, 1]], "labels[1] is [1, 2, 1], expected a row of 0 and 1"),
         (FLOATS, [[1, 0], [np.nan, 1]], "labels[1] is [nan,"),
         (FLOATS, np.zeros((2, 1, 1), np.int64), "int64 array of shape (2, 1, 1), expected (N,)"),
         (FLOATS, np.array([["a", "b"], ["c", "d"]]), "shape (2, 2), expected (N,)"),
@@ -176,21 +174,25 @@ def test_pairs_of_arrays_become_a_dataset() -> None:
     message = message_of(as_dataset, (images, list("abcabc")), 3)
     assert "'a'" in message
     assert "Dataset(name, train, test, class_names)" in message
-    for wrong in ("digits", images, None, (images,), {"images": images, "labels": labels}):
+    assert as_dataset("digits", 10).name == "digits"
+    for wrong in (7, images, None, (images,), {"images": images, "labels": labels}):
         message = message_of(as_dataset, wrong, 3)
         assert f"data is a {type(wrong).__name__}" in message
 
 
-def test_the_way_out_that_a_tf_data_set_is_told_works() -> None:
-    import tensorflow as tf
-
-    images = np.random.default_rng(0).random((5, 2, 2, 1), np.float32)
-    data = tf.data.Dataset.from_tensor_slices((images, [[1, 0]] * 4 + [[0, 1]])).batch(2)
-    message = message_of(as_dataset, data, 2)
-    recipe = message[message.index("tuple(map(") :]
-    gathered = as_dataset(eval(recipe, {"numpy": np, "data": data}), 2)
-    np.testing.assert_array_equal(gathered.train.images, images)
-    assert gathered.train.labels.tolist() == [0, 0, 0, 0, 1]
+@pytest.mark.parametrize("dtype", [bool, np.int64, np.float32])
+def test_rows_of_several_labels_stay_rows(dtype: Any) -> None:
+    rows = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]], dtype)
+    split = Split(make_split().images, rows)
+    assert split.is_multi_label
+    assert split.labels.dtype == np.float32
+    np.testing.assert_array_equal(split.labels, rows)
+    assert not make_split().is_multi_label
+    dataset = Dataset("mine", split, make_split(), ("sea", "sun", "tree"))
+    assert dataset.is_multi_label
+    np.testing.assert_array_equal(dataset.test.labels, np.eye(3)[[0, 1, 0, 1]])
+    message = message_of(Dataset, "mine", split, split, ("sea", "sun"))
+    assert "train labels have rows of 3, expected 2 for as many class names" in message
 
 
 def test_dataset_names_what_is_wrong() -> None:
@@ -329,6 +331,22 @@ def test_exif_orientation_is_applied(pictures: Path) -> None:
     save_image(pictures / "test" / "cat" / "x.png", stored, exif=exif)
     dataset = load(pictures)
     np.testing.assert_allclose(dataset.test.images[0, :, :, 0] * 255, upright, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_the_test_pictures_may_be_called_otherwise(pictures: Path, name: str) -> None:
+    expected = load(pictures)
+    shutil.copytree(pictures / "test", pictures / name)
+    for file in (pictures / name).rglob("*.png"):
+        save_image(file, grey(0))
+    np.testing.assert_array_equal(load(pictures).test.images, expected.test.images)
+    shutil.rmtree(pictures / "test")
+    check_name(pictures)
+    found = load(pictures)
+    assert found.test.images.max() == 0
+    np.testing.assert_array_equal(found.test.labels, expected.test.labels)
+    (pictures / name / "zebra").mkdir()
+    assert str(pictures / name / "zebra") in message_of(load, pictures)
 
 
 def test_folder_errors_name_the_file(pictures: Path) -> None:

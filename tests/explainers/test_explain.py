@@ -219,7 +219,9 @@ def test_options_and_layer_reach_the_function():
         ({"method": "saliency", "targets": 10}, "class 10 is out of range: expected 0 to 9"),
         ({"method": "saliency", "targets": -1}, "class -1 is out of range"),
         ({"method": "saliency", "targets": [1, 2, 3]}, r"\[1, 2, 3\] is no class: expected"),
-        ({"method": "saliency", "targets": 1.0}, r"1.0 is no class"),
+        ({"method": "saliency", "targets": 1.5}, r"1.5 is no class"),
+        ({"method": "saliency", "targets": [[0, 1], [1, 0]]}, r"is no class"),
+        ({"method": "saliency", "targets": np.ones((2, 10))}, r"is no class"),
         ({"method": "saliency", "targets": True}, r"True is no class"),
     ],
 )
@@ -239,14 +241,17 @@ def with_pixel(value):
     [
         (zoo.images(2, (9, 8, 1)), r"shape \(2, 9, 8, 1\): the model takes \(N, 8, 8, 1\)"),
         (zoo.images(2, (8, 8, 3)), r"shape \(2, 8, 8, 3\): the model takes \(N, 8, 8, 1\)"),
-        (zoo.images(1)[0], r"takes \(N, 8, 8, 1\); write images\[None\] for a single one"),
-        (zoo.images(0), "there are no images"),
+        (zoo.images(1)[0, 0], r"shape \(8, 1\): the model takes \(N, 8, 8, 1\)"),
+        (zoo.images(0), "images is empty"),
         (with_pixel(np.nan), "a pixel of the images is NaN"),
         (with_pixel(np.inf), "to inf: expected values in"),
         (with_pixel(255.0), r"to 255: expected values in \[0, 1\]; divide bytes by 255"),
         (with_pixel(-0.5), r"pixels from -0.5 to"),
-        ([[1.0], [1.0, 2.0]], "the images are no array of numbers"),
-        ("cat.png", "the images are no array of numbers"),
+        ([[1.0], [1.0, 2.0]], "images is a list, not an array"),
+        (["x", "y"], "x cannot be read as an image"),
+        ("cat.png", "cat.png cannot be read as an image"),
+        (None, r"shape \(\): the model takes"),
+        (zoo.images(2).astype(np.uint8) + 1, "uint8 array with values up to 1"),
     ],
 )
 @pytest.mark.parametrize("method", ["saliency", "lime", "deep_dream"])
@@ -271,7 +276,7 @@ def test_a_model_gone_to_nan_is_one_clear_line():
 def test_images_are_not_copied_when_they_fit_and_converted_when_they_do_not():
     model, images = zoo.build("sequential"), zoo.images(2)
     assert check_images(model, images) is images
-    assert check_images(model, (images > 0.5).astype(np.uint8)).dtype == np.float32
+    assert check_images(model, images > 0.5).dtype == np.float32
 
 
 def test_the_scores_are_those_of_the_model_whatever_the_batch():

@@ -7,8 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import zoo
 from keras import layers
+from PIL import Image
 from test_explain import options_for
 
 import cladec
@@ -19,6 +21,7 @@ from cladec.explainers.perturbation import occlusion_classes
 from cladec.explainers.units import choose_units
 from cladec.models import cutting
 from cladec.models.cladec import ClaDec, RefAE, compute_codes
+from cladec.models.classifiers import accuracy
 from cladec.models.given import as_model, layer_path
 from cladec.models.recipes import Recipe
 from cladec.models.selection import Select
@@ -110,6 +113,84 @@ def test_an_option_is_taken_in_any_form_that_means_the_same(method, model):
     expected = explain(model, images, method=method, seed=3, **given)
     found = explain(model, images, method=method, seed="3", **odd)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [3, 7],
+        np.array([3.0, 7.0]),
+        np.array([[3], [7]], np.uint8),
+        np.eye(10)[[3, 7]],
+        np.eye(10, dtype=bool)[[3, 7]],
+        keras.ops.convert_to_tensor([3, 7]),
+    ],
+)
+def test_targets_are_labels_in_any_form(targets, model):
+    images = zoo.images(2)
+    expected = explain(model, images, method="saliency", targets=[3, 7])
+    found = explain(model, images, method="saliency", targets=targets)
+    np.testing.assert_array_equal(found, expected)
+    if len(np.shape(targets)) < 2:
+        first = explain(model, images, method="saliency", targets=targets[0])
+        np.testing.assert_array_equal(first[0], expected[0])
+    made = {"method": "activation_maximization", "steps": 1}
+    np.testing.assert_array_equal(
+        explain(model, None, targets=targets, **made), explain(model, None, targets=[3, 7], **made)
+    )
+
+
+def test_targets_of_two_classes_are_bools():
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2)])
+    images = zoo.images(2)
+    for true, whole in (([False, True], [0, 1]), (True, 1)):
+        np.testing.assert_array_equal(
+            explain(model, images, method="saliency", targets=true),
+            explain(model, images, method="saliency", targets=whole),
+        )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda images: (images * 255).round().astype(np.uint8),
+        lambda images: images[..., 0],
+        lambda images: np.moveaxis(images, -1, 1),
+        list,
+        np.ndarray.tolist,
+        keras.ops.convert_to_tensor,
+        lambda images: [
+            Image.fromarray((image[..., 0] * 255).round().astype("uint8")) for image in images
+        ],
+        lambda images: cladec.Split(images, [0, 1]),
+        lambda images: tf.data.Dataset.from_tensor_slices((images, [0, 1])).batch(1),
+        lambda images: tf.data.Dataset.from_tensor_slices(images),
+    ],
+)
+def test_images_are_taken_in_any_form(form, model):
+    """By what is explained, compared with, decoded and measured."""
+    images = (zoo.images(2) * 255).round().astype(np.float32) / 255
+    given = form(images)
+    for method, options in (("saliency", {}), ("occlusion", {"patch": 4, "stride": 4})):
+        expected = explain(model, images, method=method, **options)
+        found = explain(model, given, method=method, **options)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+    options = {"method": "shap_gradient", "samples": 4}
+    found, expected = (explain(model, images, backgrounds=x, **options) for x in (given, images))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+    found, expected = (compute_codes(model, "conv", x) for x in (given, images))
+    np.testing.assert_allclose(found, expected, rtol=1e-2)
+    assert found.dtype == expected.dtype
+
+
+def test_a_single_image_is_an_array_of_one(model, tmp_path):
+    image = (zoo.images(1)[0, ..., 0] * 255).astype(np.uint8)
+    Image.fromarray(image).save(tmp_path / "one.png")
+    expected = explain(model, image[None, ..., None], method="saliency")
+    for given in (image, image[..., None], Image.fromarray(image), tmp_path / "one.png"):
+        found = explain(model, given, method="saliency")
+        assert found.shape == (1, 8, 8)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("patch", [[4, 2], np.array([4, 2]), (4.0, "2"), np.float32([4, 2])])
@@ -268,6 +349,51 @@ def test_odd_forms_train_the_same_model(classifier, tiny):
     assert type(recipe.epochs) is int
     for one, other in zip(expected.get_weights(), found.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda images, labels: ((images * 255).astype(np.uint8), labels),
+        lambda images, labels: (list(images), np.eye(10)[labels]),
+        lambda images, labels: (images[..., 0], labels.astype(float)),
+        lambda images, labels: tf.data.Dataset.from_tensor_slices((images, labels)).batch(40),
+        lambda images, labels: [(images, labels), cladec.Split(images[:9], labels[:9])],
+    ],
+)
+def test_labelled_images_in_any_form_train_the_same_model(form, classifier, tiny):
+    options = {"alpha": 0.5, "recipe": QUICK}
+    images, labels = tiny.train.images, tiny.train.labels
+    images = np.floor(images * 255).astype(np.float32) / 255
+    expected = cladec.fit_cladec(classifier, "dense", (images, labels), **options)
+    found = cladec.fit_cladec(classifier, "dense", form(images, labels), **options)
+    for one, other in zip(expected.get_weights(), found.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_data_may_be_a_path_or_a_name(classifier, tmp_path):
+    for split in ("train", "val"):
+        for label in range(2):
+            folder = tmp_path / "two" / split / str(label)
+            folder.mkdir(parents=True)
+            for place, image in enumerate(zoo.images(3)):
+                picture = Image.fromarray((image[..., 0] * 255).astype(np.uint8))
+                picture.save(folder / f"{place}.png")
+    for data in (tmp_path / "two", str(tmp_path / "two")):
+        decoder = cladec.fit_cladec(classifier, "dense", data, alpha=0, recipe=QUICK)
+        assert decoder.predict(zoo.images(1), verbose=0).shape == (1, 8, 8, 1)
+    assert "(28, 28, 1), the classifier takes (8, 8, 1)" in message_of(
+        cladec.fit_cladec, classifier, "dense", "digits", alpha=0
+    )
+
+
+def test_images_of_several_labels_are_refused_where_one_is_needed(classifier, tiny):
+    rows = np.ones((len(tiny.train.images), 10))
+    data = tiny.train.images, rows
+    for fit, options in ((cladec.fit_refae, {}), (cladec.fit_cladec, {"alpha": 0.5})):
+        message = message_of(fit, classifier, "dense", data, **options)
+        assert "several labels each, or none: expected one class" in message
+    assert "several labels each" in message_of(accuracy, classifier, cladec.Split(*data))
 
 
 @pytest.mark.parametrize(

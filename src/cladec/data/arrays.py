@@ -4,24 +4,34 @@ from typing import Any
 
 import numpy as np
 
+from cladec.data.pixel_ranges import WAY_OUT
 from cladec.errors import InputError
 
+WHITE = 255
+"""The value of white in images of bytes."""
 
-def pixels(images: Any) -> np.ndarray:
+
+def pixels(images: Any, *, bytes_wanted: bool = False) -> np.ndarray:
     """Convert images to float32 (N, height, width, channels); such an array is returned as it is.
 
     Floats and booleans keep their values, and uint8 is divided by 255. The range is not checked.
-    Raises InputError for other types and shapes, and if there is no image.
+
+    Args:
+        images: an array, or what numpy makes one of.
+        bytes_wanted: whether the images are for a classifier that is known to want pixels from 0 to
+            255. Then all numbers are divided by 255 if they are integers or any is above 1.
+
+    Raises:
+        InputError: the type or the shape is another, or there is no image.
     """
-    array = _array("images", images)
+    array = as_array("images", images)
     if array.ndim != 4:
-        grey = ": add the channel of grey images with images[..., None]" if array.ndim == 3 else ""
         raise InputError(
             f"images is a {array.dtype} array of shape {array.shape}, expected 4 dimensions, "
-            f"(N, height, width, channels){grey}"
+            "(N, height, width, channels)"
         )
-    if array.dtype == np.uint8 and array.max() != 1:  # a maximum of 1 means black and white
-        return np.divide(array, 255, dtype=np.float32)
+    if _are_bytes(array, bytes_wanted):
+        return np.divide(array, WHITE, dtype=np.float32)
     if array.dtype.kind not in "fb":
         raise InputError(
             f"images is a {array.dtype} array with values up to {array.max()}, expected floats in "
@@ -31,13 +41,39 @@ def pixels(images: Any) -> np.ndarray:
         return array.astype(np.float32, copy=False)
 
 
-def class_indices(labels: Any) -> np.ndarray:
-    """Convert labels to class numbers, int64 (N,), or to class names, str (N,).
+def _are_bytes(array: np.ndarray, wanted: bool) -> bool:
+    kind, top = array.dtype.kind, array.max()
+    if wanted:
+        return (kind in "iu" and top <= WHITE) or (kind == "f" and 1 < top <= WHITE)
+    return array.dtype == np.uint8 and bool(top != 1)  # a maximum of 1 means black and white
 
-    Whole numbers of any type, (N, 1) and one-hot rows (N, K) are accepted. Raises InputError for
-    everything else; the message names the first wrong value.
+
+def in_range(images: np.ndarray) -> np.ndarray:
+    """Return float images unchanged if they are in [0, 1].
+
+    Raises:
+        InputError: a pixel is NaN or outside of it; the message says what to do.
     """
-    array = _array("labels", labels)
+    low, high = images.min(), images.max()
+    if np.isnan(low):
+        raise InputError("a pixel of the images is NaN: expected numbers in [0, 1]")
+    if low < 0 or high > 1:
+        raise InputError(
+            f"pixels from {low:.4g} to {high:.4g}: expected values in [0, 1]; {WAY_OUT}"
+        )
+    return images
+
+
+def as_labels(labels: Any) -> np.ndarray:
+    """Convert labels to class numbers, int64 (N,), class names, str (N,), or rows, float32 (N, K).
+
+    Whole numbers of any type, (N, 1) and one-hot rows (N, K) become class numbers. Rows of 0 and 1
+    of which one has several ones, or none, are those of images with several labels.
+
+    Raises:
+        InputError: the labels are anything else; the message names the first wrong value.
+    """
+    array = as_array("labels", labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.dtype.kind in "ST":
@@ -47,10 +83,10 @@ def class_indices(labels: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf" or array.ndim not in (1, 2):
         raise InputError(
             f"labels is a {array.dtype} array of shape {array.shape}, expected (N,) with the "
-            "class number of each image, counted from 0, or (N, K) with a single 1 in each row"
+            "class number of each image, counted from 0, or (N, K) of 0 and 1"
         )
     if array.ndim == 2:
-        return _from_one_hot(array)
+        return _from_rows(array)
     values = array.astype(np.float64)
     is_class = (values == np.round(values)) & (np.abs(values) < 2**53)  # NaN and infinity fail
     _refuse_first(
@@ -59,22 +95,22 @@ def class_indices(labels: Any) -> np.ndarray:
     return array.astype(np.int64, copy=False)
 
 
-def _from_one_hot(rows: np.ndarray) -> np.ndarray:
-    """Return the position of the single 1 in each row, (N, K) -> (N,)."""
-    ones = (rows == 1).sum(axis=1)
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return class numbers (N,) as rows (N, classes) float32 with a single 1 each."""
+    return (labels[:, None] == np.arange(classes)).astype(np.float32)
+
+
+def _from_rows(rows: np.ndarray) -> np.ndarray:
+    """Return the position of the single 1 in each row (N, K), or the rows if one has no such."""
+    wrong = (rows != 0) & (rows != 1)
     _refuse_first(
         rows,
-        ones > 1,
-        "has several ones, but images of several classes (multi-label) are not supported yet: pass "
-        "one class per image",
+        wrong.any(axis=1),
+        "is {}, expected a row of 0 and 1: pass the class number of each image",
     )
-    other = (rows != 0) & (rows != 1)
-    _refuse_first(
-        rows,
-        other.any(axis=1) | (ones == 0),
-        "is {}, expected a row with a single 1: pass the class number of each image",
-    )
-    return rows.argmax(axis=1).astype(np.int64, copy=False)
+    if ((rows == 1).sum(axis=1) == 1).all():
+        return rows.argmax(axis=1).astype(np.int64, copy=False)
+    return rows.astype(np.float32, copy=False)
 
 
 def _refuse_first(labels: np.ndarray, refused: np.ndarray, why: str) -> None:
@@ -85,8 +121,14 @@ def _refuse_first(labels: np.ndarray, refused: np.ndarray, why: str) -> None:
         raise InputError(f"labels[{row}] {why.format(shown)}")
 
 
-def _array(name: str, values: Any) -> np.ndarray:
-    """Convert a container of numbers or names to an array, which must not be empty."""
+def as_array(name: str, values: Any) -> np.ndarray:
+    """Convert a tensor or a container of numbers or names to an array, which must not be empty.
+
+    Raises:
+        InputError: it is no such container, has masked values, or is empty.
+    """
+    if hasattr(values, "detach"):  # numpy takes no tensor of PyTorch with a gradient or on a GPU
+        values = values.detach().cpu()
     try:
         array = np.asarray(values)
         if array.dtype == object:  # pandas stores names this way

@@ -1,28 +1,30 @@
 """Load labelled images: the embedded digits, a TensorFlow Datasets name, or a picture folder."""
 
+import copy
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cladec.data import arrays
-from cladec.data.pixel_ranges import WAY_OUT
+from cladec.data import arrays, forms
 from cladec.data.sources import SOURCES, PathLike, find_source
 from cladec.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their classes.
+    """Images and their classes, or labels.
 
     images: float32 (N, height, width, channels) in [0, 1], with N at least 1. Floats of other types
-        are converted, and uint8 is divided by 255.
+        and tensors are converted, and uint8 is divided by 255. Lists of arrays, PIL images or paths
+        of image files are taken too, and grey images (N, height, width).
     labels: int64 (N,), the class of each image, counted from 0. Whole numbers of other types,
-        (N, 1) and one-hot rows (N, K) are converted; a Dataset replaces names by numbers.
+        (N, 1) and one-hot rows (N, K) are converted; a Dataset replaces names by numbers. Rows of 0
+        and 1 with several ones or none, the labels of each image, become float32 (N, K).
     Raises InputError for other shapes, ambiguous labels, missing images, and values that are NaN or
     out of range.
 
@@ -36,17 +38,14 @@ class Split:
     labels: np.ndarray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", arrays.pixels(self.images))
-        object.__setattr__(self, "labels", arrays.class_indices(self.labels))
+        images, labels = forms.as_images(self.images), arrays.as_labels(self.labels)
+        if images.ndim == 3 and len(images) == len(labels):
+            images = images[..., None]
+        object.__setattr__(self, "images", arrays.in_range(arrays.pixels(images)))
+        object.__setattr__(self, "labels", labels)
         if len(self.images) != len(self.labels):
             raise InputError(
                 f"{len(self.images)} images but {len(self.labels)} labels: pass one label per image"
-            )
-        low, high = self.images.min(), self.images.max()
-        if not (low >= 0 and high <= 1):  # NaN fails both comparisons
-            raise InputError(
-                f"images hold values from {low:g} to {high:g}, expected finite values from 0 to 1: "
-                f"{WAY_OUT}"
             )
 
     @property
@@ -54,14 +53,21 @@ class Split:
         """Whether the labels are still names."""
         return self.labels.dtype.kind == "U"
 
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return self.labels.ndim == 2
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A training split and a test split with the same classes.
 
     name: also the name of a folder of saved models: letters, digits, "_", "-" and "." only.
-    train, test: splits whose images share one (height, width, channels).
+    train, test: splits whose images share one (height, width, channels); pairs (images, labels) and
+        datasets of such pairs, as those of tf.data, are converted.
     class_names: at least two names; label i is class_names[i], and labels that are names become i.
+        If the labels of one split are rows (N, K), those of both are.
     Raises InputError if the splits disagree, a label has no class or the name cannot name a folder.
 
     Examples:
@@ -85,21 +91,52 @@ class Dataset:
             raise InputError(
                 f"class_names is {self.class_names!r}, expected a tuple of at least two names"
             )
+        splits = {name: self._checked(name) for name in ("train", "test")}
+        multi_label = any(split.is_multi_label for split in splits.values())
+        for name, split in splits.items():
+            if multi_label and not split.is_multi_label:
+                split = _labelled(split, arrays.one_hot(split.labels, self.num_classes))
+            object.__setattr__(self, name, split)
         if self.test.images.shape[1:] != self.image_shape:
             raise InputError(
                 f"train images have shape {self.image_shape} but test images have "
                 f"{self.test.images.shape[1:]}: resize them to one (height, width, channels)"
             )
-        for split_name in ("train", "test"):
-            split = _numbered(getattr(self, split_name), self.class_names)
-            object.__setattr__(self, split_name, split)
-            low, high = split.labels.min(), split.labels.max()
-            if low < 0 or high >= self.num_classes:
+
+    def _checked(self, name: str) -> Split:
+        """Return the split of this name with labels that are classes of the dataset."""
+        split = _as_split(getattr(self, name))
+        if split is None:
+            raise InputError(
+                f"{name} is a {type(getattr(self, name)).__name__}, expected a Split, or images "
+                "and labels"
+            )
+        split = _numbered(split, self.class_names)
+        if split.is_multi_label:
+            if split.labels.shape[1] != self.num_classes:
                 raise InputError(
-                    f"{split_name} labels run from {low} to {high}, expected 0 to "
-                    f"{self.num_classes - 1} for {self.num_classes} class names: "
-                    "number the classes from 0, or name all of them"
+                    f"{name} labels have rows of {split.labels.shape[1]}, expected "
+                    f"{self.num_classes} for as many class names"
                 )
+            return split
+        low, high = split.labels.min(), split.labels.max()
+        if low < 0 or high >= self.num_classes:
+            raise InputError(
+                f"{name} labels run from {low} to {high}, expected 0 to "
+                f"{self.num_classes - 1} for {self.num_classes} class names: "
+                "number the classes from 0, or name all of them"
+            )
+        return split
+
+    def with_label_rows(self) -> "Dataset":
+        """Return the dataset with labels in rows (N, K), for a classifier of several labels."""
+        if self.is_multi_label:
+            return self
+        train, test = (
+            _labelled(split, arrays.one_hot(split.labels, self.num_classes))
+            for split in (self.train, self.test)
+        )
+        return replace(self, train=train, test=test)
 
     @cached_property
     def mean_pixel(self) -> float:
@@ -113,12 +150,17 @@ class Dataset:
         return height, width, channels
 
     @property
+    def is_multi_label(self) -> bool:
+        """Whether an image may have several labels, or none; labels are then (N, num_classes)."""
+        return self.train.is_multi_label
+
+    @property
     def num_classes(self) -> int:
         """The number of classes."""
         return len(self.class_names)
 
 
-Data = Dataset | Split | tuple[Any, Any]
+Data = Dataset | Split | tuple[Any, Any] | Any
 """The forms of training data that `as_dataset` accepts."""
 
 
@@ -126,9 +168,9 @@ def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
     """Load a dataset, always with the same images in the same order.
 
     name: "digits" (embedded in scikit-learn, enlarged to 28x28), a folder with pictures in
-        train/<class>/ and test/<class>/ (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM, opaque and with
-        one frame), or a name from the TensorFlow Datasets catalogue with labelled images of one
-        size, for example "mnist" or "emnist/letters".
+        train/<class>/ and test/<class>/, or val/<class>/ (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM,
+        opaque and with one frame), or a name from the TensorFlow Datasets catalogue with labelled
+        images of one size, for example "mnist" or "emnist/letters".
     data_dir: the folder of TensorFlow Datasets; the default is the environment variable
         TFDS_DATA_DIR, or ~/tensorflow_datasets. Prepared datasets are read without a network.
     Raises InputError if the dataset does not exist, cannot be fetched or has invalid files.
@@ -165,21 +207,37 @@ def dataset_name(name: PathLike) -> str:
     return _artifact_name(Path(name).resolve().name if is_folder(name) else name)
 
 
-def as_dataset(data: Data, num_classes: int) -> Dataset:
-    """Convert (images, labels), or such a pair for training and one for testing, to a Dataset.
+def as_dataset(
+    data: Data,
+    num_classes: int,
+    *,
+    shape: tuple[int, int, int] | None = None,
+    bytes_wanted: bool = False,
+) -> Dataset:
+    """Convert labelled images in any form to a Dataset; a Dataset is returned as it is.
 
-    A Dataset is returned as it is. The arrays are those that `Split` takes, the classes are named
-    by their numbers, and a single pair is used for both training and testing.
-    Raises InputError for anything else; the message shows how to make a Dataset.
+    Args:
+        data: a Dataset, or the name or path of one that `load` takes; a Split, a pair (images,
+            labels) of what `Split` takes, or a dataset of such pairs (`tf.data.Dataset`,
+            `keras.utils.PyDataset`, a `DataLoader` of PyTorch); or two of these, for training and
+            for testing. A single one is used for both, and its classes are named by their numbers.
+        num_classes: the number of classes.
+        shape: the shape (H, W, C) of the images that a model takes, if it is known.
+        bytes_wanted: whether that model is known to want pixels from 0 to 255, see `arrays.pixels`.
+
+    Raises:
+        InputError: the data are anything else; the message shows how to make a Dataset.
     """
     if isinstance(data, Dataset):
         return data
-    splits = _splits(data)
+    if isinstance(data, str | os.PathLike):
+        return load(data)
+    splits = _splits(data, shape, bytes_wanted)
     if splits is None:
         raise InputError(
             f"data is a {type(data).__name__}, expected a Dataset, as cladec.load returns it, or "
-            "arrays (images, labels), which you get from a batched tf.data set with "
-            "tuple(map(numpy.concatenate, zip(*data.as_numpy_iterator())))"
+            "the name of one, arrays (images, labels), or a tf.data.Dataset, PyDataset or "
+            "DataLoader of images and labels"
         )
     train, test = splits
     if train.has_names or test.has_names:
@@ -191,17 +249,51 @@ def as_dataset(data: Data, num_classes: int) -> Dataset:
     return Dataset("data", train, test, tuple(map(str, range(num_classes))))
 
 
-def _splits(data: Any) -> tuple[Split, Split] | None:
-    """Return the training and test split of a Split, a pair or two of them, or None for others."""
-    if isinstance(data, Split):
-        return data, data
-    if not isinstance(data, tuple | list) or len(data) != 2:
+def _splits(
+    data: Any, shape: tuple[int, int, int] | None, bytes_wanted: bool
+) -> tuple[Split, Split] | None:
+    """Return the training and test split of one form of a split or two, or None for others."""
+    if isinstance(data, tuple | list) and len(data) == 2 and all(map(_is_split, data)):
+        pair = list(data)
+    else:
+        pair = [data]
+    splits = [_as_split(each, shape, bytes_wanted) for each in pair]
+    train, test = splits[0], splits[-1]
+    return None if train is None or test is None else (train, test)
+
+
+def _is_split(given: Any) -> bool:
+    """Return whether `given` holds both images and labels."""
+    pair = type(given) is tuple and len(given) == 2
+    return isinstance(given, Split) or pair or forms.is_dataset(given)
+
+
+def _as_split(
+    given: Any, shape: tuple[int, int, int] | None = None, bytes_wanted: bool = False
+) -> Split | None:
+    """Return a Split of one, a pair (images, labels) or a dataset of pairs; None for others."""
+    if isinstance(given, Split):
+        return given
+    if isinstance(given, tuple | list) and len(given) == 2:
+        images, labels = forms.as_images(given[0], shape), given[1]
+    elif forms.is_dataset(given):
+        images, labels = forms.gathered(given, shape)
+        if labels is None:
+            raise InputError(
+                f"the {type(given).__name__} has images alone: expected pairs (images, labels)"
+            )
+    else:
         return None
-    if all(isinstance(each, Split) or (type(each) is tuple and len(each) == 2) for each in data):
-        train, test = (each if isinstance(each, Split) else Split(*each) for each in data)
-        return train, test
-    split = Split(*data)
-    return split, split
+    if bytes_wanted:
+        images = arrays.pixels(images, bytes_wanted=True)
+    return Split(images, labels)
+
+
+def _labelled(split: Split, labels: np.ndarray) -> Split:
+    """Return a split with other labels, which are kept in their form."""
+    other = copy.copy(split)
+    object.__setattr__(other, "labels", labels)
+    return other
 
 
 def _numbered(split: Split, class_names: tuple[str, ...]) -> Split:
@@ -216,7 +308,7 @@ def _numbered(split: Split, class_names: tuple[str, ...]) -> Split:
                 f"label {str(name)!r} occurs {len(of_name)} times in class_names, expected once: "
                 f"the names are {class_names!r:.200}"
             )
-    return Split(split.images, np.array([numbers[name][0] for name in found])[places])
+    return _labelled(split, np.array([numbers[name][0] for name in found])[places])
 
 
 def _artifact_name(name: str) -> str:

@@ -1,4 +1,7 @@
-"""Read a folder of pictures, train/<class>/*.png and test/<class>/*.png, into arrays."""
+"""Read a folder of pictures, train/<class>/*.png and test/<class>/*.png, into arrays.
+
+The second folder may also be called val, valid or validation.
+"""
 
 import hashlib
 import itertools
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Arrays = tuple[np.ndarray, np.ndarray]
+PathLike = str | os.PathLike[str]
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """The formats that are read, whatever the file name; others, such as EPS, may start a program."""
@@ -32,6 +36,9 @@ UNREAD_FILE = re.compile(
     re.IGNORECASE,
 )
 """The file names of other picture formats, which cause an error instead of being ignored."""
+
+TEST_NAMES = ("test", "val", "valid", "validation")
+"""The names of the folder with the test pictures; the first one that exists is used."""
 
 PICTURES = "pictures (.png, .jpg, .webp, .gif, .tif, .bmp, .ppm)"
 
@@ -65,6 +72,7 @@ def list_images(
     folder: Path,
 ) -> tuple[tuple[str, ...], list[tuple[Path, int]], list[tuple[Path, int]]]:
     """Return the class names and the (file, label) pairs of train and test, sorted by name."""
+    test = _test_folder(folder)
     classes = _list_classes(folder / "train")
     names = list(classes)
     if len(names) < 2:
@@ -72,7 +80,7 @@ def list_images(
             f"{folder / 'train'} has one class folder, {names[0]!r}, expected at least two: "
             "add the images of another class"
         )
-    test_classes = _list_classes(folder / "test")
+    test_classes = _list_classes(test)
     for name, files in classes.items():
         if not files:
             raise InputError(
@@ -82,16 +90,22 @@ def list_images(
     for name in test_classes:
         if name not in classes:
             raise InputError(
-                f"{folder / 'test' / name} is a class that train does not have "
+                f"{test / name} is a class that train does not have "
                 f"(it has {len(names)}, for example {names[0]!r}): rename or remove it"
             )
     if not any(test_classes.values()):
-        raise InputError(f"{folder / 'test'} has no image in any class: move some from train")
+        raise InputError(f"{test} has no image in any class: move some from train")
     train_files, test_files = (
         [(path, names.index(name)) for name, files in found.items() for path in files]
         for found in (classes, test_classes)
     )
     return _clean_names(names), train_files, test_files
+
+
+def _test_folder(folder: Path) -> Path:
+    """Return the folder with the test pictures, "test" if there is none of its names."""
+    folders = [folder / name for name in TEST_NAMES]
+    return next((path for path in folders if path.is_dir()), folders[0])
 
 
 def fingerprint(folder: Path) -> str:
@@ -117,7 +131,7 @@ def _clean_names(names: list[str]) -> tuple[str, ...]:
 
 def _list_classes(split: Path) -> dict[str, list[Path]]:
     """Return the pictures of every class folder, without hidden and other files."""
-    layout = f"expected train/<class>/ and test/<class>/ with {PICTURES}"
+    layout = f"expected train/<class>/ and test/<class>/ (or val/) with {PICTURES}"
     if not split.is_dir():
         raise InputError(f"{split.parent.absolute()} has no folder {split.name!r}: {layout}")
     folders = [entry for entry in _visible(split) if entry.is_dir()]
@@ -162,17 +176,23 @@ def read_pixels(path: Path) -> np.ndarray:
     Raises InputError, naming the file, if it is not an image, is damaged, has several frames or
     pages, or is transparent anywhere, because its look then depends on the background.
     """
+    with opened(path) as stored:
+        return pixels_of(stored, path)
+
+
+def pixels_of(stored: "Image.Image", name: PathLike) -> np.ndarray:
+    """Return the pixels of a PIL image, like `read_pixels`; errors give its `name`."""
     from PIL import ImageOps
 
-    with opened(path) as stored:
+    with _errors_of(name):
         # A camera may add further views of the first picture to a JPEG file (MPO).
         if getattr(stored, "is_animated", False) and stored.format != "MPO":
             raise InputError(
-                f"{path} holds several pictures, frames or pages: save the one you need as a file"
+                f"{name} holds several pictures, frames or pages: save the one you need as a file"
             )
         image = ImageOps.exif_transpose(stored)
         if _is_transparent(image):
-            raise InputError(f"{path} is transparent in places: put it on a background and save it")
+            raise InputError(f"{name} is transparent in places: put it on a background and save it")
         if image.mode.startswith("I"):
             return _sixteen_bits(np.asarray(image))[:, :, None]
         if image.mode == "F":
@@ -209,16 +229,22 @@ def opened(path: Path) -> Iterator["Image.Image"]:
     from PIL import Image
 
     _check_regular(path)
+    with _errors_of(path), warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=FORMATS) as image:
+            yield image
+
+
+@contextmanager
+def _errors_of(name: PathLike) -> Iterator[None]:
+    """Raise InputError, naming the image, for any error inside the context."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                yield image
+        yield
     except InputError:
         raise
     except Exception as error:  # a damaged file can make Pillow raise almost any error
         raise InputError(
-            f"{path} cannot be read as an image ({error}): replace or remove it"
+            f"{name} cannot be read as an image ({error}): replace or remove it"
         ) from error
 
 
@@ -239,23 +265,32 @@ def read_image(path: Path, shape: tuple[int, int, int], *, resize: bool = False)
         InputError: if the file is not a single opaque image, has another size, has colour for a
             grey model, or has float values that are NaN or outside [0, 1]; the file is named.
     """
-    pixels = fractions(read_pixels(path))
+    return fitted(path, fractions(read_pixels(path)), shape, resize=resize)
+
+
+def fitted(
+    name: PathLike, pixels: np.ndarray, shape: tuple[int, int, int], *, resize: bool = False
+) -> np.ndarray:
+    """Return float pixels (height, width, 1 or 3) in the shape that a model takes.
+
+    Arguments and errors are those of `read_image`; errors give the `name` of the image.
+    """
     if not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both comparisons
         raise InputError(
-            f"{path} holds values from {pixels.min():g} to {pixels.max():g}: expected 0 to 1"
+            f"{name} holds values from {pixels.min():g} to {pixels.max():g}: expected 0 to 1"
         )
-    pixels = _convert(path, pixels, shape[2])
+    pixels = _convert(name, pixels, shape[2])
     if pixels.shape == tuple(shape):
         return pixels
     if not resize:
         raise InputError(
-            f"{path} is {pixels.shape[1]} wide and {pixels.shape[0]} high, but the model takes "
-            f"{shape[1]} x {shape[0]}: resize it, or use --resize"
+            f"{name} is {pixels.shape[1]} wide and {pixels.shape[0]} high, but the model takes "
+            f"{shape[1]} x {shape[0]}: resize it (with --resize in a command)"
         )
     return _resized(pixels, shape[1], shape[0])
 
 
-def _convert(path: Path, pixels: np.ndarray, channels: int) -> np.ndarray:
+def _convert(name: PathLike, pixels: np.ndarray, channels: int) -> np.ndarray:
     """Give pixels the number of channels that a model takes, if no colour is lost."""
     if pixels.shape[2] == channels:
         return pixels
@@ -264,7 +299,7 @@ def _convert(path: Path, pixels: np.ndarray, channels: int) -> np.ndarray:
     if channels == 1 and (pixels == pixels[..., :1]).all():
         return pixels[..., :1]
     raise InputError(
-        f"{path} has {pixels.shape[2]} channels, but the model takes {channels}: convert it in the "
+        f"{name} has {pixels.shape[2]} channels, but the model takes {channels}: convert it in the "
         "same way as the training images"
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from cladec.data.image_folder import TEST_NAMES
 from cladec.errors import InputError, needing
 from cladec.text import printable
 
@@ -35,14 +36,15 @@ def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
     builder = prepare(name, data_dir)
     image_key, label_key = _image_and_label_keys(name, builder)
     splits = sorted(builder.info.splits)
-    if not {"train", "test"} <= set(splits):
+    test_name = next((name for name in TEST_NAMES if name in splits), None)
+    if "train" not in splits or test_name is None:
         raise InputError(
             f"dataset {name!r} has the splits {splits}, expected 'train' and 'test': choose "
             f"another dataset, or prepare it again if {builder.data_path} is incomplete"
         )
     try:
         train = _read_split(builder, "train", image_key, label_key)
-        test = _read_split(builder, "test", image_key, label_key)
+        test = _read_split(builder, test_name, image_key, label_key)
     except Exception as error:  # TensorFlow's errors share no base class with those of TFDS
         raise InputError(
             f"dataset {name!r} cannot be read from {builder.data_path} ({_brief(error)}): "

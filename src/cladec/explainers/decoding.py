@@ -76,7 +76,7 @@ def _checked(
             f"decoder is a {type(decoder).__name__}: expected a ClaDec, as fit_cladec gives it"
         )
     logits = logits_model(model)
-    images = check_images(logits.model, images)
+    images = check_images(model, images)
     theirs = _answers(decoder.classifier, images, batch_size)
     if not np.allclose(theirs, logits.predict(images, batch_size), rtol=1e-3, atol=1e-3):
         raise InputError(

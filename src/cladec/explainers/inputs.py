@@ -7,10 +7,11 @@ import keras
 import numpy as np
 
 from cladec import checks
-from cladec.data.pixel_ranges import WAY_OUT
+from cladec.data import arrays
 from cladec.errors import InputError
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.models import cutting
+from cladec.models.given_images import check_images
 
 Targets = int | Sequence[int] | np.ndarray | None
 """The classes to explain: one for all images, one for each, or None for the predicted ones."""
@@ -32,46 +33,11 @@ def prepare(
     return logits, images, resolve_targets(logits, images, targets)
 
 
-def check_images(model: keras.Model, images: Any) -> np.ndarray:
-    """The images as float32, (N, H, W, C) in [0, 1]; the array itself where it is that already.
-
-    Those of a model with channels first may be (N, C, H, W) as well.
-
-    Raises:
-        InputError: they are not of the size and channels that `model` takes, a pixel is NaN or
-            outside [0, 1], or there is none.
-    """
-    expected = cutting.image_shape(model)
-    try:
-        images = np.asarray(images, np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(
-            f"the images are no array of numbers of shape (N, H, W, C): {error}"
-        ) from error
-    if images.shape[1:] == tuple(model.inputs[0].shape[1:]) != expected:
-        images = np.moveaxis(images, 1, -1)
-    if images.ndim != 4 or images.shape[1:] != expected:
-        raise InputError(
-            f"images of shape {images.shape}: the model takes (N, {', '.join(map(str, expected))})"
-            f"{'; write images[None] for a single one' if images.shape == expected else ''}"
-        )
-    if not len(images):
-        raise InputError("there are no images: expected one or more")
-    if np.isnan(images).any():
-        raise InputError("a pixel of the images is NaN: expected numbers in [0, 1]")
-    low, high = images.min(), images.max()
-    if low < 0.0 or high > 1.0:
-        raise InputError(
-            f"pixels from {low:.4g} to {high:.4g}: expected values in [0, 1]; {WAY_OUT}"
-        )
-    return images
-
-
 def resolve_targets(logits: LogitsModel, images: np.ndarray, targets: Targets) -> np.ndarray:
     """The class to explain of each image, (N,) int64; the predicted ones for None.
 
     Raises:
-        InputError: they are no integers, not as many as the images, or no classes of the model.
+        InputError: what `for_each_image` raises.
     """
     if targets is None:
         return logits.predict(images).argmax(axis=1)
@@ -83,14 +49,15 @@ def for_each_image(name: str, numbers: Any, images: int, count: int) -> np.ndarr
 
     Args:
         name: the name of what is numbered, for the error.
-        numbers: an integer or (images,) integers, from 0 to `count` - 1.
+        numbers: whole numbers of any type, one or (images,), from 0 to `count` - 1; one-hot rows
+            (images, count); or bools, if there are two things.
         images: how many images there are.
         count: how many things are numbered.
 
     Raises:
-        InputError: the numbers are no integers, not as many as the images, or out of range.
+        InputError: the numbers are none of these, not as many as the images, or out of range.
     """
-    array = checks.array(name, numbers)
+    array = _whole(checks.array(name, numbers), count)
     if array.dtype.kind not in "iu" or array.shape not in ((), (images,)):
         raise InputError(
             f"{numbers!r:.60} is no {name}: expected the number of one, or of one for each of the "
@@ -100,6 +67,19 @@ def for_each_image(name: str, numbers: Any, images: int, count: int) -> np.ndarr
     if wrong.size:
         raise InputError(f"{name} {wrong.flat[0]} is out of range: expected 0 to {count - 1}")
     return np.broadcast_to(array, images).astype(np.int64)
+
+
+def _whole(array: np.ndarray, count: int) -> np.ndarray:
+    """Numbers that mean the same as labels of images, as integers; anything else unchanged."""
+    rows = array.ndim == 2 and array.shape[1] in (1, count)
+    is_bool = array.dtype.kind == "b" and not rows
+    if (array.dtype.kind not in "bf" and not rows) or (is_bool and count != 2):
+        return array
+    try:
+        labels = arrays.as_labels(np.atleast_1d(array))
+    except InputError:
+        return array
+    return array if labels.ndim == 2 else labels.reshape(array.shape[:1])
 
 
 def background_image(name: str, value: Any, image_shape: tuple[int, ...]) -> np.ndarray:

@@ -125,9 +125,11 @@ def explain(
         model: a Keras classifier, images (N, H, W, C) -> probabilities or logits (N, K); the path
             of its file, of which nothing is executed; or, for methods that ask for answers alone,
             any function of images. One unit stands for two classes, several sigmoids for labels.
-        images: (N, H, W, C) float32 in [0, 1].
+        images: (N, H, W, C) float32 in [0, 1], or uint8; a single image; a PIL image or the path of
+            an image file; a list of these; or a `tf.data.Dataset`, `PyDataset` or `DataLoader`.
         method: a name in `EXPLAINERS`.
-        targets: the class to explain, for all images or one for each; None for the predicted ones.
+        targets: the class to explain, for all images or one for each, or one-hot rows; None for the
+            predicted ones.
         layer: the layer to look at, for methods that look at one: its name, "outer/inner" inside a
             nested model, its place in `model.layers`, or the layer itself.
         seed: the seed of the method's random draws.

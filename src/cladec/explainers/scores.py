@@ -102,10 +102,9 @@ class LogitsFunction(LogitsModel):
     def __init__(self, classifier: FunctionModel):
         self._function = classifier
         self.image_shape = classifier.image_shape
-        kind = answers.kind_of(classifier.tried)
-        self._to_logits = _LOGITS[kind]
-        self.classes = max(2, classifier.tried.shape[1])
-        self.multi_label = kind == "sigmoid" and classifier.tried.shape[1] > 1
+        self._to_logits = _LOGITS[answers.kind_of(classifier.tried)]
+        self.classes = cutting.num_classes(classifier)
+        self.multi_label = cutting.is_multi_label(classifier)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         logits = self._to_logits(self._function(images))

@@ -83,7 +83,7 @@ def activation_maximization(
     output = logits.flat.logits if layer is None else logits.flat.find(layer)
     place = None if position is None else _place(position, output.shape[1:-1])
     if images is not None:
-        images = check_images(logits.model, images)
+        images = check_images(model, images)
     if layer is None:
         chosen = _chosen("class", logits, images, targets, logits.classes)
     else:
@@ -167,7 +167,7 @@ def deep_dream(
     at_least(1, octaves=octaves, octave_scale=octave_scale)
     at_least(0, steps=steps, step_size=step_size)
     logits = logits_model(model)
-    images = check_images(logits.model, images)
+    images = check_images(model, images)
     layer = last_spatial_layer(logits.flat) if layer is None else layer
     network = keras.Model(logits.flat.inputs, logits.flat.find(layer))
     if channel is not None:
@@ -198,7 +198,7 @@ def _chosen(
     """The class or unit that each image is made for, (N,) int64."""
     if images is None:
         every = np.arange(count) if numbers is None else numbers
-        return for_each_image(name, every, np.size(every), count)
+        return for_each_image(name, every, len(np.atleast_1d(every)), count)
     if numbers is not None:
         return for_each_image(name, numbers, len(images), count)
     if name == "class":

@@ -15,7 +15,7 @@ from keras import ops
 
 from cladec.data.dataset import Data
 from cladec.errors import InputError
-from cladec.models import cutting, losses, recipes
+from cladec.models import cutting, given_images, losses, recipes
 from cladec.models.decoding import Decoding, check_images, images_and_labels
 from cladec.models.fitting import check_data, decoder_of, encode, targets, training_codes
 from cladec.models.given import checked
@@ -185,7 +185,11 @@ def compute_codes(
     """Return the activations of `layer`, (N, ...) float16, or float32 if float16 overflows.
 
     With `units`, indices of the last axis, only those units are returned. Half precision saves
-    memory; its rounding error of 0.05 % does not affect a decoder.
+    memory; its rounding error of 0.05 % does not affect a decoder. The images may have any form
+    that `explain` takes.
+
+    Raises:
+        InputError: there is no such layer or unit, or the images do not fit the classifier.
 
     Examples:
         >>> cladec.compute_codes(classifier, "dense", images).shape
@@ -193,7 +197,7 @@ def compute_codes(
     """
     with seeded(0):
         encoder = cutting.part(cutting.cut(classifier, layer, units), "codes")
-    return encode(encoder, images)
+    return encode(encoder, given_images.check_images(classifier, images))
 
 
 @checked
@@ -218,7 +222,8 @@ def fit_cladec(
             the path of its `.keras` or `.h5` file, of which no code is executed.
         layer: the layer to decode: its name ("outer/inner" inside a nested model), its index in
             `classifier.layers`, or the layer itself.
-        data: labelled images of the classifier's size: a Dataset, or arrays (images, labels).
+        data: labelled images of the classifier's size: a Dataset, or the name or path of one;
+            arrays (images, labels); or a `tf.data.Dataset`, `PyDataset` or `DataLoader` of both.
         alpha: the weight of the classification loss, in [0, 1]; near 1 the images show what the
             classifier needs, near 0 they resemble the originals.
         recipe: the number of epochs, the learning rate and the other training settings.

@@ -172,8 +172,10 @@ def accuracy(classifier: keras.Model, split: Split) -> float:
     """Return the share of the images of `split` that are classified correctly, in [0, 1].
 
     Raises:
-        InputError: the labels are names.
+        InputError: the labels are names, or several of an image.
     """
+    if split.is_multi_label:
+        raise InputError("the images have several labels each: expected one class for each image")
     if split.has_names:
         raise InputError("the labels are names: put them into a Dataset, which has their order")
     answers = batches.predict(classifier, split.images).argmax(axis=1)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 
@@ -123,6 +124,20 @@ def num_classes(classifier: keras.Model) -> int:
     """Return the number of classes or labels; a single unit stands for two classes."""
     shape = classifier.outputs[0].shape
     return 2 if len(shape) == 1 else max(2, shape[-1])
+
+
+def is_multi_label(classifier: keras.Model | FunctionModel) -> bool:
+    """Return whether a classifier answers for labels, of which an image may have several."""
+    if isinstance(classifier, FunctionModel):
+        several = classifier.tried.shape[1] > 1
+        return several and answers.kind_of(classifier.tried) == "sigmoid"
+    if classifier not in _MULTI_LABEL:
+        _MULTI_LABEL[classifier] = flatten(classifier).multi_label
+    return _MULTI_LABEL[classifier]
+
+
+_MULTI_LABEL: WeakKeyDictionary[keras.Model, bool] = WeakKeyDictionary()
+"""What `is_multi_label` found, for which a classifier has to be copied."""
 
 
 def cut(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:

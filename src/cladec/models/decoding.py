@@ -62,7 +62,8 @@ def images_and_labels(x: Any, y: Any, image_shape: Shape) -> tuple[Any, Any]:
 
     Args:
         x: the input of the model: images, codes, or a dict of them.
-        y: {"images": (N, H, W, C), "labels": (N,)}, or labels (N,) if `x` contains the images.
+        y: {"images": (N, H, W, C), "labels": (N,)}, or labels (N,) if `x` contains the images; the
+            labels are (N, K) in {0, 1} where an image may have several.
         image_shape: the shape (H, W, C) of the images.
 
     Raises:
@@ -72,10 +73,10 @@ def images_and_labels(x: Any, y: Any, image_shape: Shape) -> tuple[Any, Any]:
         y = {"images": x.get("images") if isinstance(x, dict) else x, "labels": y}
     images = check_images(y.get("images"), image_shape, EXPECTED)
     labels = y.get("labels")
-    if len(_shape(labels)) != 1:
+    if len(_shape(labels)) not in (1, 2):
         raise InputError(
             f"the labels are {_told(labels)}: expected (N,), the number of the class of each "
-            f"image, in {EXPECTED}"
+            f"image, or (N, K), its labels, in {EXPECTED}"
         )
     return images, labels
 

@@ -8,6 +8,7 @@ from cladec.data.dataset import Data, Dataset, as_dataset
 from cladec.errors import InputError
 from cladec.models import batches, cutting, pixels
 from cladec.models.decoder import build_decoder, check_decoder
+from cladec.models.pixel_layers import takes_bytes
 from cladec.models.training import seeded
 
 
@@ -22,7 +23,13 @@ def check_data(classifier: keras.Model, data: Data) -> Dataset:
     with seeded(0):
         pixels.examine(classifier)
     expected, classes = cutting.image_shape(classifier), cutting.num_classes(classifier)
-    data = as_dataset(data, classes)
+    data = as_dataset(data, classes, shape=expected, bytes_wanted=takes_bytes(classifier))
+    multi_label = cutting.is_multi_label(classifier)
+    if data.is_multi_label and not multi_label:
+        raise InputError(
+            "the images have several labels each, or none, and the classifier answers with one "
+            "class: end it in a sigmoid for each label, or give one class for each image"
+        )
     if data.image_shape != expected:
         raise InputError(
             f"the images are {data.image_shape}, the classifier takes {expected}: resize them"
@@ -32,7 +39,7 @@ def check_data(classifier: keras.Model, data: Data) -> Dataset:
             f"the dataset has {data.num_classes} classes, the classifier {classes}: use the "
             "dataset that it was trained on"
         )
-    return data
+    return data.with_label_rows() if multi_label and data.num_classes == classes else data
 
 
 def decoder_of(shape: tuple[int, ...], data: Dataset, given: keras.Model | None) -> keras.Model:

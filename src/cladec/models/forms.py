@@ -118,6 +118,13 @@ def image_classifier(
     return kept[options.key]
 
 
+def needs_size(model: Any) -> bool:
+    """Return whether a classifier takes images of any size, or shows none."""
+    if not is_graph(model):
+        return True
+    return any(None in tensor.shape[1:] for tensor in getattr(model, "inputs", None) or ())
+
+
 def _formed(model: keras.Model, options: _Options) -> keras.Model:
     graph = model if is_graph(model) else traced(model, _symbolic_inputs(model, options))
     if not graph.built or not getattr(graph, "inputs", None):

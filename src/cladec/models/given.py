@@ -12,9 +12,10 @@ import numpy as np
 
 from cladec import checks
 from cladec.data.dataset import Dataset, Split
+from cladec.data.forms import as_images
 from cladec.errors import InputError
 from cladec.models import cutting, loading
-from cladec.models.forms import image_classifier
+from cladec.models.forms import image_classifier, needs_size
 from cladec.models.options import FORM
 
 Parameters = ParamSpec("Parameters")
@@ -40,8 +41,11 @@ def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
         bound = own.bind(*args, **kwargs)
         given = bound.arguments
         if of_classifier:
+            model = loaded(given[first.name])
+            if needs_size(model) and "images" in given:
+                given["images"] = arranged(given["images"])
             images = images_of(given.get("images", given.get("data")))
-            given[first.name] = as_classifier(given[first.name], images=images, **form)
+            given[first.name] = image_classifier(model, images=images, **form)
         for name in given.keys() - {first.name if of_classifier else ""}:
             given[name] = _meant(own.parameters[name], given[name], given[first.name])
         return function(*bound.args, **bound.kwargs)
@@ -61,9 +65,18 @@ def as_classifier(classifier: Any, *, images: Any = None, **form: Any) -> Any:
         images: the images that say its size, if there are any.
         **form: the options of `image_classifier`.
     """
+    return image_classifier(loaded(classifier), images=images, **form)
+
+
+def loaded(classifier: Any) -> Any:
+    """Return a classifier, loaded if it is a path."""
     is_path = isinstance(classifier, str | os.PathLike)
-    model = loading.load_model(classifier) if is_path else classifier
-    return image_classifier(model, images=images, **form)
+    return loading.load_model(classifier) if is_path else classifier
+
+
+def arranged(images: Any) -> Any:
+    """Return images of any form as an array, which shows their size; None stays None."""
+    return None if images is None else as_images(images)
 
 
 def images_of(data: Any) -> Any:
