@@ -290,8 +290,16 @@ def test_what_a_function_returns_is_recognised(answers, expected):
 
 @pytest.mark.parametrize("method", ["saliency", "grad_cam", "shap_deep", "deep_dream"])
 def test_what_needs_layers_says_which_methods_need_none(method):
-    with pytest.raises(InputError, match=r"shows none of its layers.*occlusion, rise, lime"):
+    with pytest.raises(InputError, match=r"shows none of its layers.*occlusion, rise.*lime"):
         cladec.explain(lambda images: images[:, :3, 0, 0], zoo.images(2), method=method)
+
+
+def test_any_form_of_images_says_the_size_to_a_function():
+    model, images = plain(), zoo.images(2)
+    found = cladec.explain(lambda x: model(x), list(images), method="occlusion")
+    np.testing.assert_allclose(
+        found, cladec.explain(model, images, method="occlusion"), rtol=1e-3, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -376,3 +384,26 @@ def test_labels_that_an_image_may_have_several_of():
         cladec.explain(model, shown, method="saliency"),
         cladec.explain(model, shown, method="saliency", targets=np.argmax(strongest, axis=1)),
     )
+    labels = (np.arange(16).reshape(4, 4) % 3 == 0).astype(np.float32)
+    fitted = cladec.fit_cladec(model, "conv", (shown, labels), alpha=1.0, recipe=QUICK)
+    measured = fitted.evaluate(shown, labels, verbose=0, return_dict=True)
+    answers = fitted.classifier(fitted.predict(shown, verbose=0)).numpy()
+    entropies = np.log1p(np.exp(-np.where(labels > 0, answers, -answers)))
+    np.testing.assert_allclose(measured["classification_loss"], entropies.mean(), rtol=1e-4)
+
+
+def test_classes_are_labels_of_one_for_a_classifier_of_labels():
+    images = keras.Input(zoo.IMAGE_SHAPE)
+    scores = layers.Dense(4, activation="sigmoid", name="end")(layers.Flatten(name="flat")(images))
+    model, shown = zoo.randomised(keras.Model(images, scores)), zoo.images(4)
+    found = [
+        cladec.fit_cladec(model, "flat", (shown, labels), alpha=0.5, recipe=QUICK)
+        for labels in ([0, 1, 2, 3], np.eye(4))
+    ]
+    np.testing.assert_array_equal(*(model.predict(shown, verbose=0) for model in found))
+
+
+def test_several_labels_do_not_fit_a_classifier_of_classes():
+    labels = np.array([[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
+    with pytest.raises(InputError, match=r"several labels each.*sigmoid for each label"):
+        cladec.fit_cladec(plain(), "conv", (zoo.images(3), labels), alpha=0.5, recipe=QUICK)

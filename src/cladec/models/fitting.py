@@ -20,11 +20,11 @@ def check_data(classifier: keras.Model, data: Data) -> Dataset:
     Raises:
         InputError: the data are unusable, of another image size, or have too many classes.
     """
-    with seeded(0):
+    with seeded(0):  # what is found once only must not change the random numbers that follow
         pixels.examine(classifier)
+        multi_label = cutting.is_multi_label(classifier)
     expected, classes = cutting.image_shape(classifier), cutting.num_classes(classifier)
     data = as_dataset(data, classes, shape=expected, bytes_wanted=takes_bytes(classifier))
-    multi_label = cutting.is_multi_label(classifier)
     if data.is_multi_label and not multi_label:
         raise InputError(
             "the images have several labels each, or none, and the classifier answers with one "

@@ -8,8 +8,10 @@ import numpy as np
 from cladec.data.pixel_ranges import BYTES, OWN, Range, find_range
 from cladec.errors import InputError
 from cladec.models import cutting
+from cladec.models.forms import image_classifier
 from cladec.models.functions import FunctionModel
-from cladec.models.given import checked
+from cladec.models.given import loaded
+from cladec.models.graphs import is_graph
 from cladec.models.precision import keras_defaults
 from cladec.models.selection import Select
 
@@ -21,8 +23,7 @@ ORDER = "cladec.channels"
 
 
 @keras_defaults()
-@checked
-def with_pixels(classifier: keras.Model, pixels: str) -> keras.Model:
+def with_pixels(classifier: Any, pixels: str, **form: Any) -> Any:
     """Return a classifier of pixels in [0, 1], made of one that was trained on another range.
 
     This package feeds pixels in [0, 1] to every classifier. One that was trained on others is
@@ -33,6 +34,7 @@ def with_pixels(classifier: keras.Model, pixels: str) -> keras.Model:
         pixels: the range that it was trained on: "0-1"; "0-255"; "-1-1"; "imagenet-torch", with
             ImageNet's mean subtracted and divided by its standard deviation; or "imagenet-caffe",
             0 to 255 in the order blue, green, red with ImageNet's mean subtracted.
+        **form: the options of `image_classifier`, for a classifier that takes several inputs.
 
     Returns:
         A functional model of the same name that shares its weights, images (N, H, W, C) in [0, 1]
@@ -50,6 +52,9 @@ def with_pixels(classifier: keras.Model, pixels: str) -> keras.Model:
         True
     """
     wanted = find_range(pixels)
+    classifier = loaded(classifier)
+    if form or not is_graph(classifier) or len(classifier.inputs or ()) != 1:
+        classifier = image_classifier(classifier, **form)
     if wanted.name == OWN:
         return classifier
     if isinstance(classifier, FunctionModel):
