@@ -629,5 +629,5 @@ def test_images_that_are_not_finite(tmp_path, capsys):
     with np.errstate(all="ignore"):
         Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(folder / "train/a/0.png", "TIFF")
     arguments = ["--datasets", str(folder), "--out", str(tmp_path / "saved-models"), *HERE]
-    assert "nan" in failure(main.create_models, None, arguments, capsys=capsys)
+    assert "is NaN" in failure(main.create_models, None, arguments, capsys=capsys)
     assert not files_of(tmp_path / "saved-models")

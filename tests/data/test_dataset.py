@@ -739,6 +739,11 @@ def test_sixteen_bits_are_scaled_by_their_own_range(make_set: MakeSet, tmp_path:
     assert dataset.train.images.min() == np.float32(65531 / 65535)
 
 
+def test_a_validation_split_serves_as_a_test_split(make_set: MakeSet, tmp_path: Path) -> None:
+    dataset = load(make_set("tiny_val", splits=("train", "validation")), data_dir=tmp_path)
+    assert len(dataset.test.labels)
+
+
 def test_missing_split_is_named(make_set: MakeSet, tmp_path: Path) -> None:
     message = message_of(load, make_set("tiny_single", splits=("train",)), data_dir=tmp_path)
     assert "['train']" in message

@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -160,7 +161,7 @@ class Dataset:
         return len(self.class_names)
 
 
-Data = Dataset | Split | tuple[Any, Any] | Any
+Data = Dataset | Split | tuple[Any, Any] | str | os.PathLike[str] | Iterable[Any]
 """The forms of training data that `as_dataset` accepts."""
 
 

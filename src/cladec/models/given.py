@@ -8,7 +8,6 @@ from types import NoneType, UnionType
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
 import keras
-import numpy as np
 
 from cladec import checks
 from cladec.data.dataset import Dataset, Split
@@ -87,7 +86,7 @@ def images_of(data: Any) -> Any:
         return data.images
     if isinstance(data, tuple | list) and len(data) == 2:
         return images_of(data[0])
-    return data if len(np.shape(data)) == 4 else None
+    return data if len(getattr(data, "shape", ())) == 4 else None
 
 
 def _meant(parameter: inspect.Parameter, value: Any, classifier: Any) -> Any:
