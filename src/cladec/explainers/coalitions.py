@@ -7,6 +7,7 @@ import numpy as np
 
 from cladec.checks import at_least
 from cladec.explainers.inputs import Fill, Targets, prepare
+from cladec.explainers.passes import Precision
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
 from cladec.models.batches import batches, part_of
 from cladec.models.given import checked
@@ -23,6 +24,7 @@ def kernel_shap(
     segments: Segments = 40,
     fill: Fill | None = None,
     batch_size: int | None = None,
+    precision: Precision = "float32",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -53,6 +55,8 @@ def kernel_shap(
             each segment's mean colour by default.
         batch_size: perturbed images of one model call; by default what suits the network and the
             image.
+        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
+            bfloat16 where the network is large and the processor computes faster in it.
         seed: the seed of the coalitions.
         report: a function that is called with the share done.
 
@@ -65,6 +69,7 @@ def kernel_shap(
     """
     logits, images, targets = prepare(model, images, targets)
     at_least(4, samples=samples)
+    logits = logits.for_many(precision, len(images) * samples)
     size = logits.images_per_call(batch_size)
     maps = np.empty(images.shape[:3], np.float32)
     for i, labels in enumerate(segmentations(images, segments)):

@@ -11,6 +11,7 @@ from cladec.checks import at_least
 from cladec.errors import InputError
 from cladec.explainers.grids import interpolation
 from cladec.explainers.inputs import Fill, Targets, background_image, check_images, prepare
+from cladec.explainers.passes import Precision
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.models.batches import batches, part_of
 from cladec.models.given import checked
@@ -33,6 +34,7 @@ def occlusion(
     stride: Size = None,
     fill: Fill = 0.5,
     batch_size: int | None = None,
+    precision: Precision = "float32",
     report: OnProgress | None = None,
 ) -> np.ndarray:
     """How much the probability of the target falls when a patch hides a part of the image.
@@ -50,6 +52,8 @@ def occlusion(
             patch of a row or column ends at the border.
         fill: what the patch shows, a number, a colour (C,) or an image (H, W, C), in [0, 1].
         batch_size: occluded images of one model call.
+        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
+            bfloat16 where the network is large and the processor computes faster in it.
         report: a function that is called with the share done.
 
     Returns:
@@ -61,6 +65,7 @@ def occlusion(
     logits, images, targets = prepare(model, images, targets)
     batch_size = logits.images_per_call(batch_size)
     windows = _Windows(images.shape[1:3], patch, stride)
+    logits = logits.for_many(precision, len(images) * len(windows.slices))
     maps = np.empty(images.shape[:3], np.float32)
     whole = logits.probabilities(images, batch_size)
     for i, target in enumerate(targets):
@@ -79,6 +84,7 @@ def occlusion_classes(
     stride: Size = None,
     fill: Fill = 0.5,
     batch_size: int | None = None,
+    precision: Precision = "float32",
     report: OnProgress | None = None,
 ) -> np.ndarray:
     """The class predicted when a patch hides a part of the image, with the options of `occlusion`.
@@ -93,6 +99,7 @@ def occlusion_classes(
     logits = logits_model(model)
     batch_size = logits.images_per_call(batch_size)
     windows = _Windows(images.shape[1:3], patch, stride)
+    logits = logits.for_many(precision, len(images) * len(windows.slices))
     maps = np.empty(images.shape[:3], np.int64)
     for i, image in enumerate(images):
         part = part_of(report, i, len(images))
@@ -186,6 +193,7 @@ def rise(
     grid: int = 8,
     probability: float = 0.5,
     batch_size: int | None = None,
+    precision: Precision = "float32",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -203,6 +211,8 @@ def rise(
         grid: cells of a mask along each side, before it is enlarged to the image and shifted.
         probability: that a cell is shown, in (0, 1).
         batch_size: masked images of one model call.
+        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
+            bfloat16 where the network is large and the processor computes faster in it.
         seed: the seed of the masks.
         report: a function that is called with the share done.
 
@@ -219,6 +229,7 @@ def rise(
         raise InputError(f"grid is {grid}: expected at most {LARGEST_GRID} cells a side")
     if not 0 < probability < 1:
         raise InputError(f"probability is {probability}: expected a value between 0 and 1")
+    logits = logits.for_many(precision, len(images) * masks)
     generator = np.random.default_rng(seed)
     sums = np.zeros(images.shape[:3])
     for rows in batches(masks, batch_size, report):

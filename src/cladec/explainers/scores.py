@@ -1,5 +1,6 @@
 """The scores of a classifier and their gradients with respect to images."""
 
+import copy
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 
 from cladec.checks import at_least
 from cladec.errors import InputError
-from cladec.explainers import backends
+from cladec.explainers import backends, passes
 from cladec.explainers.backends import CLASSES, Function, gradient_of, of_class
+from cladec.explainers.passes import Precision
 from cladec.explainers.registry import EXPLAINERS
 from cladec.models import answers, cutting, memory, pixels, predictions
 from cladec.models.batches import batches
@@ -61,6 +63,15 @@ class LogitsModel:
     def _score(self, images: Any, targets: Any) -> Any:
         return of_class(self(images), targets)
 
+    def for_many(self, precision: Precision, count: int) -> "LogitsModel":
+        """These scores, computed faster where `count` images are much work: see `passes`."""
+        how = passes.choose(precision, memory.image_bytes(self.model), count)
+        if how == "plain":
+            return self
+        faster = copy.copy(self)
+        faster._run = self.keep((how,), lambda: passes.compiled(self.model, how))
+        return faster
+
     def images_per_call(self, batch_size: int | None, *, gradients: bool = False) -> int:
         """`batch_size`, or for None the number of images that suits the memory, see `memory`.
 
@@ -109,6 +120,9 @@ class LogitsFunction(LogitsModel):
     def _run(self, images: np.ndarray) -> np.ndarray:
         logits = self._to_logits(self._function(images))
         return logits * np.array([-0.5, 0.5], np.float32) if logits.shape[1] == 1 else logits
+
+    def for_many(self, precision: Precision, count: int) -> LogitsModel:
+        return self
 
     def images_per_call(self, batch_size: int | None, *, gradients: bool = False) -> int:
         return memory.MOST if batch_size is None else super().images_per_call(batch_size)

@@ -10,6 +10,7 @@ from cladec.checks import at_least
 from cladec.errors import InputError
 from cladec.explainers.grids import along_axes, enlargement
 from cladec.explainers.inputs import Fill, Targets, background_image, prepare
+from cladec.explainers.passes import Precision
 from cladec.models.batches import batches, part_of
 from cladec.models.given import checked
 from cladec.progress import OnProgress
@@ -34,6 +35,7 @@ def sobol(
     grid: int = 8,
     fill: Fill | str = 0.0,
     batch_size: int | None = None,
+    precision: Precision = "float32",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -59,6 +61,8 @@ def sobol(
             "blur" for the image itself, blurred.
         batch_size: perturbed images of one model call; by default what suits the network and the
             image.
+        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
+            bfloat16 where the network is large and the processor computes faster in it.
         seed: the seed of the designs, which are the same for every image.
         report: a function that is called with the share done.
 
@@ -75,6 +79,7 @@ def sobol(
         raise InputError(f"designs is {designs}: expected a power of two, such as 32")
     cells = _cells(grid, images.shape[1:3])
     first, second = _quasi_random(2 * cells[0] * cells[1], designs, seed)
+    logits = logits.for_many(precision, len(images) * designs * (cells[0] * cells[1] + 1))
     size = logits.images_per_call(batch_size)
 
     def masks(rows: slice) -> np.ndarray:
@@ -113,6 +118,7 @@ def hsic(
     grid: int = 8,
     fill: Fill | str = 0.0,
     batch_size: int | None = None,
+    precision: Precision = "float32",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -138,6 +144,8 @@ def hsic(
             "blur" for the image itself, blurred.
         batch_size: masked images of one model call; by default what suits the network and the
             image.
+        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
+            bfloat16 where the network is large and the processor computes faster in it.
         seed: the seed of the masks.
         report: a function that is called with the share done.
 
@@ -154,6 +162,7 @@ def hsic(
         raise InputError(f"masks is {masks}: expected at most {MOST_MASKS}")
     cells = _cells(grid, images.shape[1:3])
     drawn = _latin_hypercube(cells[0] * cells[1], masks, seed)
+    logits = logits.for_many(precision, len(images) * masks)
     size = logits.images_per_call(batch_size)
     maps = np.empty(images.shape[:3], np.float32)
     for i, perturbed in enumerate(_perturbers(images, fill, cells)):

@@ -8,6 +8,7 @@ import numpy as np
 from cladec.checks import at_least
 from cladec.errors import InputError
 from cladec.explainers.inputs import Fill, Targets, prepare
+from cladec.explainers.passes import Precision
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
 from cladec.models.batches import batches, part_of
 from cladec.models.given import checked
@@ -45,6 +46,7 @@ def lime(
     kernel_width: float = 0.25,
     ridge: float = 1.0,
     batch_size: int | None = None,
+    precision: Precision = "float32",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -59,6 +61,7 @@ def lime(
         kernel_width=kernel_width,
         ridge=ridge,
         batch_size=batch_size,
+        precision=precision,
         seed=seed,
         report=report,
     )
@@ -77,6 +80,7 @@ def explain_lime(
     kernel_width: float = 0.25,
     ridge: float = 1.0,
     batch_size: int | None = None,
+    precision: Precision = "float32",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> list[LimeExplanation]:
@@ -99,6 +103,8 @@ def explain_lime(
         kernel_width: in units of D; larger listens to samples further from the image.
         ridge: the penalty on the squared weights.
         batch_size: perturbed images of one model call.
+        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
+            bfloat16 where the network is large and the processor computes faster in it.
         seed: the seed of the samples.
         report: a function that is called with the share done.
 
@@ -111,6 +117,7 @@ def explain_lime(
     logits, images, targets = prepare(model, images, targets)
     batch_size = logits.images_per_call(batch_size)
     at_least(2, samples=samples)
+    logits = logits.for_many(precision, len(images) * samples)
     at_least(0, ridge=ridge)
     if not (kernel_width > 0 and kernel_width**2 > 0):
         raise InputError(f"kernel_width is {kernel_width}: expected a value above 0")

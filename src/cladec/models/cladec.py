@@ -31,11 +31,20 @@ class LayerDecoder(Decoding):
     Args:
         network: `cutting.cut(classifier, layer)`, images -> codes and logits. It stays frozen.
         decoder: the decoder, codes -> images, for example from `build_decoder`.
+        multi_label: whether the classifier answers for labels, of which an image may have several.
     """
 
-    def __init__(self, network: keras.Model, decoder: keras.Model, **kwargs):
+    def __init__(
+        self,
+        network: keras.Model,
+        decoder: keras.Model,
+        *,
+        multi_label: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_parts(network=network, decoder=decoder)
+        self.multi_label = multi_label
         if not isinstance(network.output, dict) or set(network.output) != {"codes", "logits"}:
             raise InputError(f"network {network.name!r}: expected cutting.cut(classifier, layer)")
         self.network = network
@@ -47,13 +56,18 @@ class LayerDecoder(Decoding):
 
     def compared(self, x, y):
         """Return the images and labels of `y`; if `x` are images, `y` may be just the labels."""
-        return images_and_labels(x, y, self.network.input_shape[1:])
+        axes = 2 if self.multi_label else 1
+        return images_and_labels(x, y, self.network.input_shape[1:], axes=axes)
 
     def get_config(self):
-        return super().get_config() | {
-            "network": keras.saving.serialize_keras_object(self.network),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
-        }
+        return (
+            super().get_config()
+            | {
+                "network": keras.saving.serialize_keras_object(self.network),
+                "decoder": keras.saving.serialize_keras_object(self.decoder),
+            }
+            | ({"multi_label": True} if self.multi_label else {})
+        )
 
     @classmethod
     def from_config(cls, config):
@@ -255,7 +269,8 @@ def fit_cladec(
         network = cutting.cut(classifier, layer, units)
         data = check_data(classifier, data)
         decoder = decoder_of(network.output["codes"].shape[1:], data, decoder)
-        cladec = ClaDec(network, decoder, alpha=alpha, name="cladec")
+        parts = {"alpha": alpha, "multi_label": data.is_multi_label}
+        cladec = ClaDec(network, decoder, **parts, name="cladec")
     inputs = {"codes": training_codes(cladec.encoder, data, codes)}
     compared = targets(data)
     fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)

@@ -295,7 +295,8 @@ def fit_conditional(
             )
         else:
             check_decoder(decoder, {"codes": code_shape, "alpha": ()}, data.image_shape)
-        cladec = ConditionalClaDec(network, decoder, name="cladec_conditional")
+        several = data.is_multi_label
+        cladec = ConditionalClaDec(network, decoder, multi_label=several, name="cladec_conditional")
     inputs = {
         "codes": training_codes(cladec.encoder, data, codes),
         "alpha": DrawnAlphas(len(data.train.images), seed),

@@ -57,14 +57,14 @@ class Decoding(keras.Model):
             )
 
 
-def images_and_labels(x: Any, y: Any, image_shape: Shape) -> tuple[Any, Any]:
+def images_and_labels(x: Any, y: Any, image_shape: Shape, *, axes: int = 1) -> tuple[Any, Any]:
     """Return the images and labels for a loss, as arrays or symbolic tensors.
 
     Args:
         x: the input of the model: images, codes, or a dict of them.
-        y: {"images": (N, H, W, C), "labels": (N,)}, or labels (N,) if `x` contains the images; the
-            labels are (N, K) in {0, 1} where an image may have several.
+        y: {"images": (N, H, W, C), "labels": (N,)}, or labels (N,) if `x` contains the images.
         image_shape: the shape (H, W, C) of the images.
+        axes: 2 for labels (N, K) in {0, 1}, of which an image may have several.
 
     Raises:
         InputError: the images or the labels are missing or have another shape.
@@ -73,11 +73,10 @@ def images_and_labels(x: Any, y: Any, image_shape: Shape) -> tuple[Any, Any]:
         y = {"images": x.get("images") if isinstance(x, dict) else x, "labels": y}
     images = check_images(y.get("images"), image_shape, EXPECTED)
     labels = y.get("labels")
-    if len(_shape(labels)) not in (1, 2):
-        raise InputError(
-            f"the labels are {_told(labels)}: expected (N,), the number of the class of each "
-            f"image, or (N, K), its labels, in {EXPECTED}"
-        )
+    if len(_shape(labels)) != axes:
+        wanted = "(N,), the number of the class of each image"
+        wanted = wanted if axes == 1 else "(N, K), 1 for each label that an image has and else 0"
+        raise InputError(f"the labels are {_told(labels)}: expected {wanted}, in {EXPECTED}")
     return images, labels
 
 

@@ -32,10 +32,15 @@ CONTAINER = Path("/sys/fs/cgroup")
 
 def images_per_call(model: keras.Model, *, gradients: bool = False, most: int = MOST) -> int:
     """Return how many images a model should be called on at once: at least 1, at most `most`."""
+    bytes_of_one = max(1, image_bytes(model)) * (GRADIENTS if gradients else 1)
+    return max(1, min(most, BUDGET // bytes_of_one))
+
+
+def image_bytes(model: keras.Model) -> int:
+    """Return the bytes of the activations of all layers of a model for one image."""
     if model not in _OF_ONE_IMAGE:
         _OF_ONE_IMAGE[model] = sum(map(_bytes_of_output, all_layers(model)))
-    bytes_of_one = max(1, _OF_ONE_IMAGE[model]) * (GRADIENTS if gradients else 1)
-    return max(1, min(most, BUDGET // bytes_of_one))
+    return _OF_ONE_IMAGE[model]
 
 
 def _bytes_of_output(layer: keras.Layer) -> int:

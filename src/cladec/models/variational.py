@@ -258,6 +258,7 @@ def fit_variational_cladec(
         posterior = build_posterior(network.output["codes"].shape[1:], latent_dim)
         decoder = decoder_of((latent_dim,), data, decoder)
         parts = {"posterior": posterior, "alpha": alpha, "beta": beta, "seed": seed}
+        parts["multi_label"] = data.is_multi_label
         cladec = VariationalClaDec(network, decoder, **parts, name="variational_cladec")
     inputs = {"codes": training_codes(cladec.encoder, data, codes)}
     compared = targets(data)
