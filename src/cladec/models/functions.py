@@ -62,7 +62,7 @@ class FunctionModel:
                 "(.keras, .h5 or a SavedModel), or a function of images"
             )
         name = getattr(function, "name", getattr(function, "__name__", type(function).__name__))
-        return cls(str(name), function, images)
+        return cls(str(name), function, images, why=getattr(function, "why", ""))
 
     def on(self, converted: Callable[[np.ndarray], np.ndarray]) -> "FunctionModel":
         """Return the function of images that are converted first."""

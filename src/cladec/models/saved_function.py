@@ -20,6 +20,7 @@ class SavedFunction:
     Attributes:
         name: the name of its folder.
         image_shape: the height, width and channels of an image; None where any size will do.
+        why: a sentence that says why its layers are not to be had.
     """
 
     def __init__(self, folder: Path):
@@ -30,6 +31,10 @@ class SavedFunction:
                 of images, or Keras does not run on TensorFlow.
         """
         self.name = folder.name
+        self.why = (
+            f"{folder.name} is a SavedModel, which has no layers: load the model that it was "
+            "exported from"
+        )
         self._module, function = _load(folder)
         self._function = function
         _, inputs = function.structured_input_signature
