@@ -315,9 +315,7 @@ def test_every_fit_names_data_that_it_does_not_take(classifier, tiny, fit):
     with pytest.raises(InputError, match="the list_iterator has no known end: expected a dataset"):
         fit(classifier, "dense", iter([(images, labels)]))
     labels[5, :2] = 1
-    with pytest.raises(
-        InputError, match="have several labels each, or none"
-    ):
+    with pytest.raises(InputError, match="have several labels each, or none"):
         fit(classifier, "dense", (images, labels))
 
 
