@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from test_dataset import message_of
-from test_forms import IMAGES, LABELS, SHAPE
+from test_forms_of_data import IMAGES, LABELS, SHAPE
 
 from cladec.data.dataset import Split, as_dataset
 from cladec.data.forms import as_images

@@ -6,8 +6,8 @@ import pytest
 
 from cladec.errors import InputError
 from cladec.explainers.coalitions import coalitions, kernel_shap, shapley_values
-from cladec.explainers.scores import softmax
 from cladec.explainers.segments import without_detail
+from cladec.models.predictions import softmax
 
 STRIPS = np.repeat(np.arange(6), 4)[:, None].repeat(4, axis=1)
 """The labels of the six strips of a 24x4 image."""

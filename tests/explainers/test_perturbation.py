@@ -9,7 +9,8 @@ import pytest
 from cladec.errors import InputError
 from cladec.explainers import perturbation
 from cladec.explainers.perturbation import occlusion, occlusion_classes, random_masks, rise
-from cladec.explainers.scores import LogitsModel, softmax
+from cladec.explainers.scores import LogitsModel
+from cladec.models.predictions import softmax
 
 SHAPE = (6, 5, 2)
 IMAGES = np.random.default_rng(0).random((3, *SHAPE), dtype=np.float32)

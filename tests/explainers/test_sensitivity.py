@@ -7,8 +7,8 @@ import pytest
 from keras import layers, ops
 
 from cladec.errors import InputError
-from cladec.explainers.scores import softmax
 from cladec.explainers.sensitivity import dependence, hsic, sobol, total_indices
+from cladec.models.predictions import softmax
 
 IMAGE = np.random.default_rng(0).random((1, 4, 4, 1), dtype=np.float32)
 
