@@ -49,7 +49,8 @@ class _Folding:
         if _is_normalization(operation) and id(args[0]) in self.products:
             _, convolution, given = self.products[id(args[0])]
             self.merged += 1
-            return _merged(convolution, operation, f"cladec.folded.{self.merged}")(given)
+            name = f"{convolution.name}_folded_{self.merged}"  # PyTorch takes no dot here
+            return _merged(convolution, operation, name)(given)
         output = operation(*args, **kwargs)
         if _is_convolution(operation):
             self.products[id(output)] = output, operation, args[0]
