@@ -66,14 +66,22 @@ class CarriedOver(nn.Module):
     @property
     def normalised(self) -> list[tuple[list[str], str]]:
         """The batch normalisations right behind a convolution, each after its name."""
-        layers = dict(self.layers.items())
-        pairs = ((self.sources[name][0], name) for name in layers)
+        convolutions = {
+            name: path
+            for name, layer in self.layers.items()
+            for path, module in layer.named_modules(prefix=f"layers.{name}")
+            if isinstance(module, nn.Conv2d) and module is _last(layer)
+        }
         return [
-            ([f"layers.{source}"], f"layers.{name}")
-            for source, name in pairs
-            if isinstance(layers[name], nn.BatchNorm2d)
-            and isinstance(layers.get(source), nn.Conv2d)
+            ([convolutions[source]], f"layers.{name}")
+            for name, (source, *_) in self.sources.items()
+            if isinstance(self.layers[name], nn.BatchNorm2d) and source in convolutions
         ]
+
+
+def _last(layer: nn.Module) -> nn.Module:
+    """What gives the output of a layer: padding may be in front of it."""
+    return layer[-1] if isinstance(layer, nn.Sequential) else layer
 
 
 def carry_over(model: keras.Model) -> CarriedOver:
