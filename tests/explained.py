@@ -1,6 +1,7 @@
 """Maps and units of saved models: python explained.py FOLDER FILE writes them, on any backend.
 
-The folder holds models with names of `MODELS`, and a ClaDec and a RefAE of the first.
+The folder holds models with names of `MODELS`, a transformer, and a ClaDec and a RefAE of the
+first.
 """
 
 import sys
@@ -9,6 +10,10 @@ from pathlib import Path
 import numpy as np
 
 MODELS = ("sequential", "shared_layer", "residual_add", "nested_twice")
+TRANSFORMER = "class_token"
+CAMS = ("grad_cam", "grad_cam_plus_plus", "hires_cam", "layer_cam", "score_cam", "eigen_cam")
+"""The methods that lay out the tokens of a transformer."""
+
 OPTIONS = {
     "saliency": {"smooth_samples": 3},
     "smooth_grad": {"samples": 3},
@@ -47,6 +52,9 @@ def explained(folder: Path) -> dict[str, np.ndarray]:
         for layer in cutting.layer_shapes(model):
             units = choose_units(model, layer, 0.5, "important", images=images)
             found[f"units of {layer} of {name}"] = units
+    transformer = loading.load_model(folder / f"{TRANSFORMER}.keras")
+    for method in CAMS:
+        found[f"{method} of {TRANSFORMER}"] = explain(transformer, images, method=method)
     return found
 
 

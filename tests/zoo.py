@@ -184,6 +184,29 @@ def small_sequential(name: str) -> keras.Model:
     return keras.Sequential([convolution(), layers.ReLU()], name=name)
 
 
+def tokens(inputs, *, first: int = 1, blocks: int = 2, patch: int = 2):
+    """What a vision transformer makes of images, (N, first + T, 8)."""
+    patches = layers.Conv2D(8, patch, patch, name="patches")(inputs)
+    hidden = layers.Reshape((-1, 8), name="tokens")(patches)
+    hidden = layers.ZeroPadding1D((first, 0), name="first")(hidden) if first else hidden
+    for number in range(blocks):
+        normalised = layers.LayerNormalization(name=f"norm_{number}")(hidden)
+        attention = layers.MultiHeadAttention(2, 4, name=f"attention_{number}")
+        hidden = layers.Add(name=f"sum_{number}")([hidden, attention(normalised, normalised)])
+        wide = layers.Dense(12, activation="gelu", name=f"wide_{number}")(hidden)
+        wide = layers.Dense(8, name=f"narrow_{number}")(wide)
+        hidden = layers.Add(name=f"block_{number}")([hidden, wide])
+    return layers.LayerNormalization(name="norm")(hidden)
+
+
+def transformer(shape=IMAGE_SHAPE, *, pooled: bool = False, **options) -> keras.Model:
+    """A vision transformer that answers by its class token, or by the mean of its tokens."""
+    inputs = keras.Input(shape)
+    found = tokens(inputs, **options)
+    hidden = layers.GlobalAveragePooling1D()(found) if pooled else found[:, 0]
+    return randomised(keras.Model(inputs, scored(hidden)))
+
+
 FUNCTIONAL: dict[str, tuple[str, Callable]] = {
     "softmax_in_dense": ("conv", lambda x: scored(convolution()(x))),
     "softmax_layer": ("conv", lambda x: layers.Softmax()(scored(convolution()(x), None))),
@@ -255,6 +278,7 @@ FUNCTIONAL: dict[str, tuple[str, Callable]] = {
         lambda x: scored(keras.ops.relu(layers.Conv2D(3, 3, name="conv")(x)) * 2.0),
     ),
     "rescaling": ("conv", lambda x: scored(convolution()(layers.Rescaling(2.0, offset=-1.0)(x)))),
+    "class_token": ("block_0", lambda x: scored(tokens(x)[:, 0])),
     "layer_called_images": (
         "images",
         lambda x: scored(layers.Dropout(0.5)(convolution(name="images")(x))),

@@ -213,7 +213,7 @@ def test_options_and_layer_reach_the_function():
     [
         ({"method": "grad_cm"}, r"unknown method 'grad_cm' \(did you mean 'grad_cam'\?\): choose"),
         ({"method": "zzz"}, "unknown method 'zzz': choose from saliency, "),
-        ({"method": "grad_cam", "steps": 3}, "takes no 'steps'; it takes layer, batch_size"),
+        ({"method": "grad_cam", "steps": 3}, "takes no 'steps'; it takes layer, grid, batch_size"),
         ({"method": "saliency", "layer": "conv"}, "'saliency' takes no 'layer'; it takes smooth"),
         ({"method": "cladec"}, "method 'cladec' needs the option 'decoder'"),
         ({"method": "saliency", "targets": 10}, "class 10 is out of range: expected 0 to 9"),

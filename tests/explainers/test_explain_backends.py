@@ -21,7 +21,7 @@ from cladec.storage import model_files
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `explained` takes."""
     folder = tmp_path_factory.mktemp("explained")
-    for name in explained.MODELS:
+    for name in (*explained.MODELS, explained.TRANSFORMER):
         zoo.build(name).save(folder / f"{name}.keras")
     model = zoo.build(explained.MODELS[0])
     network = cutting.cut(model, "dense")

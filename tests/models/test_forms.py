@@ -190,11 +190,15 @@ def transformer():
     return keras.Model(images, scores)
 
 
-def test_the_patches_of_a_transformer_are_taken_only_where_they_are_named():
+def test_the_last_tokens_of_a_transformer_are_taken_or_what_is_named():
     model, images = transformer(), zoo.images(2, (8, 8, 3))
-    with pytest.raises(InputError, match=r"tokens.*'mixed'.*'patches'"):
-        cladec.explain(model, images, method="grad_cam")
-    assert cladec.explain(model, images, method="grad_cam", layer="patches").shape == (2, 8, 8)
+    last, patches, default = (
+        cladec.explain(model, images, method="hires_cam", targets=1, layer=layer)
+        for layer in ("last", "patches", None)
+    )
+    np.testing.assert_array_equal(default, last)
+    assert default.shape == patches.shape == (2, 8, 8)
+    assert not np.allclose(default, patches)
 
 
 def test_a_stride_of_a_small_convolution_does_not_end_python():

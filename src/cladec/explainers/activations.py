@@ -1,5 +1,7 @@
 """Class activation maps without gradients: from the activations of a layer, and what they show."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
@@ -8,7 +10,7 @@ from cladec.explainers.inputs import Targets, prepare
 from cladec.explainers.scores import LogitsModel
 from cladec.models.batches import batches, part_of
 from cladec.models.given import checked
-from cladec.models.layers import find_spatial
+from cladec.models.places import Spatial
 from cladec.models.predictions import softmax
 from cladec.progress import OnProgress
 
@@ -20,6 +22,7 @@ def score_cam(
     targets: Targets = None,
     *,
     layer: str | None = None,
+    grid: Sequence[int] | None = None,
     batch_size: int | None = None,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -36,8 +39,11 @@ def score_cam(
         model: an image classifier.
         images: (N, H, W, C) float32 in [0, 1].
         targets: the class or classes to explain; None for the predicted ones.
-        layer: whose activations A (N, height, width, channels) are taken, "outer/inner" inside a
-            nested model; None for the last layer with a height and a width.
+        layer: whose activations A are taken, (N, height, width, channels) or the tokens of a
+            transformer (N, T, channels), "outer/inner" inside a nested model; None for the last one
+            whose places the answer depends on.
+        grid: (rows, columns) of tokens, the last ones in row order; class and register tokens come
+            first. None to find it by the shapes of the classifier.
         batch_size: masked images of one model call; as many as suit the memory by default.
         report: a function that is called with the share done.
 
@@ -45,13 +51,14 @@ def score_cam(
         (N, H, W) float32, not negative; not scaled to [0, 1].
 
     Raises:
-        InputError: model, images, targets or layer are not what is expected.
+        InputError: model, images, targets, layer or grid are not what is expected.
     """
     logits, images, targets = prepare(model, images, targets)
+    spatial = logits.spatial(layer, grid)
     size = logits.images_per_call(batch_size)
     maps = np.empty(images.shape[:3], np.float32)
     for i, (image, target) in enumerate(zip(images, targets, strict=True)):
-        activations = _activations(logits, layer, image[None], size)[0]
+        activations = _activations(logits, spatial, image[None], size)[0]
         channels = np.moveaxis(activations, -1, 0)
         scores = np.empty(len(channels), np.float32)
         for rows in batches(len(channels), size, part_of(report, i, len(images))):
@@ -69,6 +76,7 @@ def eigen_cam(
     targets: Targets = None,
     *,
     layer: str | None = None,
+    grid: Sequence[int] | None = None,
     batch_size: int | None = None,
 ) -> np.ndarray:
     """Where what a layer's channels have most in common is active, whatever the class.
@@ -82,21 +90,25 @@ def eigen_cam(
         model: an image classifier.
         images: (N, H, W, C) float32 in [0, 1].
         targets: not used: no class is explained, but what the layer sees.
-        layer: whose activations A (N, height, width, channels) are taken, "outer/inner" inside a
-            nested model; None for the last layer with a height and a width.
+        layer: whose activations A are taken, (N, height, width, channels) or the tokens of a
+            transformer (N, T, channels), "outer/inner" inside a nested model; None for the last one
+            whose places the answer depends on.
+        grid: (rows, columns) of tokens, the last ones in row order; class and register tokens come
+            first. None to find it by the shapes of the classifier.
         batch_size: images of one model call; as many as suit the memory by default.
 
     Returns:
         (N, H, W) float32, not negative; not scaled to [0, 1].
 
     Raises:
-        InputError: model, images or layer are not what is expected.
+        InputError: model, images, layer or grid are not what is expected.
     """
     logits, images, _ = prepare(model, images, 0)
+    spatial = logits.spatial(layer, grid)
     size = logits.images_per_call(batch_size)
     maps = np.empty(images.shape[:3], np.float32)
     for rows in batches(len(images), size):
-        activations = _activations(logits, layer, images[rows], size)
+        activations = _activations(logits, spatial, images[rows], size)
         count, height, width, channels = activations.shape
         flat = activations.reshape(count, height * width, channels)
         vectors = np.linalg.svd(flat, full_matrices=False)[2][:, 0]
@@ -108,15 +120,17 @@ def eigen_cam(
 
 
 def _activations(
-    logits: LogitsModel, layer: str | None, images: np.ndarray, size: int
+    logits: LogitsModel, spatial: Spatial, images: np.ndarray, size: int
 ) -> np.ndarray:
     """The activations of a layer, (N, height, width, channels) float32."""
-    encoder = keras.Model(logits.flat.inputs, find_spatial(logits.flat, layer))
+    encoder = keras.Model(logits.flat.inputs, spatial.output)
 
     def activations(shown):
-        return keras.ops.cast(encoder(shown, training=False), "float32")
+        return keras.ops.cast(spatial.on_grid(encoder(shown, training=False)), "float32")
 
-    run = logits.keep(("activations", layer), lambda: logits.compiled(activations))
+    run = logits.keep(
+        ("activations", spatial.path, spatial.grid), lambda: logits.compiled(activations)
+    )
     return np.concatenate([run(images[rows]) for rows in batches(len(images), size)])
 
 

@@ -1,6 +1,6 @@
 """Class activation maps: what the channels of one layer say about a class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from cladec.explainers.scores import LogitsModel
 from cladec.models import cutting
 from cladec.models.batches import batches
 from cladec.models.given import checked
-from cladec.models.layers import find_spatial
+from cladec.models.places import Spatial
 
 
 @checked
@@ -23,6 +23,7 @@ def grad_cam(
     targets: Targets = None,
     *,
     layer: str | None = None,
+    grid: Sequence[int] | None = None,
     batch_size: int | None = None,
 ) -> np.ndarray:
     """Where the channels of a layer that speak for a class are active.
@@ -36,21 +37,24 @@ def grad_cam(
         model: an image classifier.
         images: (N, H, W, C) float32 in [0, 1].
         targets: the class or classes to explain; None for the predicted ones.
-        layer: whose activations A (N, height, width, channels) are taken, "outer/inner" inside a
-            nested model; None for the last layer with a height and a width.
+        layer: whose activations A are taken, (N, height, width, channels) or the tokens of a
+            transformer (N, T, channels), "outer/inner" inside a nested model; None for the last one
+            whose places the answer depends on.
+        grid: (rows, columns) of tokens, the last ones in row order; class and register tokens come
+            first. None to find it by the shapes of the classifier.
         batch_size: images of one model call; as many as suit the memory by default.
 
     Returns:
         (N, H, W) float32, not negative; not scaled to [0, 1].
 
     Raises:
-        InputError: model, images, targets or layer are not what is expected.
+        InputError: model, images, targets, layer or grid are not what is expected.
     """
 
     def weighted(activations: Any, gradients: Any) -> Any:
         return activations * keras.ops.mean(gradients, axis=(1, 2), keepdims=True)
 
-    return _activation_maps(weighted, model, images, targets, layer, batch_size)
+    return _activation_maps(weighted, model, images, targets, layer, grid, batch_size)
 
 
 @checked
@@ -60,6 +64,7 @@ def hires_cam(
     targets: Targets = None,
     *,
     layer: str | None = None,
+    grid: Sequence[int] | None = None,
     batch_size: int | None = None,
 ) -> np.ndarray:
     """Where the activations of a layer raise the score of a class.
@@ -74,7 +79,7 @@ def hires_cam(
     def product(activations: Any, gradients: Any) -> Any:
         return activations * gradients
 
-    return _activation_maps(product, model, images, targets, layer, batch_size)
+    return _activation_maps(product, model, images, targets, layer, grid, batch_size)
 
 
 @checked
@@ -84,6 +89,7 @@ def grad_cam_plus_plus(
     targets: Targets = None,
     *,
     layer: str | None = None,
+    grid: Sequence[int] | None = None,
     batch_size: int | None = None,
 ) -> np.ndarray:
     """Grad-CAM that finds every place of a class, not the strongest one alone.
@@ -104,7 +110,7 @@ def grad_cam_plus_plus(
         weights = shares * keras.ops.relu(gradients)
         return activations * keras.ops.sum(weights, axis=(1, 2), keepdims=True)
 
-    return _activation_maps(weighted, model, images, targets, layer, batch_size)
+    return _activation_maps(weighted, model, images, targets, layer, grid, batch_size)
 
 
 @checked
@@ -114,6 +120,7 @@ def layer_cam(
     targets: Targets = None,
     *,
     layer: str | None = None,
+    grid: Sequence[int] | None = None,
     batch_size: int | None = None,
 ) -> np.ndarray:
     """Where a layer's activations that raise the score are, sharp in early layers as well.
@@ -128,7 +135,7 @@ def layer_cam(
     def positive(activations: Any, gradients: Any) -> Any:
         return activations * keras.ops.relu(gradients)
 
-    return _activation_maps(positive, model, images, targets, layer, batch_size)
+    return _activation_maps(positive, model, images, targets, layer, grid, batch_size)
 
 
 def _activation_maps(
@@ -137,12 +144,15 @@ def _activation_maps(
     images: np.ndarray,
     targets: Targets,
     layer: str | None,
+    grid: Sequence[int] | None,
     batch_size: int | None,
 ) -> np.ndarray:
     logits, images, targets = prepare(model, images, targets)
     batch_size = logits.images_per_call(batch_size, gradients=True)
+    spatial = logits.spatial(layer, grid)
     run = logits.keep(
-        (contributions.__qualname__, layer), lambda: _compiled(contributions, logits, layer)
+        (contributions.__qualname__, spatial.path, spatial.grid),
+        lambda: _compiled(contributions, logits, spatial),
     )
     result = np.empty(images.shape[:3], np.float32)
     for rows in batches(len(images), batch_size):
@@ -153,18 +163,19 @@ def _activation_maps(
 
 
 def _compiled(
-    contributions: Function, logits: LogitsModel, layer: str | None
+    contributions: Function, logits: LogitsModel, spatial: Spatial
 ) -> Callable[..., np.ndarray]:
     """The maps on the grid of the layer, of images (N, H, W, C) and classes (N,)."""
     flat = logits.flat
-    encoder, head = cutting.split(flat.inputs, find_spatial(flat, layer), flat.logits)
+    encoder, head = cutting.split(flat.inputs, spatial.output, flat.logits)
 
     def maps(images: Any, targets: Any) -> Any:
         def score(activations: Any) -> Any:
             return of_class(head([images, activations], training=False), targets)
 
         activations = encoder(images, training=False)
-        summed = keras.ops.sum(contributions(activations, gradient_of(score)(activations)), axis=-1)
-        return keras.ops.cast(keras.ops.relu(summed), "float32")
+        gradients = gradient_of(score)(activations)
+        parts = contributions(spatial.on_grid(activations), spatial.on_grid(gradients))
+        return keras.ops.cast(keras.ops.relu(keras.ops.sum(parts, axis=-1)), "float32")
 
     return logits.compiled(maps, CLASSES)

@@ -35,7 +35,7 @@ class Explainer:
 
     Examples:
         >>> cladec.EXPLAINERS["grad_cam"].options
-        ['layer', 'batch_size']
+        ['layer', 'grid', 'batch_size']
         >>> cladec.EXPLAINERS["grad_cam"](classifier, images[:2], layer="conv").shape
         (2, 28, 28)
     """

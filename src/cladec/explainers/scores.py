@@ -2,13 +2,14 @@
 
 import copy
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
 
+from cladec import checks
 from cladec.checks import at_least
 from cladec.errors import InputError
 from cladec.explainers import backends, passes
@@ -18,6 +19,8 @@ from cladec.explainers.registry import EXPLAINERS
 from cladec.models import answers, cutting, memory, pixels, predictions
 from cladec.models.batches import batches
 from cladec.models.functions import FunctionModel
+from cladec.models.places import Spatial, find_spatial
+from cladec.models.tokens import Grid
 
 
 class LogitsModel:
@@ -41,7 +44,7 @@ class LogitsModel:
         self.image_shape: tuple[int, int, int] = self.flat.inputs.shape[1:]
         self.classes: int = self.model.outputs[0].shape[-1]
         self.multi_label = self.flat.multi_label
-        self._kept: dict[tuple, Callable] = {}
+        self._kept: dict[tuple, Any] = {}
         self._run = self.compiled(self, eager_calls=backends.EAGER_CALLS)
         self._differentiate = self.compiled(gradient_of(self._score), CLASSES)
 
@@ -95,8 +98,20 @@ class LogitsModel:
         images = keras.KerasTensor((None, *self.image_shape), "float32")
         return backends.compiled(function, self.model, images, *others, eager_calls=eager_calls)
 
-    def keep(self, name: tuple, make: Callable[[], Callable]) -> Callable:
-        """What `make` gives, made once for each name: functions that take long to trace."""
+    def spatial(self, layer: str | None, grid: Sequence[int] | None = None) -> Spatial:
+        """A layer with places in the image, see `find_spatial`.
+
+        Raises:
+            InputError: there is none like this, or `grid` is not (rows, columns).
+        """
+        cells: Grid | None = None
+        if grid is not None:
+            rows, columns = checks.shape("grid", grid, [2], "(rows, columns)")
+            cells = rows, columns
+        return self.keep(("spatial", layer, cells), lambda: find_spatial(self.flat, layer, cells))
+
+    def keep(self, name: tuple, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once for each name: what takes long to trace or to find."""
         if name not in self._kept:
             self._kept[name] = make()
         return self._kept[name]

@@ -18,7 +18,6 @@ from cladec.explainers.inputs import Targets, check_images, for_each_image, reso
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.models.batches import batches
 from cladec.models.given import checked
-from cladec.models.layers import last_spatial_layer
 from cladec.progress import OnProgress
 
 START_NOISE = 0.05
@@ -168,7 +167,7 @@ def deep_dream(
     at_least(0, steps=steps, step_size=step_size)
     logits = logits_model(model)
     images = check_images(model, images)
-    layer = last_spatial_layer(logits.flat) if layer is None else layer
+    layer = _last_layer(logits) if layer is None else layer
     network = keras.Model(logits.flat.inputs, logits.flat.find(layer))
     if channel is not None:
         for_each_image("channel", channel, 1, network.output.shape[-1])
@@ -190,6 +189,18 @@ def deep_dream(
             image = _climb(image, _on_grid(gradients(image), grid), step_size)
         result[rows] = image
     return result
+
+
+def _last_layer(logits: LogitsModel) -> str:
+    """The path of the last layer whose activations have places in the image."""
+    spatial = logits.spatial(None)
+    kind = type(logits.flat.origins[spatial.path][0]).__name__
+    if spatial.of_tokens and "Norm" in kind:
+        raise InputError(
+            f"the last layer with places in the image, {spatial.path!r}, is a {kind}, which keeps "
+            "what is raised the same: name a layer, the sum at the end of a block for instance"
+        )
+    return spatial.path
 
 
 def _chosen(

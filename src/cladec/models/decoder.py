@@ -13,6 +13,7 @@ from cladec.errors import InputError
 from cladec.models import memory
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import SMALLEST_BATCH
+from cladec.models.tokens import token_grid
 
 SMALLEST_GRID = 8
 """A flat code starts on the largest grid of at most this many cells a side (7x7 for 28x28)."""
@@ -27,12 +28,6 @@ LARGEST_DENSE = 2**26
 
 CODES = "(units,), (positions, features) or (height, width, channels)"
 """The supported shapes of codes."""
-
-SMALLEST_TOKEN_GRID = 4
-"""Fewer tokens than this are treated as a flat code."""
-
-FIRST_TOKENS = 5
-"""The most class and register tokens before the tokens that form a grid."""
 
 DARKEST = 0.01
 """An untrained decoder gives pixels between this and 1 minus this."""
@@ -154,14 +149,7 @@ def _cells(code_shape: tuple[int, ...], height: int, width: int) -> tuple[int, i
         return code_shape[:2] if code_shape[0] * code_shape[1] > 1 else None
     if len(code_shape) == 1:
         return None
-    patches = [(height // side, width // side) for side in range(1, min(height, width) + 1)]
-    for first in range(FIRST_TOKENS + 1):
-        count = code_shape[0] - first
-        side = math.isqrt(max(0, count))
-        for rows, columns in (*patches, (side, side)):
-            if rows * columns == count >= SMALLEST_TOKEN_GRID:
-                return rows, columns
-    return None
+    return token_grid(code_shape[0], height, width)
 
 
 def _hidden_sizes(cells, height: int, width: int) -> tuple[int, list[Size]]:

@@ -1,14 +1,12 @@
-"""This module lists a classifier's layers: those that can be decoded, and the spatial ones."""
+"""This module lists a classifier's layers, and says which can be decoded."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import keras
 
-from cladec.errors import InputError
 from cladec.models import answers, cutting
-from cladec.models.cutting import Flat
 from cladec.models.given import checked
 from cladec.text import printable
 
@@ -88,53 +86,3 @@ def _shape_fault(shape: tuple[int | None, ...]) -> str | None:
     if not 1 <= len(shape) <= 3:
         return f"{len(shape)} axes, a decoder takes 1 to 3"
     return None
-
-
-def last_spatial_layer(flat: Flat) -> str:
-    """Return the path of the last layer whose output (H, W, channels) has several positions.
-
-    Raises:
-        InputError: there is none, or it is followed by layers that learn from tokens.
-    """
-    fitting = list(spatial_layers(flat).tensors)
-    if not fitting:
-        raise InputError(
-            "no layer of the model gives (height, width, channels) with more than one position: "
-            "use a method that needs no such layer, saliency for instance"
-        )
-    paths = list(flat.tensors)
-    for path in paths[paths.index(fitting[-1]) + 1 :]:
-        shape = flat.tensors[path].shape[1:]
-        if len(shape) == 2 and shape[0] != 1 and flat.origins[path][0].weights:
-            raise InputError(
-                f"the model learns from tokens, {path!r} of shape {shape}, behind its last layer "
-                f"with a height and a width, {fitting[-1]!r}, which says little of the answer: "
-                "name that one as layer all the same, or use a method that needs no layer"
-            )
-    return fitting[-1]
-
-
-def spatial_layers(flat: Flat) -> Flat:
-    """Return `flat` with only those layers whose output is (H, W, channels), H or W above 1."""
-    shapes = {path: tensor.shape[1:] for path, tensor in flat.tensors.items()}
-    fitting = [path for path, shape in shapes.items() if len(shape) == 3 and max(shape[:2]) > 1]
-    return replace(flat, tensors={path: flat.tensors[path] for path in fitting})
-
-
-def find_spatial(flat: Flat, layer: str | None) -> keras.KerasTensor:
-    """Return the output (N, H, W, channels) of `layer`, or of the last spatial layer for None.
-
-    Raises:
-        InputError: the layer is unknown or not spatial; the message lists the spatial ones.
-    """
-    fitting = spatial_layers(flat)
-    if layer is None:
-        return flat.tensors[last_spatial_layer(flat)]
-    named = flat.paths_of(layer)
-    if named and not fitting.paths_of(layer):
-        shape = flat.tensors[named[0]].shape[1:]
-        raise InputError(
-            f"layer {layer!r} gives {shape}, which has no spatial extent: choose one of "
-            f"{', '.join(fitting.tensors)}"
-        )
-    return fitting.find(layer)

@@ -24,14 +24,13 @@ def disturbs(layer: keras.Operation, *, learned: bool) -> bool:
         layer: a layer or function of the graph.
         learned: whether a trainable layer comes before it.
     """
-    if not isinstance(layer, keras.Layer) or layer.trainable_weights:
+    if not isinstance(layer, keras.Layer) or layer.weights:  # frozen ones too
         return False
     if isinstance(layer, keras.layers.GaussianNoise | keras.layers.GaussianDropout):
         return True
     if any(is_of_keras(kind, "layers.preprocessing") for kind in type(layer).__mro__):
         return _knows_training(layer)
-    fixed = isinstance(layer, keras.layers.BatchNormalization)
-    return not learned and not fixed and _knows_training(layer)
+    return not learned and _knows_training(layer)
 
 
 def _knows_training(layer: keras.Layer) -> bool:
