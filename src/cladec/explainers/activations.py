@@ -1,11 +1,12 @@
 """Class activation maps without gradients: from the activations of a layer, and what they show."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-from cladec.explainers.grids import along_axes, enlargement
+from cladec.explainers.grids import enlarged
 from cladec.explainers.inputs import Targets, prepare
 from cladec.explainers.scores import LogitsModel
 from cladec.models.batches import batches, part_of
@@ -62,10 +63,10 @@ def score_cam(
         channels = np.moveaxis(activations, -1, 0)
         scores = np.empty(len(channels), np.float32)
         for rows in batches(len(channels), size, part_of(report, i, len(images))):
-            masks = _scaled(_enlarged(channels[rows], image.shape))
+            masks = _scaled(enlarged(channels[rows], image.shape[:2]))
             scores[rows] = logits.predict(image * masks[..., None], size)[:, target]
         weighted = np.tensordot(softmax(scores), channels, axes=1)
-        maps[i] = _enlarged(np.maximum(weighted, 0)[None], image.shape)[0]
+        maps[i] = enlarged(np.maximum(weighted, 0)[None], image.shape[:2])[0]
     return maps
 
 
@@ -115,7 +116,7 @@ def eigen_cam(
         found = np.einsum("npc,nc->np", flat, vectors)
         found *= np.where(found.sum(axis=1) < 0, -1, 1)[:, None]
         grids = np.maximum(found, 0).reshape(count, height, width)
-        maps[rows] = _enlarged(grids, images.shape[1:])
+        maps[rows] = enlarged(grids, images.shape[1:3])
     return maps
 
 
@@ -123,20 +124,18 @@ def _activations(
     logits: LogitsModel, spatial: Spatial, images: np.ndarray, size: int
 ) -> np.ndarray:
     """The activations of a layer, (N, height, width, channels) float32."""
-    encoder = keras.Model(logits.flat.inputs, spatial.output)
-
-    def activations(shown):
-        return keras.ops.cast(spatial.on_grid(encoder(shown, training=False)), "float32")
-
-    run = logits.keep(
-        ("activations", spatial.path, spatial.grid), lambda: logits.compiled(activations)
-    )
+    key = "activations", spatial.path, spatial.grid
+    run = logits.keep(key, lambda: _compiled(logits, spatial))
     return np.concatenate([run(images[rows]) for rows in batches(len(images), size)])
 
 
-def _enlarged(grids: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Grids (B, height, width) enlarged bilinearly to images of this shape, (B, H, W)."""
-    return along_axes(grids, *map(enlargement, shape[:2], grids.shape[1:]))
+def _compiled(logits: LogitsModel, spatial: Spatial) -> Callable[..., np.ndarray]:
+    encoder = keras.Model(logits.flat.inputs, spatial.output)
+
+    def activations(images: Any) -> Any:
+        return keras.ops.cast(spatial.on_grid(encoder(images, training=False)), "float32")
+
+    return logits.compiled(activations)
 
 
 def _scaled(masks: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from cladec.explainers.backends import CLASSES, Function, gradient_of, of_class
-from cladec.explainers.grids import along_axes, enlargement
+from cladec.explainers.grids import enlarged
 from cladec.explainers.inputs import Targets, prepare
 from cladec.explainers.scores import LogitsModel
 from cladec.models import cutting
@@ -157,8 +157,7 @@ def _activation_maps(
     result = np.empty(images.shape[:3], np.float32)
     for rows in batches(len(images), batch_size):
         maps = run(images[rows], targets[rows])
-        to_pixels = map(enlargement, images.shape[1:3], maps.shape[1:])
-        result[rows] = along_axes(maps, *to_pixels)
+        result[rows] = enlarged(maps, images.shape[1:3])
     return result
 
 

@@ -1,5 +1,6 @@
 """Kernel SHAP: Shapley values of the segments of an image, from coalitions of those shown."""
 
+from functools import partial
 from itertools import product
 
 import keras
@@ -9,7 +10,7 @@ from cladec.checks import at_least
 from cladec.explainers.inputs import Fill, Targets, prepare
 from cladec.explainers.passes import Precision
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
-from cladec.models.batches import batches, part_of
+from cladec.models.batches import part_of
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 
@@ -75,11 +76,10 @@ def kernel_shap(
     for i, labels in enumerate(segmentations(images, segments)):
         kept, weights = coalitions(labels.max() + 1, samples, seed)
         hidden = without_detail(images[i], labels, fill)
-        answers = [
-            logits.probabilities(keep(images[i], hidden, labels, kept[rows]), size)[:, targets[i]]
-            for rows in batches(len(kept), size, part_of(report, i, len(images)))
-        ]
-        maps[i] = shapley_values(kept, weights, np.concatenate(answers))[labels]
+        part = part_of(report, i, len(images))
+        shown = partial(keep, images[i], hidden, labels)
+        answers = logits.of_variants(shown, kept, size, part)[:, targets[i]]
+        maps[i] = shapley_values(kept, weights, answers)[labels]
     return maps
 
 

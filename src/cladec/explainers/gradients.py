@@ -136,8 +136,17 @@ def smooth_grad(
     Raises:
         InputError: model, images, targets or an option are not what is expected.
     """
-    mean, _ = _noisy_moments(model, images, targets, samples, noise, batch_size, seed, report)
-    return strongest_channel(mean).astype(np.float32)
+    at_least(1, samples=samples)
+    return saliency(
+        model,
+        images,
+        targets,
+        smooth_samples=samples,
+        noise=noise,
+        batch_size=batch_size,
+        seed=seed,
+        report=report,
+    )
 
 
 @checked

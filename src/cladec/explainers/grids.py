@@ -26,6 +26,11 @@ def reduction(cells: int, size: int) -> np.ndarray:
     return (np.maximum(0, shared) * cells / size).astype(np.float32)
 
 
+def enlarged(grids: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Grids (N, h, w) enlarged bilinearly to maps of this size, (N, H, W)."""
+    return along_axes(grids, *map(enlargement, size, grids.shape[1:]))
+
+
 def along_axes(arrays: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Arrays (N, h, w, ...) with `rows` (H, h) and `columns` (W, w) applied, (N, H, W, ...)."""
     return np.einsum("ih,jw,nhw...->nij...", rows, columns, arrays, optimize=True)

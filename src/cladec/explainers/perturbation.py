@@ -144,13 +144,14 @@ class _Windows:
     ) -> np.ndarray:
         """The probabilities of the image behind the patch at every place, (P, K)."""
         shown = background_image("fill", fill, image.shape)
-        result = np.empty((len(self.slices), logits.classes), np.float32)
-        for rows in batches(len(self.slices), batch_size, report):
-            occluded = np.repeat(image[None], rows.stop - rows.start, axis=0)
-            for copy, window in zip(occluded, self.slices[rows], strict=True):
-                copy[window] = shown[window]
-            result[rows] = logits.probabilities(occluded, batch_size)
-        return result
+
+        def occluded(places: np.ndarray) -> np.ndarray:
+            copies = np.repeat(image[None], len(places), axis=0)
+            for copy, place in zip(copies, places, strict=True):
+                copy[self.slices[place]] = shown[self.slices[place]]
+            return copies
+
+        return logits.of_variants(occluded, np.arange(len(self.slices)), batch_size, report)
 
     def average(self, values: np.ndarray) -> np.ndarray:
         """At each pixel, the mean of the values (P,) of the windows over it, (H, W)."""

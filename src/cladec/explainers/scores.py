@@ -21,6 +21,7 @@ from cladec.models.batches import batches
 from cladec.models.functions import FunctionModel
 from cladec.models.places import Spatial, find_spatial
 from cladec.models.tokens import Grid
+from cladec.progress import OnProgress
 
 
 class LogitsModel:
@@ -120,6 +121,29 @@ class LogitsModel:
         """The probabilities of the classes, or of each label, (N, K) float32."""
         scores = self.predict(images, batch_size)
         return predictions.probabilities(scores, multi_label=self.multi_label)
+
+    def of_variants(
+        self,
+        make: Callable[[np.ndarray], np.ndarray],
+        chosen: np.ndarray,
+        batch_size: int,
+        report: OnProgress | None = None,
+    ) -> np.ndarray:
+        """The probabilities of many variants of an image, of which one batch exists at a time.
+
+        Args:
+            make: a function of some rows of `chosen` that gives their variants (B, H, W, C).
+            chosen: what tells the variants apart, (V, ...).
+            batch_size: variants of one model call.
+            report: a function that is called with the share done.
+
+        Returns:
+            (V, K) float32.
+        """
+        result = np.empty((len(chosen), self.classes), np.float32)
+        for rows in batches(len(chosen), batch_size, report):
+            result[rows] = self.probabilities(make(chosen[rows]), batch_size)
+        return result
 
 
 class LogitsFunction(LogitsModel):

@@ -8,10 +8,10 @@ import numpy as np
 
 from cladec.checks import at_least
 from cladec.errors import InputError
-from cladec.explainers.grids import along_axes, enlargement
+from cladec.explainers.grids import enlarged
 from cladec.explainers.inputs import Fill, Targets, background_image, prepare
 from cladec.explainers.passes import Precision
-from cladec.models.batches import batches, part_of
+from cladec.models.batches import part_of
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 
@@ -82,21 +82,22 @@ def sobol(
     logits = logits.for_many(precision, len(images) * designs * (cells[0] * cells[1] + 1))
     size = logits.images_per_call(batch_size)
 
-    def masks(rows: slice) -> np.ndarray:
-        cell, row = np.divmod(np.arange(rows.start, rows.stop), designs)
+    def variants(perturbed: Callable, numbers: np.ndarray) -> np.ndarray:
+        cell, row = np.divmod(numbers, designs)
         shown = first[row]
         # The first block of rows is A itself, the one behind it C of cell 0.
         changed = np.flatnonzero(cell)
         shown[changed, cell[changed] - 1] = second[row[changed], cell[changed] - 1]
-        return shown
+        return perturbed(shown)
 
     maps = np.empty(images.shape[:3], np.float32)
+    numbers = np.arange(designs * (first.shape[1] + 1))
     for i, perturbed in enumerate(_perturbers(images, fill, cells)):
-        rows = batches(designs * (first.shape[1] + 1), size, part_of(report, i, len(images)))
-        answers = [
-            logits.probabilities(perturbed(masks(each)), size)[:, targets[i]] for each in rows
-        ]
-        maps[i] = _enlarged(total_indices(np.concatenate(answers), designs), cells, maps.shape[1:])
+        part = part_of(report, i, len(images))
+        shown = partial(variants, perturbed)
+        answers = logits.of_variants(shown, numbers, size, part)
+        indices = total_indices(answers[:, targets[i]], designs)
+        maps[i] = enlarged(indices.reshape(1, *cells), maps.shape[1:])[0]
     return maps
 
 
@@ -166,11 +167,9 @@ def hsic(
     size = logits.images_per_call(batch_size)
     maps = np.empty(images.shape[:3], np.float32)
     for i, perturbed in enumerate(_perturbers(images, fill, cells)):
-        rows = batches(masks, size, part_of(report, i, len(images)))
-        answers = [
-            logits.probabilities(perturbed(drawn[each]), size)[:, targets[i]] for each in rows
-        ]
-        maps[i] = _enlarged(dependence(drawn, np.concatenate(answers)), cells, maps.shape[1:])
+        part = part_of(report, i, len(images))
+        answers = logits.of_variants(perturbed, drawn, size, part)[:, targets[i]]
+        maps[i] = enlarged(dependence(drawn, answers).reshape(1, *cells), maps.shape[1:])[0]
     return maps
 
 
@@ -239,9 +238,3 @@ def _hidden(image: np.ndarray, fill: Fill | str) -> np.ndarray:
 
         return uniform_filter(image, (BLUR, BLUR, 1), mode="mirror")
     return background_image("fill", fill, image.shape)
-
-
-def _enlarged(values: np.ndarray, cells: tuple[int, int], size: tuple[int, ...]) -> np.ndarray:
-    """Values of cells (D,) as a map (H, W), linear between the centres of cells."""
-    rows, columns = (enlargement(*each) for each in zip(size, cells, strict=True))
-    return along_axes(values.reshape(1, *cells), rows, columns)[0]

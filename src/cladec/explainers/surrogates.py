@@ -1,6 +1,7 @@
 """LIME: a linear model of what each segment of an image does to the probability of a class."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ from cladec.errors import InputError
 from cladec.explainers.inputs import Fill, Targets, prepare
 from cladec.explainers.passes import Precision
 from cladec.explainers.segments import Segments, keep, segmentations, without_detail
-from cladec.models.batches import batches, part_of
+from cladec.models.batches import part_of
 from cladec.models.given import checked
 from cladec.progress import OnProgress
 
@@ -127,12 +128,8 @@ def explain_lime(
         kept = _samples(samples, image_labels.max() + 1, seed)
         hidden = without_detail(image, image_labels, fill)
         part = part_of(report, len(explanations), len(images))
-        answers = np.concatenate(
-            [
-                logits.probabilities(keep(image, hidden, image_labels, kept[rows]), batch_size)
-                for rows in batches(samples, batch_size, part)
-            ]
-        )[:, target]
+        shown = partial(keep, image, hidden, image_labels)
+        answers = logits.of_variants(shown, kept, batch_size, part)[:, target]
         explanations.append(_fit(image_labels, kept, answers, kernel_width, ridge))
     return explanations
 

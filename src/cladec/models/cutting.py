@@ -32,6 +32,10 @@ UNITS = "cladec.units"
 """The name of the layer that selects some of the units."""
 
 
+_MULTI_LABEL: WeakKeyDictionary[keras.Model, bool] = WeakKeyDictionary()
+"""What `flatten` found out of each classifier, so that it is not copied for that alone."""
+
+
 @dataclass(frozen=True)
 class Flat:
     """A classifier unfolded into one flat graph with layers of its own.
@@ -111,6 +115,7 @@ def flatten(classifier: keras.Model, *, fresh: bool = False) -> Flat:
         replay.calls[id(column := unit(outputs))] = unit, outputs
         outputs = column
     answer = answers.answer(inputs, outputs, replay.calls)
+    _MULTI_LABEL[classifier] = answer.multi_label
     return Flat(inputs, outputs, answer.logits, answer.multi_label, *replay.named())
 
 
@@ -132,12 +137,8 @@ def is_multi_label(classifier: keras.Model | FunctionModel) -> bool:
         several = classifier.tried.shape[1] > 1
         return several and answers.kind_of(classifier.tried) == "sigmoid"
     if classifier not in _MULTI_LABEL:
-        _MULTI_LABEL[classifier] = flatten(classifier).multi_label
+        return flatten(classifier).multi_label
     return _MULTI_LABEL[classifier]
-
-
-_MULTI_LABEL: WeakKeyDictionary[keras.Model, bool] = WeakKeyDictionary()
-"""What `is_multi_label` found, for which a classifier has to be copied."""
 
 
 def cut(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:

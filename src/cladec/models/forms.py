@@ -205,15 +205,14 @@ def _fixed_shape(
     graph: keras.Model, image: keras.KerasTensor, options: _Options
 ) -> tuple[int, ...]:
     """Return the shape of the images, whose size is the model's own or, of any, the one given."""
-    own = tuple(image.shape[1:])
-    first = takes_channels_first(graph)
-    given = options.shape[-1:] + options.shape[:-1] if first else options.shape
-    if first and options.shape[:1] == own[:1]:
-        given = options.shape
+    own, given = tuple(image.shape[1:]), options.shape
+    channels_first = takes_channels_first(graph)
+    if channels_first and given[:1] != own[:1]:
+        given = given[-1:] + given[:-1]
     if options.size is not None:
-        channels = given[:1] if first else given[-1:]
-        known = channels or (own[:1] if first else own[-1:])
-        given = (*known, *options.size) if first else (*options.size, *known)
+        last = 0 if channels_first else -1
+        channels = given[last] if given else own[last]
+        given = (channels, *options.size) if channels_first else (*options.size, channels)
     if None not in own:
         if options.size is not None and given != own:
             raise InputError(

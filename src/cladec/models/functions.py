@@ -32,6 +32,7 @@ class FunctionModel:
     """
 
     operations = ()
+    """Those of its graph, as a Keras model has them: none."""
 
     def __init__(self, name: str, function: Callable, images: Any, *, why: str = ""):
         self.name, self.function = name, function

@@ -41,12 +41,13 @@ def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
         given = bound.arguments
         if of_classifier:
             model = loaded(given[first.name])
-            if needs_size(model) and "images" in given:
-                given["images"] = arranged(given["images"])
+            if needs_size(model) and given.get("images") is not None:
+                given["images"] = as_images(given["images"])
             images = images_of(given.get("images", given.get("data")))
             given[first.name] = image_classifier(model, images=images, **form)
-        for name in given.keys() - {first.name if of_classifier else ""}:
-            given[name] = _meant(own.parameters[name], given[name], given[first.name])
+        for name in given:
+            if name != first.name or not of_classifier:
+                given[name] = _meant(own.parameters[name], given[name], given[first.name])
         return function(*bound.args, **bound.kwargs)
 
     if of_classifier:
@@ -71,11 +72,6 @@ def loaded(classifier: Any) -> Any:
     """Return a classifier, loaded if it is a path."""
     is_path = isinstance(classifier, str | os.PathLike)
     return loading.load_model(classifier) if is_path else classifier
-
-
-def arranged(images: Any) -> Any:
-    """Return images of any form as an array, which shows their size; None stays None."""
-    return None if images is None else as_images(images)
 
 
 def images_of(data: Any) -> Any:
