@@ -5,9 +5,10 @@
     python benchmarks/families.py --table                          the table of what is there
 
 The networks have random weights and explain one photograph. Each family and method runs in a
-process of its own, so that one that dies or takes too long stops no other. Seconds are those of a
-first explanation, with copying and tracing; GiB are the peak of resident memory above what the
-process held when the network was loaded. Methods that draw samples draw `--samples` of them, all
+process of its own, so that one that dies or takes too long stops no other. Seconds are processor
+seconds of all threads, which other work on the machine changes little, of a first explanation, with
+copying and tracing; GiB are the peak of resident memory above what the process held when the
+network was loaded. Methods that draw samples draw `--samples` of them, all
 others have their default options; the decoders of "cladec" are not trained.
 """
 
@@ -121,10 +122,10 @@ def explain_here(family: str, method: str, samples: int) -> dict[str, str | floa
     model, images = build(family), photograph(SIZES[family])
     options = options_of(method, model, samples)
     model.predict_on_batch(images)
-    before, start = resident("VmRSS"), time.perf_counter()
+    before, start = resident("VmRSS"), time.process_time()
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     result = outcome(method, model, images, options)
-    seconds, gib = time.perf_counter() - start, (resident("VmHWM") - before) / 2**20
+    seconds, gib = time.process_time() - start, (resident("VmHWM") - before) / 2**20
     return {"result": result, "seconds": round(seconds, 2), "gib": round(gib, 2)}
 
 

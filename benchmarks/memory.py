@@ -4,7 +4,7 @@
     python benchmarks/memory.py --networks ResNet50 --methods rise lime
 
 The cells of `families.py`, with the default options of every method: GiB of resident memory above
-what the process held when the network was loaded, and the seconds of a first explanation.
+what the process held when the network was loaded, and the processor seconds of a first explanation.
 """
 
 from dataclasses import dataclass

@@ -73,3 +73,16 @@ def test_the_layers_are_listed_at_a_size(folder, capsys):
     main(command)
     assert "18x28x3" in capsys.readouterr().out
     assert "--image-size" in refused(capsys, main, command[:-3])
+
+
+def test_the_tokens_of_a_transformer_are_laid_out_as_the_grid_says(tmp_path, capsys):
+    shape = (8, 12, 3)
+    zoo.transformer(shape, first=9).save(tmp_path / "model.keras")
+    pixels = (zoo.images(1, shape)[0] * 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    files = ["--model", str(tmp_path / "model.keras"), "--images", str(tmp_path / "one.png")]
+    out = ["--methods", "hires_cam", "rise", "--out", str(tmp_path / "out")]
+    main(["explain", *files, *out, "--grid", "4", "6"])
+    with np.load(tmp_path / "out/one.npz") as found:
+        assert found["hires_cam"].shape == found["rise"].shape == shape[:2]
+    assert "--grid" in refused(capsys, main, ["explain", *files, *out, "--grid", "4"])

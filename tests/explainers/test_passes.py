@@ -46,13 +46,14 @@ def test_maps_of_much_work_are_those_of_little(method, monkeypatch):
     options |= {"kernel_shap": {"samples": 20, "segments": 6}, "sobol": {"designs": 4}}
     options |= {"hsic": {"masks": 40}, "occlusion": {}}
     model, images = network(), zoo.images(2, SHAPE)
-    expected = cladec.explain(model, images, method=method, **options[method])
+    exact = {"method": method, "precision": "float32", **options[method]}
+    expected = cladec.explain(model, images, **exact)
     monkeypatch.setattr(passes, "MUCH_WORK", 0)
-    found = cladec.explain(model, images, method=method, **options[method])
+    found = cladec.explain(model, images, **exact)
     np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
 
 
-def test_bfloat16_is_near_and_only_where_it_is_asked_for():
+def test_bfloat16_is_near():
     model, images = network(), zoo.images(2, SHAPE)
     exact, near = (
         cladec.explain(model, images, method="rise", masks=200, precision=precision)
@@ -71,3 +72,14 @@ def test_much_work_is_folded_whatever_the_processor():
     assert passes.choose("float32", 2**30, 100) == "folded"
     assert passes.choose("auto", 2**30, 100) in ("folded", "bfloat16")
     assert passes.choose("auto", 1, 100) == "plain"
+
+
+@pytest.mark.parametrize("precision", ["half", "bfloat16"])
+def test_a_function_computes_as_it_likes(precision):
+    with pytest.raises(InputError, match="precision is"):
+        cladec.explain(
+            lambda images: np.ones((len(images), 3)) / 3,
+            zoo.images(1),
+            method="rise",
+            precision=precision,
+        )

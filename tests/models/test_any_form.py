@@ -237,6 +237,18 @@ def test_a_model_made_of_another_shares_its_weights_and_is_made_once():
     assert np.abs(after - before).max() > 1e-3
 
 
+def test_a_dataset_tells_the_size_of_a_model_of_any_size():
+    class Pairs(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, place):
+            return zoo.images(6), np.arange(6) % 4
+
+    model = cladec.fit_cladec(any_size(), "conv", Pairs(workers=0), alpha=0.5, recipe=QUICK)
+    assert model.predict(zoo.images(2), verbose=0).shape == (2, *zoo.IMAGE_SHAPE)
+
+
 def test_what_is_kept_beside_a_model_is_not_saved_with_it(tmp_path):
     model = several_inputs()
     model.save(tmp_path / "before.keras")

@@ -38,15 +38,14 @@ def model_file(name: str) -> Path:
     return path
 
 
-def fed(classifier: keras.Model) -> keras.Model:
-    """A classifier of pixels in [-1, 1] as one of pixels in [0, 1]."""
-    shape = classifier.input_shape[1:]
-    return keras.Sequential([keras.Input(shape), keras.layers.Rescaling(2.0, -1.0), classifier])
+def loaded(name: str) -> keras.Model:
+    """A classifier of pixels in [-1, 1], as one of pixels in [0, 1]."""
+    return cladec.with_pixels(cladec.load_model(model_file(name)), "-1-1")
 
 
 @pytest.fixture(scope="module")
 def emotion() -> keras.Model:
-    return fed(keras.models.load_model(model_file("emotion_mini_xception.h5"), compile=False))
+    return loaded("emotion_mini_xception.h5")
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +132,7 @@ def test_every_measure_knows_saliency_from_noise(name, emotion, faces, saliency)
 
 @pytest.fixture(scope="module")
 def imagenet() -> keras.Model:
-    return fed(cladec.load_model(model_file("efficientnet_lite0.keras")))
+    return loaded("efficientnet_lite0.keras")
 
 
 @pytest.fixture(scope="module")

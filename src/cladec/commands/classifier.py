@@ -94,6 +94,7 @@ def explain_all(
                     method=method,
                     targets=targets,
                     layer=settings.layer,
+                    grid=settings.grid,
                     alpha=settings.alpha,
                     seed=settings.seed,
                     report=report,

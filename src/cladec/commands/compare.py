@@ -121,6 +121,7 @@ class _Comparing:
                 method=method,
                 targets=targets,
                 layer=self.settings.layer,
+                grid=self.settings.grid,
                 alpha=self.settings.alpha,
                 seed=self.settings.seed,
                 model=None if model is self.saved.classifier else model,

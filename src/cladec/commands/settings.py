@@ -93,6 +93,9 @@ class OneClassifier(ModelFile):
     """The names of the explainers; if one is wrong, the error message lists all names."""
     layer: str | None = None
     """The layer for methods that explain a layer; by default, each method chooses its own."""
+    grid: tuple[int, int] | None = None
+    """The rows and columns of a transformer's tokens in the image, for methods that explain a layer
+    of tokens; by default, the number of tokens tells them."""
     models: Path = Path("saved-models")
     """The folder with the trained models; those that decode --model are used, if there are any."""
     alpha: float | None = None

@@ -287,6 +287,7 @@ class SavedClassifier(SavedDecoders):
         method: str,
         targets: np.ndarray | None = None,
         layer: str | None = None,
+        grid: tuple[int, int] | None = None,
         alpha: float | None = None,
         seed: int = 0,
         backgrounds: int = BACKGROUNDS,
@@ -304,6 +305,7 @@ class SavedClassifier(SavedDecoders):
             method: a name in `EXPLAINERS`.
             targets: the class to explain in each image, (N,); None for the predicted classes.
             layer: the layer to explain or to decode; None for the choice of the method.
+            grid: (rows, columns) of the tokens of that layer, for methods that look at a layer.
             alpha: the alpha of the ClaDec; None for the smallest trained alpha.
             seed: the seed of the random draws.
             backgrounds: the number of background images.
@@ -321,6 +323,8 @@ class SavedClassifier(SavedDecoders):
             if layer is not None and method != "activation_maximization":
                 copied = model is not None
                 offered["layer"] = path_in_copy(self.classifier, layer) if copied else layer
+            if "layer" in takes:  # the grid of other methods is one of cells, not of tokens
+                offered["grid"] = grid
             if "backgrounds" in takes and self._has_data:
                 train = self.data.train.images
                 offered["backgrounds"] = train[drawn_rows(len(train), backgrounds, seed)]

@@ -25,7 +25,7 @@ def kernel_shap(
     segments: Segments = 40,
     fill: Fill | None = None,
     batch_size: int | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -56,8 +56,8 @@ def kernel_shap(
             each segment's mean colour by default.
         batch_size: perturbed images of one model call; by default what suits the network and the
             image.
-        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
-            bfloat16 where the network is large and the processor computes faster in it.
+        precision: of the model calls: "auto" is bfloat16 where that is much faster, see `passes`;
+            "float32" gives the same map on every machine.
         seed: the seed of the coalitions.
         report: a function that is called with the share done.
 

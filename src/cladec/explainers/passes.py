@@ -3,8 +3,9 @@
 Occlusion, RISE and LIME ask a classifier about hundreds of variants of an image. Where that is much
 work, the batch normalisations are first merged into the convolutions, and on a processor that has
 instructions for it, convolutions and matrix products take bfloat16 numbers, of 8 bits of precision
-instead of 24: if asked for, since the maps differ by some per cent of their maximum. TensorFlow
-itself decides for each operation of its graph which of them may.
+instead of 24. TensorFlow itself decides for each operation of its graph which of them may. A map
+then differs by up to a tenth of its maximum, at a correlation above 0.99; `precision="float32"`
+keeps all digits.
 """
 
 from collections.abc import Callable, Iterator

@@ -34,7 +34,7 @@ def occlusion(
     stride: Size = None,
     fill: Fill = 0.5,
     batch_size: int | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     report: OnProgress | None = None,
 ) -> np.ndarray:
     """How much the probability of the target falls when a patch hides a part of the image.
@@ -52,8 +52,8 @@ def occlusion(
             patch of a row or column ends at the border.
         fill: what the patch shows, a number, a colour (C,) or an image (H, W, C), in [0, 1].
         batch_size: occluded images of one model call.
-        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
-            bfloat16 where the network is large and the processor computes faster in it.
+        precision: of the model calls: "auto" is bfloat16 where that is much faster, see `passes`;
+            "float32" gives the same map on every machine.
         report: a function that is called with the share done.
 
     Returns:
@@ -84,7 +84,7 @@ def occlusion_classes(
     stride: Size = None,
     fill: Fill = 0.5,
     batch_size: int | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     report: OnProgress | None = None,
 ) -> np.ndarray:
     """The class predicted when a patch hides a part of the image, with the options of `occlusion`.
@@ -194,7 +194,7 @@ def rise(
     grid: int = 8,
     probability: float = 0.5,
     batch_size: int | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -212,8 +212,8 @@ def rise(
         grid: cells of a mask along each side, before it is enlarged to the image and shifted.
         probability: that a cell is shown, in (0, 1).
         batch_size: masked images of one model call.
-        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
-            bfloat16 where the network is large and the processor computes faster in it.
+        precision: of the model calls: "auto" is bfloat16 where that is much faster, see `passes`;
+            "float32" gives the same map on every machine.
         seed: the seed of the masks.
         report: a function that is called with the share done.
 

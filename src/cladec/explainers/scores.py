@@ -161,6 +161,10 @@ class LogitsFunction(LogitsModel):
         return logits * np.array([-0.5, 0.5], np.float32) if logits.shape[1] == 1 else logits
 
     def for_many(self, precision: Precision, count: int) -> LogitsModel:
+        if passes.choose(precision, 0, count) == "bfloat16":
+            raise InputError(
+                f"precision is bfloat16, and {self._function.why}: leave the precision out"
+            )
         return self
 
     def images_per_call(self, batch_size: int | None, *, gradients: bool = False) -> int:

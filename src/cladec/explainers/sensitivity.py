@@ -35,7 +35,7 @@ def sobol(
     grid: int = 8,
     fill: Fill | str = 0.0,
     batch_size: int | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -61,8 +61,8 @@ def sobol(
             "blur" for the image itself, blurred.
         batch_size: perturbed images of one model call; by default what suits the network and the
             image.
-        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
-            bfloat16 where the network is large and the processor computes faster in it.
+        precision: of the model calls: "auto" is bfloat16 where that is much faster, see `passes`;
+            "float32" gives the same map on every machine.
         seed: the seed of the designs, which are the same for every image.
         report: a function that is called with the share done.
 
@@ -119,7 +119,7 @@ def hsic(
     grid: int = 8,
     fill: Fill | str = 0.0,
     batch_size: int | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -145,8 +145,8 @@ def hsic(
             "blur" for the image itself, blurred.
         batch_size: masked images of one model call; by default what suits the network and the
             image.
-        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
-            bfloat16 where the network is large and the processor computes faster in it.
+        precision: of the model calls: "auto" is bfloat16 where that is much faster, see `passes`;
+            "float32" gives the same map on every machine.
         seed: the seed of the masks.
         report: a function that is called with the share done.
 

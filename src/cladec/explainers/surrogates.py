@@ -47,7 +47,7 @@ def lime(
     kernel_width: float = 0.25,
     ridge: float = 1.0,
     batch_size: int | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> np.ndarray:
@@ -81,7 +81,7 @@ def explain_lime(
     kernel_width: float = 0.25,
     ridge: float = 1.0,
     batch_size: int | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     seed: int = 0,
     report: OnProgress | None = None,
 ) -> list[LimeExplanation]:
@@ -104,8 +104,8 @@ def explain_lime(
         kernel_width: in units of D; larger listens to samples further from the image.
         ridge: the penalty on the squared weights.
         batch_size: perturbed images of one model call.
-        precision: of the model calls, "float32"; or "bfloat16", which has fewer digits, or "auto",
-            bfloat16 where the network is large and the processor computes faster in it.
+        precision: of the model calls: "auto" is bfloat16 where that is much faster, see `passes`;
+            "float32" gives the same map on every machine.
         seed: the seed of the samples.
         report: a function that is called with the share done.
 

@@ -3,15 +3,15 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
 import keras
 
 from cladec import checks
-from cladec.data.dataset import Dataset, Split
-from cladec.data.forms import as_images
+from cladec.data.dataset import Dataset, Split, load
+from cladec.data.forms import as_images, gathered, is_dataset
 from cladec.errors import InputError
 from cladec.models import cutting, loading
 from cladec.models.forms import image_classifier, needs_size
@@ -41,8 +41,8 @@ def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
         given = bound.arguments
         if of_classifier:
             model = loaded(given[first.name])
-            if needs_size(model) and given.get("images") is not None:
-                given["images"] = as_images(given["images"])
+            if needs_size(model):
+                given.update(_with_shapes(given))
             images = images_of(given.get("images", given.get("data")))
             given[first.name] = image_classifier(model, images=images, **form)
         for name in given:
@@ -55,6 +55,19 @@ def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
         parameters = (*own.parameters.values(), *(options[name] for name in FORM))
         call.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return call
+
+
+def _with_shapes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the images or the data of a call in a form that shows their size."""
+    shown: dict[str, Any] = {}
+    if given.get("images") is not None:
+        shown["images"] = as_images(given["images"])
+    data = given.get("data")
+    if isinstance(data, str | os.PathLike):
+        shown["data"] = load(data)
+    elif is_dataset(data):
+        shown["data"] = gathered(data)
+    return shown
 
 
 def as_classifier(classifier: Any, *, images: Any = None, **form: Any) -> Any:
