@@ -96,8 +96,9 @@ def photograph(size: int) -> np.ndarray:
 def options_of(method: str, model, samples: int) -> dict:
     """The number of samples, and what a method cannot do without."""
     from cladec.models import cutting
-    from cladec.models.cladec import ClaDec, RefAE
+    from cladec.models.cladec import ClaDec
     from cladec.models.decoder import build_decoder
+    from cladec.models.refae import RefAE
 
     names = EXPLAINERS[method].options
     options = {name: samples for name in ("masks", "samples") if samples and name in names}

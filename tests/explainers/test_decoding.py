@@ -8,8 +8,9 @@ import zoo
 from cladec.errors import InputError
 from cladec.explainers.decoding import cladec, decoded_images
 from cladec.models import cutting
-from cladec.models.cladec import ClaDec, RefAE
+from cladec.models.cladec import ClaDec
 from cladec.models.decoder import build_decoder
+from cladec.models.refae import RefAE
 
 SHAPE = (8, 8, 3)
 

@@ -17,9 +17,10 @@ from cladec.explainers import EXPLAINERS, Explainer, explain, find_explainer
 from cladec.explainers.inputs import check_images, resolve_targets
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.models import cutting
-from cladec.models.cladec import ClaDec, RefAE
+from cladec.models.cladec import ClaDec
 from cladec.models.decoder import build_decoder
 from cladec.models.predictions import softmax
+from cladec.models.refae import RefAE
 
 FORMS = (
     "sequential",

@@ -12,8 +12,9 @@ import pytest
 import zoo
 
 from cladec.models import cutting
-from cladec.models.cladec import ClaDec, RefAE
+from cladec.models.cladec import ClaDec
 from cladec.models.decoder import build_decoder
+from cladec.models.refae import RefAE
 from cladec.storage import model_files
 
 

@@ -20,10 +20,11 @@ from cladec.explainers import EXPLAINERS, explain
 from cladec.explainers.perturbation import occlusion_classes
 from cladec.explainers.units import choose_units
 from cladec.models import cutting
-from cladec.models.cladec import ClaDec, RefAE, compute_codes
+from cladec.models.cladec import ClaDec, compute_codes
 from cladec.models.classifiers import accuracy
 from cladec.models.given import as_model, layer_path
 from cladec.models.recipes import Recipe
+from cladec.models.refae import RefAE
 from cladec.models.selection import Select
 from cladec.models.variational import build_posterior
 

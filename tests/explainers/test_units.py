@@ -9,8 +9,9 @@ from keras import layers
 from cladec.errors import InputError
 from cladec.explainers.units import Select, choose_units
 from cladec.models import cutting, loading
-from cladec.models.cladec import compute_codes, fit_cladec, fit_refae
+from cladec.models.cladec import compute_codes, fit_cladec
 from cladec.models.recipes import UNIT_CHOICES, Recipe
+from cladec.models.refae import fit_refae
 from cladec.storage import model_files
 
 QUICK = Recipe(epochs=1, batch_size=32, learning_rate=1e-2, least_images=0, least_steps=0)

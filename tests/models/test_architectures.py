@@ -11,11 +11,12 @@ from cladec.errors import InputError
 from cladec.experiments.sweep import Sweep
 from cladec.models import cutting
 from cladec.models.architectures import ARCHITECTURES
-from cladec.models.cladec import ClaDec, RefAE
+from cladec.models.cladec import ClaDec
 from cladec.models.classifiers import build_classifier, fit_classifier
 from cladec.models.decoder import build_decoder
 from cladec.models.layers import decodable_layers
 from cladec.models.recipes import Recipe
+from cladec.models.refae import RefAE
 
 SHAPE, CLASSES = (8, 8, 1), 3
 DISTINCT = sorted(set(ARCHITECTURES) - {"perfect_ae"})

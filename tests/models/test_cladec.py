@@ -15,10 +15,11 @@ from keras.ops import convert_to_numpy as numpy_of
 from cladec.data.dataset import Dataset, Split
 from cladec.errors import InputError
 from cladec.models import cutting, loading
-from cladec.models.cladec import ClaDec, RefAE, compute_codes, fit_cladec, fit_refae
+from cladec.models.cladec import ClaDec, compute_codes, fit_cladec
 from cladec.models.conditional import fit_conditional
 from cladec.models.decoder import build_decoder
 from cladec.models.recipes import Recipe
+from cladec.models.refae import RefAE, fit_refae
 from cladec.models.variational import fit_variational_cladec, fit_variational_refae
 from cladec.storage import model_files
 

@@ -11,9 +11,10 @@ import pytest
 from keras import layers
 
 from cladec.errors import InputError
-from cladec.models.cladec import compute_codes, fit_cladec, fit_refae
+from cladec.models.cladec import compute_codes, fit_cladec
 from cladec.models.conditional import fit_conditional
 from cladec.models.recipes import Recipe
+from cladec.models.refae import fit_refae
 from cladec.models.variational import fit_variational_cladec, fit_variational_refae
 
 QUICK = Recipe(epochs=1, batch_size=32, learning_rate=1e-2, least_images=0, least_steps=0)

@@ -10,9 +10,10 @@ import cladec
 from cladec.data.dataset import Dataset, Split
 from cladec.errors import InputError
 from cladec.models import cutting
-from cladec.models.cladec import RefAE, compute_codes, fit_cladec, fit_refae
+from cladec.models.cladec import compute_codes, fit_cladec
 from cladec.models.layers import decodable_layers
 from cladec.models.recipes import Recipe
+from cladec.models.refae import RefAE, fit_refae
 from cladec.models.training import seeded
 
 TURNED = (16, 12, 3)

@@ -9,9 +9,10 @@ from keras.ops import convert_to_numpy as numpy_of
 
 from cladec.errors import InputError
 from cladec.models import cutting, loading, losses
-from cladec.models.cladec import ClaDec, RefAE, compute_codes
+from cladec.models.cladec import ClaDec, compute_codes
 from cladec.models.decoder import build_decoder
 from cladec.models.recipes import Recipe
+from cladec.models.refae import RefAE
 from cladec.models.training import seeded
 from cladec.models.variational import (
     VariationalClaDec,

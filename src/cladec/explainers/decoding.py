@@ -7,8 +7,9 @@ from cladec.errors import InputError
 from cladec.explainers.inputs import Targets, check_images
 from cladec.explainers.scores import logits_model
 from cladec.models.batches import batches
-from cladec.models.cladec import ClaDec, RefAE
+from cladec.models.cladec import ClaDec
 from cladec.models.given import checked
+from cladec.models.refae import RefAE
 
 
 @checked

@@ -1,8 +1,6 @@
 from .cladec import ClaDec as ClaDec
-from .cladec import RefAE as RefAE
 from .cladec import compute_codes as compute_codes
 from .cladec import fit_cladec as fit_cladec
-from .cladec import fit_refae as fit_refae
 from .classifiers import accuracy as accuracy
 from .classifiers import build_classifier as build_classifier
 from .classifiers import fit_classifier as fit_classifier
@@ -18,6 +16,8 @@ from .layers import decodable_layers as decodable_layers
 from .loading import load_model as load_model
 from .pixel_layers import with_pixels as with_pixels
 from .recipes import Recipe as Recipe
+from .refae import RefAE as RefAE
+from .refae import fit_refae as fit_refae
 from .variational import VariationalClaDec as VariationalClaDec
 from .variational import VariationalRefAE as VariationalRefAE
 from .variational import fit_variational_cladec as fit_variational_cladec

@@ -1,4 +1,4 @@
-"""ClaDec and its reference autoencoder RefAE.
+"""ClaDec, a decoder of a layer of a frozen classifier.
 
 ClaDec decodes the activations of one layer of a frozen classifier back to images, guided by the
 classifier; RefAE is the same encoder and decoder trained from scratch on reconstruction alone. What
@@ -7,7 +7,6 @@ Decoding Layer Activations", arXiv 2005.13630).
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,10 +15,9 @@ from keras import ops
 from cladec.data.dataset import Data
 from cladec.errors import InputError
 from cladec.models import cutting, given_images, losses, recipes
-from cladec.models.decoding import Decoding, check_images, images_and_labels
+from cladec.models.decoding import Decoding, check_parts, deserialized, images_and_labels
 from cladec.models.fitting import check_data, decoder_of, encode, targets, training_codes
 from cladec.models.given import checked
-from cladec.models.precision import keras_defaults
 from cladec.models.recipes import Recipe
 from cladec.models.selection import Units
 from cladec.models.training import Optimizer, fit, seeded
@@ -54,6 +52,10 @@ class LayerDecoder(Decoding):
         self.decoder = decoder
         self.built = True
 
+    def codes(self, images, training=None):
+        """Return the codes of a tensor of images; the encoder is never in training."""
+        return self.encoder(images, training=False)
+
     def compared(self, x, y):
         """Return the images and labels of `y`; if `x` are images, `y` may be just the labels."""
         axes = 2 if self.multi_label else 1
@@ -71,7 +73,7 @@ class LayerDecoder(Decoding):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**_deserialized(config, "network", "decoder"))
+        return cls(**deserialized(config, "network", "decoder"))
 
 
 @keras.saving.register_keras_serializable(package="cladec")
@@ -106,10 +108,7 @@ class ClaDec(LayerDecoder):
             self.classification_tracker = keras.metrics.Mean(name="classification_loss")
 
     def call(self, inputs, training=None):
-        if isinstance(inputs, dict):
-            codes = inputs["codes"]
-        else:
-            codes = self.encoder(inputs, training=False)
+        codes = inputs["codes"] if isinstance(inputs, dict) else self.codes(inputs)
         return self.decoder(codes, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -127,69 +126,6 @@ class ClaDec(LayerDecoder):
 
     def get_config(self):
         return super().get_config() | {"alpha": self.alpha}
-
-
-@keras.saving.register_keras_serializable(package="cladec")
-class RefAE(Decoding):
-    """The reference autoencoder: the encoder and decoder of a ClaDec, trained on reconstruction.
-
-    The model takes images (N, H, W, C) in [0, 1] and returns decoded images of the same shape and
-    range. It can be evaluated and trained further: `refae.evaluate(images, images)`.
-
-    Args:
-        encoder: the newly initialised encoder, `cutting.fresh_encoder(classifier, layer)`.
-        decoder: the decoder, codes -> images.
-
-    Examples:
-        >>> from cladec.models import cutting
-        >>> encoder = cutting.fresh_encoder(classifier, "dense")
-        >>> model = cladec.RefAE(encoder, cladec.build_decoder((128,), (28, 28, 1)))
-        >>> model.predict(images, verbose=0).shape
-        (360, 28, 28, 1)
-    """
-
-    def __init__(self, encoder: keras.Model, decoder: keras.Model, **kwargs):
-        super().__init__(**kwargs)
-        check_parts(encoder=encoder, decoder=decoder)
-        self.encoder = encoder
-        self.decoder = decoder
-        self.built = True
-
-    def call(self, images, training=None):
-        return self.decoder(self.encoder(images, training=training), training=training)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Return the reconstruction loss of `y_pred` against the images `y`, (N, H, W, C)."""
-        return losses.reconstruction(self.compared(x, y), y_pred)
-
-    def compared(self, x, y):
-        """Return the original images of the loss, (N, H, W, C)."""
-        return check_images(y, self.encoder.input_shape[1:])
-
-    def get_config(self):
-        return super().get_config() | {
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**_deserialized(config, "encoder", "decoder"))
-
-
-def check_parts(**parts: Any) -> None:
-    """Raise InputError if a part is not a Keras model."""
-    for name, value in parts.items():
-        if not isinstance(value, keras.Model):
-            raise InputError(f"{name} is {value!r:.60}: expected a Keras model")
-
-
-@keras_defaults()
-def _deserialized(config: dict, *models: str) -> dict:
-    config = dict(config)
-    for name in models:
-        config[name] = keras.saving.deserialize_keras_object(config[name])
-    return config
 
 
 @checked
@@ -275,34 +211,3 @@ def fit_cladec(
     compared = targets(data)
     fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
     return cladec
-
-
-@checked
-def fit_refae(
-    classifier: keras.Model,
-    layer: str,
-    data: Data,
-    *,
-    recipe: Recipe = recipes.REFAE,
-    seed: int = 0,
-    units: Units = None,
-    decoder: keras.Model | None = None,
-    optimizer: Optimizer = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> RefAE:
-    """Train the encoder up to `layer` and its decoder from scratch, on reconstruction alone.
-
-    The arguments are those of `fit_cladec`; only the architecture of the classifier is used.
-
-    Examples:
-        >>> model = cladec.fit_refae(classifier, "dense", data, recipe=quick)
-        >>> loss = model.evaluate(images, images, verbose=0)
-    """
-    with seeded(seed):
-        encoder = cutting.fresh_encoder(classifier, layer, units)
-        data = check_data(classifier, data)
-        decoder = decoder_of(encoder.output_shape[1:], data, decoder)
-        refae = RefAE(encoder, decoder, name="refae")
-    images = data.train.images
-    fit(refae, images, images, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
-    return refae

@@ -207,6 +207,17 @@ def fresh_encoder(classifier: keras.Model, layer: str, units: Units = None) -> k
     return keras.Model(flat.inputs, _selected(flat.find(layer), units), name="encoder")
 
 
+def tuned_encoder(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
+    """Return the classifier up to `layer` with its own weights, copied and trainable.
+
+    Arguments and errors are those of `cut`.
+    """
+    flat = flatten(classifier)
+    encoder = keras.Model(flat.inputs, _selected(flat.find(layer), units), name="encoder")
+    encoder.trainable = True
+    return encoder
+
+
 def _selected(codes: keras.KerasTensor, units: Units) -> keras.KerasTensor:
     return codes if units is None else Select(units, name=UNITS)(codes)
 

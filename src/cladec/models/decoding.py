@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from cladec.errors import InputError
+from cladec.models.precision import keras_defaults
 
 Shape = tuple[int, int, int]
 
@@ -100,3 +101,19 @@ def _told(array: Any) -> str:
     if array is None:
         return "missing"
     return f"of shape {_shape(array)}" if _shape(array) else f"a {type(array).__name__}"
+
+
+def check_parts(**parts: Any) -> None:
+    """Raise InputError if a part is not a Keras model."""
+    for name, value in parts.items():
+        if not isinstance(value, keras.Model):
+            raise InputError(f"{name} is {value!r:.60}: expected a Keras model")
+
+
+@keras_defaults()
+def deserialized(config: dict, *models: str) -> dict:
+    """Return the config of a model with these of its parts made anew."""
+    config = dict(config)
+    for name in models:
+        config[name] = keras.saving.deserialize_keras_object(config[name])
+    return config

@@ -25,18 +25,16 @@ class Kind:
     """A kind of decoder; its module is imported when it is first trained.
 
     Attributes:
-        module: the module of `cladec.models` that holds its functions.
-        fit: the name of the function that trains its ClaDec, see `fit_cladec`.
+        fit: the function that trains its ClaDec, see `fit_cladec`, as "module.function".
         recipe: the recipe of its ClaDec.
-        fit_reference: the name of the function that trains its RefAE, see `fit_refae`; None if
-            the RefAE of the plain kind is its reference.
+        fit_reference: the function that trains its RefAE, see `fit_refae`; None if the RefAE of the
+            plain kind is its reference.
         reference_recipe: the recipe of its RefAE.
         settings: the additional arguments of both functions, which are fields of a `Run`.
         every_alpha: whether one ClaDec serves every alpha and takes alpha as an input.
         title: a short description.
     """
 
-    module: str
     fit: str
     recipe: Recipe
     fit_reference: str | None = None
@@ -56,7 +54,8 @@ class Kind:
         return self._function(str(self.fit_reference))(*given, **options)
 
     def _function(self, name: str) -> Any:
-        return getattr(import_module(f"cladec.models.{self.module}"), name)
+        module, _, function = name.partition(".")
+        return getattr(import_module(f"cladec.models.{module}"), function)
 
     def decode(self, model: "keras.Model", inputs: Any, alpha: float | None) -> "np.ndarray":
         """Return the images (N, H, W, C), float32 in [0, 1], that a ClaDec or RefAE decodes.
@@ -74,15 +73,15 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    PLAIN: Kind("cladec", "fit_cladec", recipes.CLADEC, "fit_refae"),
+    PLAIN: Kind("cladec.fit_cladec", recipes.CLADEC, "refae.fit_refae"),
     "conditional": Kind(
-        *("conditional", "fit_conditional", recipes.CONDITIONAL),
+        *("conditional.fit_conditional", recipes.CONDITIONAL),
         every_alpha=True,
         title="one network for every alpha",
     ),
     "variational": Kind(
-        *("variational", "fit_variational_cladec", recipes.VARIATIONAL),
-        *("fit_variational_refae", recipes.VARIATIONAL),
+        *("variational.fit_variational_cladec", recipes.VARIATIONAL),
+        *("variational.fit_variational_refae", recipes.VARIATIONAL),
         settings=("latent_dim", "beta"),
         title="variational decoders",
     ),

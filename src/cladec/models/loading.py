@@ -44,7 +44,13 @@ def load_model(path: str | os.PathLike[str]) -> "keras.Model | SavedFunction":
         with remote.fetched(file) as copy:
             return load_model(copy)
     # Keras can only load classes that are registered.
-    from cladec.models import cladec, conditional, saved_function, variational  # noqa: F401
+    from cladec.models import (  # noqa: F401
+        cladec,
+        conditional,
+        refae,
+        saved_function,
+        variational,
+    )
 
     if saved_model.is_saved_model(file):
         return saved_function.SavedFunction(file)

@@ -19,6 +19,9 @@ ALPHAS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 0.999, 0.9999, 1.0)
 UnitChoice = Literal["first", "random", "important"]
 """The way to choose which units of a layer are decoded, see `units.choose_units`."""
 
+Start = Literal["auto", "fresh", "tuned"]
+"""The weights that the encoder of a RefAE starts from, see `cladec.fit_refae`."""
+
 UNIT_CHOICES: tuple[UnitChoice, ...] = get_args(UnitChoice)
 
 

@@ -15,11 +15,13 @@ from cladec import checks
 from cladec.data.dataset import Data
 from cladec.errors import InputError
 from cladec.models import batches, cutting, losses, recipes
-from cladec.models.cladec import ClaDec, RefAE, check_parts
+from cladec.models.cladec import ClaDec
+from cladec.models.decoding import check_parts
 from cladec.models.fitting import check_data, decoder_of, targets, training_codes
 from cladec.models.given import checked
 from cladec.models.precision import keras_defaults
-from cladec.models.recipes import Recipe
+from cladec.models.recipes import Recipe, Start
+from cladec.models.refae import RefAE, reference_encoder
 from cladec.models.selection import Units
 from cladec.models.training import Optimizer, fit, seeded
 
@@ -62,10 +64,7 @@ class _Variational(keras.Model):
         return self.posterior.output["z_mean"].shape[-1]
 
     def call(self, inputs, training=None):
-        if isinstance(inputs, dict):
-            codes = inputs["codes"]
-        else:
-            codes = self.encoder(inputs, training=training and self.encoder.trainable)
+        codes = inputs["codes"] if isinstance(inputs, dict) else self.codes(inputs, training)
         latents = self.posterior(codes)
         z_mean, z_log_var = latents["z_mean"], latents["z_log_var"]
         self.add_loss(losses.kl_divergence(z_mean, z_log_var))
@@ -182,7 +181,7 @@ class VariationalRefAE(_Variational, RefAE):
     The model takes images (N, H, W, C) in [0, 1] and returns decoded images of the same shape.
 
     Args:
-        encoder: the newly initialised encoder, `cutting.fresh_encoder(classifier, layer)`.
+        encoder: the encoder, `cutting.fresh_encoder(classifier, layer)` or `tuned_encoder`.
         decoder: the decoder, latent points (N, latent_dim) -> images.
         posterior: a model codes -> z_mean and z_log_var, from `build_posterior`.
         beta: the weight of the KL divergence from the standard normal, >= 0.
@@ -272,6 +271,7 @@ def fit_variational_refae(
     layer: str,
     data: Data,
     *,
+    start: Start = "auto",
     latent_dim: int = recipes.LATENT_DIM,
     beta: float = recipes.BETA,
     recipe: Recipe = recipes.VARIATIONAL,
@@ -281,9 +281,9 @@ def fit_variational_refae(
     optimizer: Optimizer = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> VariationalRefAE:
-    """Train the encoder up to `layer` and a variational decoder from scratch, without labels.
+    """Train the encoder up to `layer` and a variational decoder, without labels.
 
-    The arguments are those of `fit_variational_cladec`; only the classifier's architecture is used.
+    The arguments are those of `fit_variational_cladec`, and `start` is that of `fit_refae`.
 
     Examples:
         >>> model = cladec.fit_variational_refae(classifier, "dense", data, recipe=quick)
@@ -291,11 +291,11 @@ def fit_variational_refae(
         (1, 28, 28, 1)
     """
     with seeded(seed):
-        encoder = cutting.fresh_encoder(classifier, layer, units)
+        start, encoder = reference_encoder(classifier, layer, units, start)
         data = check_data(classifier, data)
         posterior = build_posterior(encoder.output_shape[1:], latent_dim)
         decoder = decoder_of((latent_dim,), data, decoder)
-        parts = {"posterior": posterior, "beta": beta, "seed": seed}
+        parts = {"posterior": posterior, "beta": beta, "seed": seed, "start": start}
         refae = VariationalRefAE(encoder, decoder, **parts, name="variational_refae")
     images = data.train.images
     fit(refae, images, images, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
