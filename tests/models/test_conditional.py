@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as numpy_of
 from test_cladec import (
+    SCALE,
     naive_losses,
     painted,
     quick_cladec,
@@ -68,8 +69,8 @@ def test_the_loss_weighs_each_image_by_its_own_alpha(classifier, tiny, trained):
         split = Split(tiny.test.images[rows], tiny.test.labels[rows])
         means = np.array(naive_losses(classifier, split, decoded[rows]))
         parts += means * np.mean(rows)
-        mixed[alpha] = ((1 - alpha) * means[0] + alpha * means[1]) * np.mean(rows)
-    ratio = parts[1] / parts[0]
+        mixed[alpha] = ((1 - alpha) * SCALE * means[0] + alpha * means[1]) * np.mean(rows)
+    ratio = parts[1] / (SCALE * parts[0])
     assert 0.001 < ratio < 1
     weighted = sum(mixed[alpha] / (1 - alpha + alpha * ratio) ** 0.3 for alpha in mixed)
     np.testing.assert_allclose(loss, weighted, rtol=1e-4)

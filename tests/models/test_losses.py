@@ -136,3 +136,24 @@ def test_divergence_of_half_precision_is_computed_in_single():
     z_log_var = np.full((1, 1), 20.0, np.float16)
     found = losses.kl_divergence(z_log_var * 0, z_log_var)
     assert float(found) == pytest.approx((math.exp(20) - 21) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((28, 28, 1), 1.0), ((56, 56, 1), 0.25), ((28, 28, 3), 1 / 3)]
+)
+def test_the_scale_makes_up_for_the_size_of_the_image(shape, expected):
+    assert losses.scale(shape) == expected
+    small, large = np.zeros((2, 28, 28, 1)), np.zeros((2, *shape))
+    same = [
+        losses.scale(of.shape[1:]) * losses.reconstruction(of, of + 0.5) for of in (small, large)
+    ]
+    assert float(same[1]) == pytest.approx(float(same[0]))
+
+
+@pytest.mark.parametrize("of_the_mean", [0.001, 0.5, 0.9])
+def test_alpha_of_a_mean_over_pixels_translates_as_documented(of_the_mean):
+    odds = 784 * of_the_mean / (1 - of_the_mean)
+    alpha, shape, reconstruction, classification = odds / (1 + odds), (32, 32, 3), 12.0, 0.7
+    ours = losses.mix(alpha, losses.scale(shape) * reconstruction, classification)
+    mean = losses.mix(of_the_mean, reconstruction / math.prod(shape), classification)
+    assert ours / mean == pytest.approx(alpha / of_the_mean)

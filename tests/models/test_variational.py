@@ -77,7 +77,8 @@ def test_loss_is_the_formula(classifier, tiny, kind):
     divergence = naive_divergence(*model.encode(images))
     classification = float(losses.classification(labels, cutting.logits(classifier)(decoded)))
     alpha = getattr(model, "alpha", 0.0)
-    expected = (1 - alpha) * reconstruction + alpha * classification + 0.7 * divergence
+    scaled = 784 / 64 * reconstruction  # images of 8x8x1
+    expected = (1 - alpha) * scaled + alpha * classification + 0.7 * divergence
     assert divergence > 0.01
     assert loss == pytest.approx(expected, rel=1e-4)
     measures = {metric.name: float(metric.result()) for metric in model.metrics}
@@ -105,7 +106,7 @@ def test_weight_decay_of_the_encoder_is_not_taken_for_the_divergence(tiny):
     reconstruction = float(losses.reconstruction(tiny.test.images, decoded))
     divergence = naive_divergence(*refae.encode(tiny.test.images))
     loss = float(refae.compute_loss(y=tiny.test.images, y_pred=decoded))
-    assert loss == pytest.approx(reconstruction + divergence, rel=1e-4)
+    assert loss == pytest.approx(784 / 64 * reconstruction + divergence, rel=1e-4)
 
 
 def test_a_sample_is_the_mean_plus_scaled_noise(classifier, tiny):

@@ -120,8 +120,9 @@ def _measure_decoder(saved: SavedClassifier, run: Run, report: OnProgress) -> di
     reconstruction = _mean_over_batches(losses.reconstruction, images, decoded)
     classification = _classification_loss(saved, logits)
     alpha = 0.0 if run.alpha is None else run.alpha
+    scaled = losses.scale(saved.data.image_shape) * reconstruction
     return {
-        "total_loss": losses.mix(alpha, reconstruction, classification),
+        "total_loss": losses.mix(alpha, scaled, classification),
         "reconstruction_loss": reconstruction,
         "classification_loss": classification,
         "evaluation_accuracy": _evaluation_accuracy(saved, run, decoded, report),

@@ -80,7 +80,10 @@ class LayerDecoder(Decoding):
 class ClaDec(LayerDecoder):
     """A decoder of a classifier's layer, trained on reconstruction and on classification.
 
-        loss = (1 - alpha) * reconstruction + alpha * classification
+        loss = (1 - alpha) * scale * reconstruction + alpha * classification
+
+    The reconstruction is the squared error summed over pixels, the scale is 784 / (H * W * C), so
+    that alpha means the same at every size.
 
     The model takes images (N, H, W, C) in [0, 1], or `{"codes": codes}` if the codes of the layer
     are known, and returns decoded images (N, H, W, C), float32 in [0, 1]. The model that
@@ -103,6 +106,7 @@ class ClaDec(LayerDecoder):
     def __init__(self, network: keras.Model, decoder: keras.Model, *, alpha: float, **kwargs):
         super().__init__(network, decoder, **kwargs)
         self.alpha = recipes.check_alpha(alpha)
+        self.scale = losses.scale(network.input_shape[1:])
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         if self.alpha > 0.0:
             self.classification_tracker = keras.metrics.Mean(name="classification_loss")
@@ -118,11 +122,11 @@ class ClaDec(LayerDecoder):
         reconstruction = losses.reconstruction(images, y_pred)
         self.reconstruction_tracker.update_state(reconstruction, sample_weight=count)
         if self.alpha == 0.0:
-            return reconstruction
+            return self.scale * reconstruction
         logits = self.classifier(y_pred, training=False)
         classification = losses.classification(labels, logits)
         self.classification_tracker.update_state(classification, sample_weight=count)
-        return losses.mix(self.alpha, reconstruction, classification)
+        return losses.mix(self.alpha, self.scale * reconstruction, classification)
 
     def get_config(self):
         return super().get_config() | {"alpha": self.alpha}

@@ -129,13 +129,14 @@ def build_conditional_decoder(
 class ConditionalClaDec(LayerDecoder):
     """A decoder of a classifier's layer for any alpha, trained on the mean over images i of
 
-        weight(alpha_i) * ((1 - alpha_i) * reconstruction_i + alpha_i * classification_i)
+        weight(alpha_i) * ((1 - alpha_i) * scale * reconstruction_i + alpha_i * classification_i)
 
     The weights (`weights_of`) share the decoder's capacity among the alphas and leave the optimum
-    at each alpha unchanged. The model takes `{"images": images, "alpha": alpha}` or
-    `{"codes": codes, "alpha": alpha}` with one alpha per image, (N,), and returns decoded images
-    (N, H, W, C), float32 in [0, 1]. `predict` also takes plain images and a single alpha;
-    `evaluate` and `fit` take such a dict and the labels.
+    at each alpha unchanged; the scale is that of a ClaDec.
+
+    The model takes `{"images": images, "alpha": alpha}` or `{"codes": codes, "alpha": alpha}` with
+    one alpha per image, (N,), and returns decoded images (N, H, W, C), float32 in [0, 1]. `predict`
+    also takes plain images and a single alpha; `evaluate` and `fit` take such a dict and labels.
 
     Args:
         network: `cutting.cut(classifier, layer)`, images -> codes and logits. It stays frozen.
@@ -153,6 +154,7 @@ class ConditionalClaDec(LayerDecoder):
     def __init__(self, network: keras.Model, decoder: keras.Model, **kwargs):
         # The inputs are not cast, so that alpha stays in single precision.
         super().__init__(network, decoder, autocast=False, **kwargs)
+        self.scale = losses.scale(network.input_shape[1:])
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self.classification_tracker = keras.metrics.Mean(name="classification_loss")
 
@@ -171,7 +173,7 @@ class ConditionalClaDec(LayerDecoder):
         classification = losses.classification_of_each(labels, logits)
         self.reconstruction_tracker.update_state(reconstruction)
         self.classification_tracker.update_state(classification)
-        mixed = losses.mix(x["alpha"], reconstruction, classification)
+        mixed = losses.mix(x["alpha"], self.scale * reconstruction, classification)
         return ops.mean(weights_of(x["alpha"], self._ratio()) * mixed)
 
     def check_arrays(self, x: Any, y: Any) -> None:
@@ -184,8 +186,9 @@ class ConditionalClaDec(LayerDecoder):
             )
 
     def _ratio(self) -> Any:
-        """Return classification loss / reconstruction loss of this epoch so far, at most 1."""
-        likeness = ops.maximum(self.reconstruction_tracker.result(), keras.config.epsilon())
+        """Return classification loss / scaled reconstruction loss of this epoch, at most 1."""
+        likeness = self.scale * self.reconstruction_tracker.result()
+        likeness = ops.maximum(likeness, keras.config.epsilon())
         ratio = self.classification_tracker.result() / likeness
         return ops.stop_gradient(ops.clip(ratio, SMALLEST_RATIO, 1.0))
 
@@ -225,7 +228,7 @@ def weights_of(alpha: Any, ratio: Any) -> Any:
 
     Args:
         alpha: the alpha of each image, (N,).
-        ratio: the ratio of the classification loss to the reconstruction loss.
+        ratio: the ratio of the classification loss to the scaled reconstruction loss.
     """
     return (1.0 - alpha + alpha * ratio) ** -BALANCE
 

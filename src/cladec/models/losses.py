@@ -3,12 +3,35 @@
 Schneider & Vlachos, "Explaining Neural Networks by Decoding Layer Activations", eq. 1,
 arXiv 2005.13630:
 
-    loss = (1 - alpha) * reconstruction + alpha * classification
+    loss = (1 - alpha) * scale * reconstruction + alpha * classification
 
-A variational decoder adds the KL divergence.
+The reconstruction is a sum over pixels, so it grows with the size of the image, unlike the
+classification. The scale makes up for it: alpha means the same at every size. A variational
+decoder adds the KL divergence.
 """
 
+import math
+
 from keras import ops
+
+VALUES = 28 * 28
+"""The values (rows x columns x channels) of an image whose reconstruction counts as it is."""
+
+
+def scale(image_shape: tuple[int, int, int]) -> float:
+    """Return the factor of the reconstruction in a loss, 784 / (H * W * C): 1 for 28x28x1.
+
+    With the mean over pixels instead of the sum, as in the code of the paper, alpha' is ours where
+    alpha / (1 - alpha) = 784 * alpha' / (1 - alpha'), at every size.
+
+    Args:
+        image_shape: the shape (H, W, C) of the images.
+
+    Examples:
+        >>> losses.scale((28, 28, 1)), losses.scale((56, 56, 1))
+        (1.0, 0.25)
+    """
+    return VALUES / math.prod(image_shape)
 
 
 def reconstruction_of_each(images, decoded):
@@ -79,6 +102,6 @@ def kl_divergence(z_mean, z_log_var):
 def mix(alpha, reconstruction_loss, classification_loss):
     """Return the loss of ClaDec: (1 - alpha) * reconstruction + alpha * classification.
 
-    The arguments are scalars, or one number per image, (N,).
+    The arguments are scalars, or one number per image, (N,); the reconstruction is scaled already.
     """
     return (1.0 - alpha) * reconstruction_loss + alpha * classification_loss

@@ -27,6 +27,8 @@ LARGE = 1_000_000
 class RefAE(Decoding):
     """The reference autoencoder: the encoder and decoder of a ClaDec, trained on reconstruction.
 
+        loss = scale * reconstruction, as that of a ClaDec at alpha 0
+
     The model takes images (N, H, W, C) in [0, 1] and returns decoded images of the same shape and
     range. It can be evaluated and trained further: `refae.evaluate(images, images)`.
 
@@ -52,6 +54,7 @@ class RefAE(Decoding):
         self.encoder = encoder
         self.decoder = decoder
         self.start = start
+        self.scale = losses.scale(encoder.input_shape[1:])
         self.built = True
 
     def codes(self, images, training=None):
@@ -62,8 +65,8 @@ class RefAE(Decoding):
         return self.decoder(self.codes(images, training), training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Return the reconstruction loss of `y_pred` against the images `y`, (N, H, W, C)."""
-        return losses.reconstruction(self.compared(x, y), y_pred)
+        """Return the loss of `y_pred` against the images `y`, (N, H, W, C)."""
+        return self.scale * losses.reconstruction(self.compared(x, y), y_pred)
 
     def compared(self, x, y):
         """Return the original images of the loss, (N, H, W, C)."""

@@ -127,11 +127,11 @@ class VariationalClaDec(_Variational, ClaDec):
     """A ClaDec whose codes pass through a small latent space, in which close points look alike.
 
         z    = z_mean + exp(z_log_var / 2) * noise, from the codes; z_mean itself in inference
-        loss = (1 - alpha) * reconstruction + alpha * classification + beta * KL
+        loss = (1 - alpha) * scale * reconstruction + alpha * classification + beta * KL
 
-    The reconstruction loss is the squared error summed over pixels, as everywhere in this package,
-    to keep values comparable; the first variational ClaDec used binary cross-entropy. Inputs and
-    outputs are those of a ClaDec; `predict` draws no noise.
+    The reconstruction loss and its scale are those of a ClaDec, to keep values comparable; the
+    first variational ClaDec used binary cross-entropy. Inputs and outputs are those of a ClaDec;
+    `predict` draws no noise.
 
     Args:
         network: `cutting.cut(classifier, layer)`, images -> codes and logits. It stays frozen.
@@ -176,7 +176,7 @@ class VariationalClaDec(_Variational, ClaDec):
 class VariationalRefAE(_Variational, RefAE):
     """The reference of a variational ClaDec: the same parts, trained on reconstruction alone.
 
-        loss = reconstruction + beta * KL
+        loss = scale * reconstruction + beta * KL
 
     The model takes images (N, H, W, C) in [0, 1] and returns decoded images of the same shape.
 
@@ -213,9 +213,10 @@ class VariationalRefAE(_Variational, RefAE):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss of `y_pred`, the output of the last call, against the images `y`."""
-        reconstruction = super().compute_loss(x, y, y_pred, sample_weight, training)
-        self.reconstruction_tracker.update_state(reconstruction, sample_weight=ops.shape(y_pred)[0])
-        return self._with_kl(reconstruction, y_pred)
+        scaled = super().compute_loss(x, y, y_pred, sample_weight, training)
+        count = ops.shape(y_pred)[0]
+        self.reconstruction_tracker.update_state(scaled / self.scale, sample_weight=count)
+        return self._with_kl(scaled, y_pred)
 
 
 @checked
