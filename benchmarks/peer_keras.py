@@ -12,11 +12,11 @@ GRID = 8
 SEGMENTS = 40
 STEPS = 64
 NOISE = 0.15
-NOISY = 50
+NOISY = 1000
 """Noisy images of the methods that average over such."""
 
-DESIGNS = 32
-HSIC_MASKS = 500
+DESIGNS = 256
+HSIC_MASKS = 2000
 
 
 def ours(method: str, **options) -> Maps:

@@ -39,8 +39,8 @@ class Subject:
     images: np.ndarray
     patch: int
     batches: dict[str, int] = field(default_factory=dict)
-    masks: int = 2000
-    samples: int = 1000
+    masks: int = 20_000
+    samples: int = 10_000
 
     @property
     def targets(self) -> np.ndarray:

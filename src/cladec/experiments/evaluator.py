@@ -18,6 +18,7 @@ from cladec.experiments.evaluation import Evaluation
 from cladec.experiments.job import RunJob
 from cladec.experiments.runs import Run
 from cladec.experiments.saved_models import SavedClassifier
+from cladec.metrics import normalised
 from cladec.models import classifiers, losses
 from cladec.models.batches import PREDICTION_BATCH
 from cladec.models.predictions import agreement
@@ -124,10 +125,22 @@ def _measure_decoder(saved: SavedClassifier, run: Run, report: OnProgress) -> di
     return {
         "total_loss": losses.mix(alpha, scaled, classification),
         "reconstruction_loss": reconstruction,
+        **_normalised(saved, run, reconstruction),
         "classification_loss": classification,
         "evaluation_accuracy": _evaluation_accuracy(saved, run, decoded, report),
         "fidelity": agreement(saved.predictions(logits), saved.predicted),
     }
+
+
+def _normalised(saved: SavedClassifier, run: Run, reconstruction: float) -> dict[str, float]:
+    """Return the error as a share of the mean image's, beside that of a thumbnail of the code."""
+    images, mean = saved.data.test.images, saved.mean_image
+    measures = {"normalised_error": reconstruction / normalised.squared_error(images, mean)}
+    code_shape = saved.load(run).encoder.output_shape[1:]
+    grid = normalised.grid_of(code_shape, *images.shape[1:3])
+    if grid is not None:
+        measures["thumbnail_error"] = normalised.thumbnail_error(images, grid, mean)
+    return measures
 
 
 def _classification_loss(saved: SavedClassifier, logits: np.ndarray) -> float:

@@ -17,11 +17,13 @@ from cladec.storage import model_files
 METRICS = (
     "total_loss",
     "reconstruction_loss",
+    "normalised_error",
+    "thumbnail_error",
     "classification_loss",
     "evaluation_accuracy",
     "fidelity",
 )
-"""The measures of a saved model."""
+"""The measures of a saved model; those that are not defined for it are left out."""
 
 RUNS_TABLE = "evaluation_runs.csv"
 RESULT_TABLE = "evaluation_result.csv"

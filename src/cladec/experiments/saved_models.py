@@ -20,7 +20,7 @@ from cladec.experiments.runs import Run
 from cladec.experiments.saved_decoders import SavedDecoders
 from cladec.explainers import choose_units, explain, find_explainer
 from cladec.explainers.scores import LogitsModel, logits_model
-from cladec.metrics import lost_information
+from cladec.metrics import lost_information, normalised
 from cladec.models import cutting, loading, predictions
 from cladec.models.cladec import compute_codes
 from cladec.models.cutting import path_in_copy
@@ -184,6 +184,11 @@ class SavedClassifier(SavedDecoders):
     def predictions(self, logits: np.ndarray) -> np.ndarray:
         """Return the predicted class of each image, (N,), or its labels, see `predictions`."""
         return predictions.predicted(logits, multi_label=self.scores.multi_label)
+
+    @cached_property
+    def mean_image(self) -> np.ndarray:
+        """The mean of the training images, (H, W, C) float32."""
+        return normalised.mean_image(self.data.train.images)
 
     @cached_property
     def test_logits(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from cladec.experiments.results import METRICS, RESULT_TABLE, published, wide_table
+from cladec.experiments.results import RESULT_TABLE, published, wide_table
 from cladec.experiments.runs import VARIANTS, Variant
 from cladec.models.kinds import KINDS, PLAIN
 from cladec.report import charts
@@ -18,6 +18,7 @@ COLUMNS = ("dataset", "architecture", "layer", "model", "alpha", "repeat", "eval
 TITLES = {
     "total_loss": "Total loss",
     "reconstruction_loss": "Reconstruction loss",
+    "normalised_error": "Normalised error",
     "classification_loss": "Classification loss",
     "evaluation_accuracy": "Evaluation accuracy",
     "fidelity": "Fidelity",
@@ -73,7 +74,7 @@ def over_alpha(section: Section, tables: Sequence[pd.DataFrame]) -> dict[str, li
         variant = decoded.variant
         comparable = variant.is_whole and section.of.architecture == "vgg"
         of_layer = theirs[(theirs["layer"] == variant.layer) & comparable]
-        found = [_chart(metric, ours, of_layer) for metric in METRICS]
+        found = [_chart(metric, ours, of_layer) for metric in TITLES]
         if any(found):
             drawn[variant.label] = [chart for chart in found if chart is not None]
     return drawn

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from cladec.experiments.results import METRICS
 from cladec.experiments.runs import Run
 from cladec.models.kinds import KINDS, PLAIN
 from cladec.models.recipes import alpha_text
@@ -176,7 +175,7 @@ def _data(section: Section, tables: Sequence[pd.DataFrame]) -> dict[str, Any]:
 
 def _decoded_data(decoded: Decoded, table: pd.DataFrame) -> dict[str, Any]:
     reference = decoded.reference_probabilities
-    curves = {tables_of.TITLES[name]: tables_of.curve(table, name) for name in METRICS}
+    curves = {title: tables_of.curve(table, name) for name, title in tables_of.TITLES.items()}
     return {
         "layer": printable(decoded.variant.label),
         "alphas": [alpha_text(alpha) for alpha in decoded.alphas],
