@@ -135,7 +135,10 @@ def _measure_decoder(saved: SavedClassifier, run: Run, report: OnProgress) -> di
 def _normalised(saved: SavedClassifier, run: Run, reconstruction: float) -> dict[str, float]:
     """Return the error as a share of the mean image's, beside that of a thumbnail of the code."""
     images, mean = saved.data.test.images, saved.mean_image
-    measures = {"normalised_error": reconstruction / normalised.squared_error(images, mean)}
+    nothing = normalised.squared_error(images, mean)
+    if nothing == 0:  # every image is the mean image
+        return {}
+    measures = {"normalised_error": reconstruction / nothing}
     code_shape = saved.load(run).encoder.output_shape[1:]
     grid = normalised.grid_of(code_shape, *images.shape[1:3])
     if grid is not None:
