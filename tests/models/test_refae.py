@@ -90,3 +90,17 @@ def test_a_model_saved_before_there_was_a_choice_started_fresh(data):
     config = model.get_config()
     del config["start"]
     assert RefAE.from_config(config).start == "fresh"
+
+
+def test_a_fresh_encoder_decodes_as_it_was_trained_after_few_steps():
+    classifier, images = normalised(), zoo.images(48)
+    assert classifier.get_layer("normalised").momentum == 0.99
+    recipe = cladec.Recipe(15, batch_size=6, learning_rate=1e-2, least_images=0, least_steps=0)
+    data = images, np.arange(48) % 10
+    model = fit_refae(classifier, "normalised", data, start="fresh", recipe=recipe)
+    errors = [
+        np.square(np.asarray(model(images, training=training)) - images).mean()
+        for training in (False, True)
+    ]
+    assert errors[0] < 1.1 * errors[1]
+    assert classifier.get_layer("normalised").momentum == 0.99

@@ -28,6 +28,10 @@ from cladec.models.selection import Select, Units
 INPUT = "cladec.images"
 """The name of the input of a cut model; the dot distinguishes it from the names of layers."""
 
+MOMENTUM = 0.95
+"""The share that new moving statistics keep at a step, at most: after the few hundred steps of a
+training, those with Keras's own 0.99 would still be near those of the beginning."""
+
 UNITS = "cladec.units"
 """The name of the layer that selects some of the units."""
 
@@ -204,7 +208,11 @@ def fresh_encoder(classifier: keras.Model, layer: str, units: Units = None) -> k
     Arguments and errors are those of `cut`.
     """
     flat = flatten(classifier, fresh=True)
-    return keras.Model(flat.inputs, _selected(flat.find(layer), units), name="encoder")
+    encoder = keras.Model(flat.inputs, _selected(flat.find(layer), units), name="encoder")
+    for each in keras_internals.all_layers(encoder):
+        if isinstance(each, keras.layers.BatchNormalization):
+            each.momentum = min(each.momentum, MOMENTUM)
+    return encoder
 
 
 def tuned_encoder(classifier: keras.Model, layer: str, units: Units = None) -> keras.Model:
