@@ -20,7 +20,7 @@ from PIL import Image
 from cladec.data import tensorflow_datasets
 from cladec.data.dataset import Dataset, Split, as_dataset, check_name, load
 from cladec.data.image_folder import read_pixels
-from cladec.errors import InputError
+from cladec.errors import InputError, InputWarning
 
 MakeSet = Callable[..., str]
 
@@ -627,11 +627,19 @@ def make_set(tmp_path_factory: pytest.TempPathFactory) -> MakeSet:
     import tensorflow_datasets as tfds
 
     def make(
-        name: str, splits: tuple[str, ...] = ("train", "test"), url: str = "", dtype: Any = np.uint8
+        name: str,
+        splits: tuple[str, ...] = ("train", "test"),
+        url: str = "",
+        dtype: Any = np.uint8,
+        *,
+        count: int = 5,
+        fixed: bool = True,
     ) -> str:
         def info(self: Any) -> Any:
             features = {
-                "image": tfds.features.Image(shape=(2, 3, 3), dtype=dtype),
+                "image": tfds.features.Image(
+                    shape=(2, 3, 3) if fixed else (None, None, 3), dtype=dtype
+                ),
                 "label": tfds.features.ClassLabel(names=["no", "yes"]),
             }
             return self.dataset_info_from_configs(
@@ -639,8 +647,9 @@ def make_set(tmp_path_factory: pytest.TempPathFactory) -> MakeSet:
             )
 
         def generate(top: int) -> Iterator[tuple[int, Any]]:
-            for i in range(5):
-                yield i, {"image": np.full((2, 3, 3), top - i, dtype), "label": i % 2}
+            for i in range(count):
+                shape = (2, 3, 3) if fixed else (2 + i % 5, 3 + i % 7, 3)
+                yield i, {"image": np.full(shape, top - i, dtype), "label": i % 2}
 
         def split_generators(self: Any, manager: Any) -> dict[str, Any]:
             if url:
@@ -745,9 +754,46 @@ def test_a_validation_split_serves_as_a_test_split(make_set: MakeSet, tmp_path: 
 
 
 def test_missing_split_is_named(make_set: MakeSet, tmp_path: Path) -> None:
-    message = message_of(load, make_set("tiny_single", splits=("train",)), data_dir=tmp_path)
-    assert "['train']" in message
-    assert "'test'" in message
+    message = message_of(load, make_set("tiny_single", splits=("test",)), data_dir=tmp_path)
+    assert "['test']" in message
+    assert "'train'" in message
+
+
+def test_of_a_train_split_alone_a_fifth_is_held_out(make_set: MakeSet, tmp_path: Path) -> None:
+    name = make_set("tiny_alone", splits=("train",), count=60)
+    first, second = (load(name, data_dir=tmp_path) for _ in range(2))
+    assert len(first.train.labels) + len(first.test.labels) == 60
+    assert 4 <= len(first.test.labels) <= 20
+    np.testing.assert_array_equal(first.test.images, second.test.images)
+    assert not set(np.unique(first.test.images)) & set(np.unique(first.train.images))
+
+
+def test_a_set_of_several_sizes_is_fitted_and_refused_without_a_shape(
+    make_set: MakeSet, tmp_path: Path
+) -> None:
+    name = make_set("tiny_sizes", splits=("train",), count=30, fixed=False)
+    check_name(name, shape=(4, 4, 3))
+    message = message_of(check_name, name)
+    assert "images of no fixed size, shape (None, None, 3)" in message
+    assert "shape=(height, width, channels)" in message
+    with pytest.warns(InputWarning, match="smaller than the 4 x 4"):
+        dataset = load(name, data_dir=tmp_path, shape=(4, 4, 3))
+    assert dataset.image_shape == (4, 4, 3)
+    values = [split.images[:][:, 0, 0, 0] * 255 for split in (dataset.train, dataset.test)]
+    assert sorted(np.round(np.concatenate(values))) == list(range(226, 256))
+    for split, found in zip((dataset.train, dataset.test), values, strict=True):
+        np.testing.assert_array_equal(split.labels, np.round(255 - found) % 2)
+
+
+def test_a_damaged_set_is_named_while_it_is_fitted(tiny_copy: Path) -> None:
+    fits = {"data_dir": tiny_copy, "shape": (2, 3, 3)}
+    whole = load("tiny_whole", **fits)
+    np.testing.assert_allclose(
+        whole.train.images, load("tiny_whole", data_dir=tiny_copy).train.images
+    )
+    (file,) = (tiny_copy / "tiny_whole" / "1.0.0").glob("*train.tfrecord*")
+    file.write_bytes(truncate(file.read_bytes()))
+    assert str(tiny_copy) in message_of(load, "tiny_whole", **fits)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """Convert images and labels from users to arrays, and refuse those with an unclear meaning."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from cladec.data.pixel_ranges import WAY_OUT
+from cladec.data.stored_rows import StoredRows
 from cladec.errors import InputError
 
 WHITE = 255
@@ -24,6 +25,8 @@ def pixels(images: Any, *, bytes_wanted: bool = False) -> np.ndarray:
     Raises:
         InputError: the type or the shape is another, or there is no image.
     """
+    if isinstance(images, StoredRows):
+        return cast(np.ndarray, images)
     array = as_array("images", images)
     if array.ndim != 4:
         raise InputError(
@@ -54,6 +57,8 @@ def in_range(images: np.ndarray) -> np.ndarray:
     Raises:
         InputError: a pixel is NaN or outside of it; the message says what to do.
     """
+    if isinstance(images, StoredRows):
+        return images  # bytes are in the range, and so is what a decoder draws
     low, high = images.min(), images.max()
     if np.isnan(low):
         raise InputError("a pixel of the images is NaN: expected numbers in [0, 1]")

@@ -1,211 +1,119 @@
 """Load labelled images: the embedded digits, a TensorFlow Datasets name, or a picture folder."""
 
-import copy
 import os
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cladec.data import arrays, forms
+from cladec.data import forms
+from cladec.data.fitting_pictures import Fitting, fitted_arrays
+from cladec.data.picture_cache import fitted_splits
 from cladec.data.sources import SOURCES, PathLike, find_source
+from cladec.data.splits import Dataset, Split, artifact_name, as_split
 from cladec.errors import InputError
 
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images and their classes, or labels.
-
-    images: float32 (N, height, width, channels) in [0, 1], with N at least 1. Floats of other types
-        and tensors are converted, and uint8 is divided by 255. Lists of arrays, PIL images or paths
-        of image files are taken too, and grey images (N, height, width).
-    labels: int64 (N,), the class of each image, counted from 0. Whole numbers of other types,
-        (N, 1) and one-hot rows (N, K) are converted; a Dataset replaces names by numbers. Rows of 0
-        and 1 with several ones or none, the labels of each image, become float32 (N, K).
-    Raises InputError for other shapes, ambiguous labels, missing images, and values that are NaN or
-    out of range.
-
-    Examples:
-        >>> split = cladec.Split(np.array([[[[255]]], [[[51]]]], "uint8"), [[0, 1], [1, 0]])
-        >>> split.images.ravel(), split.labels
-        (array([1. , 0.2], dtype=float32), array([1, 0]))
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-
-    def __post_init__(self) -> None:
-        images, labels = forms.as_images(self.images), arrays.as_labels(self.labels)
-        if images.ndim == 3 and len(images) == len(labels):
-            images = images[..., None]
-        object.__setattr__(self, "images", arrays.in_range(arrays.pixels(images)))
-        object.__setattr__(self, "labels", labels)
-        if len(self.images) != len(self.labels):
-            raise InputError(
-                f"{len(self.images)} images but {len(self.labels)} labels: pass one label per image"
-            )
-
-    @property
-    def has_names(self) -> bool:
-        """Whether the labels are still names."""
-        return self.labels.dtype.kind == "U"
-
-    @property
-    def is_multi_label(self) -> bool:
-        """Whether an image may have several labels, or none."""
-        return self.labels.ndim == 2
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A training split and a test split with the same classes.
-
-    name: also the name of a folder of saved models: letters, digits, "_", "-" and "." only.
-    train, test: splits whose images share one (height, width, channels); pairs (images, labels) and
-        datasets of such pairs, as those of tf.data, are converted.
-    class_names: at least two names; label i is class_names[i], and labels that are names become i.
-        If the labels of one split are rows (N, K), those of both are.
-    Raises InputError if the splits disagree, a label has no class or the name cannot name a folder.
-
-    Examples:
-        >>> split = cladec.Split(images, labels)
-        >>> cladec.Dataset("mine", split, split, tuple("0123456789")).image_shape
-        (28, 28, 1)
-    """
-
-    name: str
-    train: Split
-    test: Split
-    class_names: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if self.name != _artifact_name(self.name):
-            raise InputError(
-                f"dataset name {self.name!r} cannot name a folder: use letters, digits, "
-                f"'_', '-' and '.', for example {_artifact_name(self.name)!r}"
-            )
-        if not isinstance(self.class_names, tuple) or len(self.class_names) < 2:
-            raise InputError(
-                f"class_names is {self.class_names!r}, expected a tuple of at least two names"
-            )
-        splits = {name: self._checked(name) for name in ("train", "test")}
-        multi_label = any(split.is_multi_label for split in splits.values())
-        for name, split in splits.items():
-            if multi_label and not split.is_multi_label:
-                split = _labelled(split, arrays.one_hot(split.labels, self.num_classes))
-            object.__setattr__(self, name, split)
-        if self.test.images.shape[1:] != self.image_shape:
-            raise InputError(
-                f"train images have shape {self.image_shape} but test images have "
-                f"{self.test.images.shape[1:]}: resize them to one (height, width, channels)"
-            )
-
-    def _checked(self, name: str) -> Split:
-        """Return the split of this name with labels that are classes of the dataset."""
-        split = _as_split(getattr(self, name))
-        if split is None:
-            raise InputError(
-                f"{name} is a {type(getattr(self, name)).__name__}, expected a Split, or images "
-                "and labels"
-            )
-        split = _numbered(split, self.class_names)
-        if split.is_multi_label:
-            if split.labels.shape[1] != self.num_classes:
-                raise InputError(
-                    f"{name} labels have rows of {split.labels.shape[1]}, expected "
-                    f"{self.num_classes} for as many class names"
-                )
-            return split
-        low, high = split.labels.min(), split.labels.max()
-        if low < 0 or high >= self.num_classes:
-            raise InputError(
-                f"{name} labels run from {low} to {high}, expected 0 to "
-                f"{self.num_classes - 1} for {self.num_classes} class names: "
-                "number the classes from 0, or name all of them"
-            )
-        return split
-
-    def with_label_rows(self) -> "Dataset":
-        """Return the dataset with labels in rows (N, K), for a classifier of several labels."""
-        if self.is_multi_label:
-            return self
-        train, test = (
-            _labelled(split, arrays.one_hot(split.labels, self.num_classes))
-            for split in (self.train, self.test)
-        )
-        return replace(self, train=train, test=test)
-
-    @cached_property
-    def mean_pixel(self) -> float:
-        """The mean over all pixels and channels of the training images, in [0, 1]."""
-        return float(self.train.images.mean())
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """The (height, width, channels) of every image."""
-        height, width, channels = self.train.images.shape[1:]
-        return height, width, channels
-
-    @property
-    def is_multi_label(self) -> bool:
-        """Whether an image may have several labels, or none; labels are then (N, num_classes)."""
-        return self.train.is_multi_label
-
-    @property
-    def num_classes(self) -> int:
-        """The number of classes."""
-        return len(self.class_names)
+if TYPE_CHECKING:
+    from cladec.progress import OnProgress
 
 
 Data = Dataset | Split | tuple[Any, Any] | str | os.PathLike[str] | Iterable[Any]
 """The forms of training data that `as_dataset` accepts."""
 
 
-def load(name: PathLike, *, data_dir: PathLike | None = None) -> Dataset:
+def load(
+    name: PathLike,
+    *,
+    data_dir: PathLike | None = None,
+    shape: tuple[int, int, int] | None = None,
+    fit: str = "crop",
+    skip_unreadable: bool = False,
+    cache: PathLike | None = None,
+    report: "OnProgress | None" = None,
+) -> Dataset:
     """Load a dataset, always with the same images in the same order.
 
-    name: "digits" (embedded in scikit-learn, enlarged to 28x28), a folder with pictures in
-        train/<class>/ and test/<class>/, or val/<class>/ (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM,
-        opaque and with one frame), or a name from the TensorFlow Datasets catalogue with labelled
-        images of one size, for example "mnist" or "emnist/letters".
-    data_dir: the folder of TensorFlow Datasets; the default is the environment variable
-        TFDS_DATA_DIR, or ~/tensorflow_datasets. Prepared datasets are read without a network.
-    Raises InputError if the dataset does not exist, cannot be fetched or has invalid files.
+    Args:
+        name: "digits" (embedded in scikit-learn, enlarged to 28x28); a folder with pictures in
+            train/<class>/ and test/<class>/, or val/<class>/, or in <class>/ alone, of which a
+            fifth is held out by a hash of the name; a CSV file with the columns file (relative to
+            it) and label, and maybe split (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM, opaque and with
+            one frame); or a name from the TensorFlow Datasets catalogue of labelled images, for
+            example "mnist" or "emnist/letters".
+        data_dir: the folder of TensorFlow Datasets; the default is the environment variable
+            TFDS_DATA_DIR, or ~/tensorflow_datasets. Prepared datasets are read without a network.
+        shape: the shape (H, W, C) that a model takes, to which pictures of any size and colour are
+            fitted. They stay on the disk as bytes, `Split.images` reads those that are used, and
+            memory does not grow with their number. None for pictures of one size, in memory.
+        fit: how the proportion is changed: "crop" keeps the middle, "pad" all, on black, and
+            "stretch" all, distorted.
+        skip_unreadable: leave pictures that cannot be read out, with a warning, instead of raising
+            an error that names them.
+        cache: the folder for the bytes of fitted pictures, which are used again; None for a
+            temporary folder that is removed with the dataset.
+        report: is called with the share of the pictures that is decoded, and first with their size.
+
+    Raises:
+        InputError: the dataset does not exist, cannot be fetched, has invalid files, or does not
+            fit the disk.
 
     Examples:
         >>> cladec.load("digits").train.images.shape
         (1437, 28, 28, 1)
+        >>> cladec.load("digits", shape=(32, 32, 3)).train.images.shape
+        (1437, 32, 32, 3)
     """
-    name = os.fspath(name)
-    train, test, class_names = find_source(name).read(name, data_dir)
+    name, source = os.fspath(name), find_source(os.fspath(name))
+    if shape is None or source.collect is None:
+        options = {"skip_unreadable": True} if source.skips and skip_unreadable else {}
+        train, test, class_names = source.read(name, data_dir, **options)
+        if shape is not None:
+            train, test = (fitted_arrays(part, Fitting(shape, fit)) for part in (train, test))
+    else:
+        fitting, collection = Fitting(shape, fit), source.collect(name, data_dir)
+        options = {"skip_unreadable": skip_unreadable, "report": report}
+        folder = None if cache is None else Path(cache)
+        train, test = fitted_splits(collection, fitting, cache=folder, **options)
+        class_names = collection.class_names
     return Dataset(dataset_name(name), Split(*train), Split(*test), class_names)
 
 
-def check_name(name: PathLike, *, data_dir: PathLike | None = None) -> None:
+def check_name(
+    name: PathLike,
+    *,
+    data_dir: PathLike | None = None,
+    shape: tuple[int, int, int] | None = None,
+) -> None:
     """Raise InputError quickly, without reading an image, for a name that `load` cannot use."""
     name = os.fspath(name)
-    find_source(name).check(name, data_dir)
+    find_source(name).check(name, data_dir, shape is not None)
 
 
-def prepare(name: PathLike, *, data_dir: PathLike | None = None) -> None:
+def prepare(
+    name: PathLike,
+    *,
+    data_dir: PathLike | None = None,
+    shape: tuple[int, int, int] | None = None,
+) -> None:
     """Fetch the files that `load` will need, or raise InputError if they cannot be fetched."""
     name = os.fspath(name)
-    find_source(name).prepare(name, data_dir)
+    find_source(name).prepare(name, data_dir, shape is not None)
 
 
 def is_folder(name: PathLike) -> bool:
-    """Whether `load(name)` reads a folder of pictures."""
+    """Whether `load(name)` reads picture files, of a folder or of a table."""
     return find_source(os.fspath(name)) is SOURCES["folder"]
 
 
 def dataset_name(name: PathLike) -> str:
-    """Return the name of the dataset `load(name)`, made valid for a path; a folder has its own."""
+    """Return the name of the dataset `load(name)`, made valid for a path.
+
+    A folder has its own, and a table that of its file, without the ending.
+    """
     name = os.fspath(name)
-    return _artifact_name(Path(name).resolve().name if is_folder(name) else name)
+    if not is_folder(name):
+        return artifact_name(name)
+    path = Path(name).resolve()
+    return artifact_name(path.stem if path.is_file() else path.name)
 
 
 def as_dataset(
@@ -232,7 +140,7 @@ def as_dataset(
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str | os.PathLike):
-        return load(data)
+        return load(data, shape=shape)
     splits = _splits(data, shape, bytes_wanted)
     if splits is None:
         raise InputError(
@@ -258,7 +166,7 @@ def _splits(
         pair = list(data)
     else:
         pair = [data]
-    splits = [_as_split(each, shape, bytes_wanted) for each in pair]
+    splits = [as_split(each, shape, bytes_wanted) for each in pair]
     train, test = splits[0], splits[-1]
     return None if train is None or test is None else (train, test)
 
@@ -267,51 +175,3 @@ def _is_split(given: Any) -> bool:
     """Return whether `given` holds both images and labels."""
     pair = type(given) is tuple and len(given) == 2
     return isinstance(given, Split) or pair or forms.is_dataset(given)
-
-
-def _as_split(
-    given: Any, shape: tuple[int, int, int] | None = None, bytes_wanted: bool = False
-) -> Split | None:
-    """Return a Split of one, a pair (images, labels) or a dataset of pairs; None for others."""
-    if isinstance(given, Split):
-        return given
-    if isinstance(given, tuple | list) and len(given) == 2:
-        images, labels = forms.as_images(given[0], shape), given[1]
-    elif forms.is_dataset(given):
-        images, labels = forms.gathered(given, shape)
-        if labels is None:
-            raise InputError(
-                f"the {type(given).__name__} has images alone: expected pairs (images, labels)"
-            )
-    else:
-        return None
-    if bytes_wanted:
-        images = arrays.pixels(images, bytes_wanted=True)
-    return Split(images, labels)
-
-
-def _labelled(split: Split, labels: np.ndarray) -> Split:
-    """Return a split with other labels, which are kept in their form."""
-    other = copy.copy(split)
-    object.__setattr__(other, "labels", labels)
-    return other
-
-
-def _numbered(split: Split, class_names: tuple[str, ...]) -> Split:
-    """Replace labels that are names by their positions in the class names."""
-    if not split.has_names:
-        return split
-    found, places = np.unique(split.labels, return_inverse=True)
-    numbers = {name: [i for i, each in enumerate(class_names) if each == name] for name in found}
-    for name, of_name in numbers.items():
-        if len(of_name) != 1:
-            raise InputError(
-                f"label {str(name)!r} occurs {len(of_name)} times in class_names, expected once: "
-                f"the names are {class_names!r:.200}"
-            )
-    return _labelled(split, np.array([numbers[name][0] for name in found])[places])
-
-
-def _artifact_name(name: str) -> str:
-    """Make a name valid for a path: "emnist/letters" -> "emnist-letters"."""
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "images"

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from cladec.data import image_folder
 from cladec.data.arrays import as_array
+from cladec.data.stored_rows import StoredRows
 from cladec.errors import InputError
 
 Shape = tuple[int, int, int]
@@ -34,6 +35,8 @@ def as_images(given: Any, shape: Shape | None = None) -> np.ndarray:
     Raises:
         InputError: the images have several sizes, or are none of these forms.
     """
+    if isinstance(given, StoredRows):
+        return cast(np.ndarray, given)
     if is_dataset(given):
         return gathered(given, shape)[0]
     if _is_picture(given):

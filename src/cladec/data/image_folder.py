@@ -1,13 +1,8 @@
-"""Read a folder of pictures, train/<class>/*.png and test/<class>/*.png, into arrays.
+"""Read picture files, alone or all of a folder, into arrays."""
 
-The second folder may also be called val, valid or validation.
-"""
-
-import hashlib
-import itertools
+import io
+import math
 import os
-import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cladec.data.held_out import check_parts
+from cladec.data.picture_lists import check_regular, list_images
+from cladec.data.unreadable import Unreadable
 from cladec.errors import InputError
-from cladec.text import printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,140 +24,49 @@ PathLike = str | os.PathLike[str]
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """The formats that are read, whatever the file name; others, such as EPS, may start a program."""
 
-IMAGE_FILE = re.compile(r"\.(a?png|jpe?g|jpe|jfif|gif|bmp|dib|tiff?|webp|p[bgnp]m)$", re.IGNORECASE)
-"""The file names of these formats."""
 
-UNREAD_FILE = re.compile(
-    r"\.(hei[cf]|hif|avif|jp2|j2k|jp[fx]|jxl|svgz?|ps[bd]|xcf|icns|ico|tga|pcx|pict|eps|emf|wmf|exr|"
-    r"hdr|pfm|dds|dcm|dicom|raw|dng|cr[23]|nef|arw|orf|rw2|raf|pef|srw)$",
-    re.IGNORECASE,
-)
-"""The file names of other picture formats, which cause an error instead of being ignored."""
+def read(source: Path, *, skip_unreadable: bool = False) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+    """Read the pictures of `list_images`: (images, labels) of both splits, and the class names.
 
-TEST_NAMES = ("test", "val", "valid", "validation")
-"""The names of the folder with the test pictures; the first one that exists is used."""
+    Grey pictures have one channel unless there is a colour picture. Classes and files are sorted by
+    name, so that the order is the same everywhere.
 
-PICTURES = "pictures (.png, .jpg, .webp, .gif, .tif, .bmp, .ppm)"
-
-
-def read(folder: Path) -> tuple[Arrays, Arrays, tuple[str, ...]]:
-    """Read train/<class>/* and test/<class>/*: (images, labels) of both, and the class names.
-
-    Grey pictures have one channel unless the folder has a colour picture. Classes and files are
-    sorted by name, so that the order is the same everywhere.
-    Raises InputError, naming the file or folder, for missing or unreadable pictures or other sizes.
+    Raises:
+        InputError: pictures are missing, of several sizes, or unreadable and not to be skipped; a
+            file or folder is named.
     """
-    class_names, train_files, test_files = list_images(folder)
+    class_names, train_files, test_files = list_images(source)
+    unreadable = Unreadable(skip=skip_unreadable)
     decoded: list[np.ndarray] = []
-    for path, _ in train_files + test_files:
-        decoded.append(read_pixels(path))
-        size, first_size = decoded[-1].shape[1::-1], decoded[0].shape[1::-1]
-        if size != first_size:
-            raise InputError(
-                f"{path} has (width, height) {size} but {train_files[0][0]} has {first_size}: "
-                "resize all images to one size"
-            )
+    labels: list[list[int]] = [[], []]
+    first: Path | None = None
+    for part, files in enumerate((train_files, test_files)):
+        for path, label in files:
+            try:
+                pixels = read_pixels(path)
+            except InputError as error:
+                unreadable.note(error)
+                continue
+            decoded.append(pixels)
+            labels[part].append(label)
+            first = first or path
+            _check_size(path, pixels, first, decoded[0])
+    unreadable.report(len(train_files) + len(test_files))
+    check_parts(source, class_names, *labels)
     images = np.empty((len(decoded), *np.broadcast_shapes(*{a.shape for a in decoded})), np.float32)
     for i, pixels in enumerate(decoded):  # grey broadcasts to the three channels of colour
         images[i] = fractions(pixels)
-    labels = np.array([label for _, label in train_files + test_files], np.int64)
-    count = len(train_files)
-    return (images[:count], labels[:count]), (images[count:], labels[count:]), class_names
+    train, test = (np.array(of_part, np.int64) for of_part in labels)
+    return (images[: len(train)], train), (images[len(train) :], test), class_names
 
 
-def list_images(
-    folder: Path,
-) -> tuple[tuple[str, ...], list[tuple[Path, int]], list[tuple[Path, int]]]:
-    """Return the class names and the (file, label) pairs of train and test, sorted by name."""
-    test = _test_folder(folder)
-    classes = _list_classes(folder / "train")
-    names = list(classes)
-    if len(names) < 2:
+def _check_size(path: Path, pixels: np.ndarray, first: Path, expected: np.ndarray) -> None:
+    size, first_size = pixels.shape[1::-1], expected.shape[1::-1]
+    if size != first_size:
         raise InputError(
-            f"{folder / 'train'} has one class folder, {names[0]!r}, expected at least two: "
-            "add the images of another class"
+            f"{path} has (width, height) {size} but {first} has {first_size}: resize all images to "
+            "one size, or have them fitted with shape=(height, width, channels)"
         )
-    test_classes = _list_classes(test)
-    for name, files in classes.items():
-        if not files:
-            raise InputError(
-                f"{folder / 'train' / name} has no {PICTURES}: "
-                "add images of this class or remove the folder"
-            )
-    for name in test_classes:
-        if name not in classes:
-            raise InputError(
-                f"{test / name} is a class that train does not have "
-                f"(it has {len(names)}, for example {names[0]!r}): rename or remove it"
-            )
-    if not any(test_classes.values()):
-        raise InputError(f"{test} has no image in any class: move some from train")
-    train_files, test_files = (
-        [(path, names.index(name)) for name, files in found.items() for path in files]
-        for found in (classes, test_classes)
-    )
-    return _clean_names(names), train_files, test_files
-
-
-def _test_folder(folder: Path) -> Path:
-    """Return the folder with the test pictures, "test" if there is none of its names."""
-    folders = [folder / name for name in TEST_NAMES]
-    return next((path for path in folders if path.is_dir()), folders[0])
-
-
-def fingerprint(folder: Path) -> str:
-    """Return the SHA-256 of the relative paths and the sizes of the training pictures.
-
-    Raises InputError, like `read`, if pictures are missing.
-    """
-    _, files, _ = list_images(folder)
-    lines = [f"{path.relative_to(folder).as_posix()} {path.stat().st_size}" for path, _ in files]
-    return hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()
-
-
-def _clean_names(names: list[str]) -> tuple[str, ...]:
-    """Make the names of class folders printable and unique; invalid bytes are escaped: \\xe9."""
-    clean: list[str] = []
-    for name in names:
-        text = printable(os.fsencode(name).decode("utf-8", "backslashreplace"))
-        taken = {*clean, *names} - {name}
-        numbered = itertools.chain([text], (f"{text} ({n})" for n in itertools.count(2)))
-        clean.append(next(each for each in numbered if each not in taken))
-    return tuple(clean)
-
-
-def _list_classes(split: Path) -> dict[str, list[Path]]:
-    """Return the pictures of every class folder, without hidden and other files."""
-    layout = f"expected train/<class>/ and test/<class>/ (or val/) with {PICTURES}"
-    if not split.is_dir():
-        raise InputError(f"{split.parent.absolute()} has no folder {split.name!r}: {layout}")
-    folders = [entry for entry in _visible(split) if entry.is_dir()]
-    if not folders:
-        raise InputError(f"{split} has no class folders: {layout}")
-    return {folder.name: list(filter(_is_picture, _visible(folder))) for folder in folders}
-
-
-def _is_picture(path: Path) -> bool:
-    """Return whether a path is a picture, and raise InputError for one that cannot be read."""
-    if path.is_dir():
-        return False
-    if UNREAD_FILE.search(path.name):
-        raise InputError(
-            f"{path} has a picture format that cannot be read: save it as .png, or move it away"
-        )
-    return IMAGE_FILE.search(path.name) is not None and _check_regular(path)
-
-
-def _check_regular(path: Path) -> bool:
-    """Raise InputError for a pipe, a socket or a device, whose content may never end."""
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise InputError(f"{path} is a pipe, a socket or a device, expected a file: remove it")
-    return True
-
-
-def _visible(folder: Path) -> list[Path]:
-    # Paths sort by different rules on Windows, so their names are compared.
-    return sorted((p for p in folder.iterdir() if p.name[0] != "."), key=lambda path: path.name)
 
 
 def fractions(pixels: np.ndarray) -> np.ndarray:
@@ -221,18 +127,27 @@ def _sixteen_bits(pixels: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator["Image.Image"]:
+def opened(content: Path | bytes, name: PathLike | None = None) -> Iterator["Image.Image"]:
     """Open an image file that has one of `FORMATS` and keeps within Pillow's limit of pixels.
 
-    Raises InputError, naming the file, for any error while the file is open.
+    Args:
+        content: the path of the file, or its bytes.
+        name: the name of the image in errors; None for the path.
+
+    Raises:
+        InputError: any error while the file is open; it names the image.
     """
     from PIL import Image
 
-    _check_regular(path)
-    with _errors_of(path), warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as image:
-            yield image
+    if isinstance(content, Path):
+        name = content
+        check_regular(content)
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    with _errors_of(name or "image"), Image.open(file, formats=FORMATS) as image:
+        # Not by a filter of warnings, which threads that decode would share.
+        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+            raise ValueError(f"{image.width} x {image.height} pixels are too many")
+        yield image
 
 
 @contextmanager
@@ -275,11 +190,7 @@ def fitted(
 
     Arguments and errors are those of `read_image`; errors give the `name` of the image.
     """
-    if not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both comparisons
-        raise InputError(
-            f"{name} holds values from {pixels.min():g} to {pixels.max():g}: expected 0 to 1"
-        )
-    pixels = _convert(name, pixels, shape[2])
+    pixels = _convert(name, checked_range(name, pixels), shape[2])
     if pixels.shape == tuple(shape):
         return pixels
     if not resize:
@@ -288,6 +199,15 @@ def fitted(
             f"{shape[1]} x {shape[0]}: resize it (with --resize in a command)"
         )
     return _resized(pixels, shape[1], shape[0])
+
+
+def checked_range(name: PathLike, pixels: np.ndarray) -> np.ndarray:
+    """Return float pixels unchanged; raise InputError if one is NaN or outside [0, 1]."""
+    if not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both comparisons
+        raise InputError(
+            f"{name} holds values from {pixels.min():g} to {pixels.max():g}: expected 0 to 1"
+        )
+    return pixels
 
 
 def _convert(name: PathLike, pixels: np.ndarray, channels: int) -> np.ndarray:

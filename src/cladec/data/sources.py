@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cladec.data import digits, image_folder, tensorflow_datasets
+from cladec.data import digits, image_folder, picture_files, picture_lists, tensorflow_datasets
+from cladec.data.picture_cache import Collection
+from cladec.data.picture_tables import is_table
 
 PathLike = str | os.PathLike[str]
 
@@ -14,7 +16,7 @@ USUAL_NAMES = ("mnist", "fashion_mnist")
 """Names that are known without importing TensorFlow Datasets, which takes half a second."""
 
 
-def _nothing(name: str, data_dir: PathLike | None) -> None:
+def _nothing(name: str, data_dir: PathLike | None, any_size: bool) -> None:
     """Check or fetch nothing, for a source that cannot fail."""
 
 
@@ -26,18 +28,25 @@ class Source:
         takes: tells whether the name belongs to this source.
         read: returns (images, labels) of the training and of the test images, and class names.
         check: raises InputError, without reading an image, if there is no dataset of this name.
-        prepare: fetches the files that `read` will need.
+            Its third argument tells whether the images may be of several sizes.
+        prepare: fetches the files that `read` or `collect` will need; arguments as `check`.
+        collect: returns pictures of any size that are not decoded yet, to be fitted to a model.
+            Without it, the images of `read` are fitted in memory.
+        skips: whether `read` takes the option `skip_unreadable`.
     """
 
     takes: Callable[[str], bool]
-    read: Callable[[str, PathLike | None], tuple[Any, Any, tuple[str, ...]]]
-    check: Callable[[str, PathLike | None], Any] = _nothing
-    prepare: Callable[[str, PathLike | None], Any] = _nothing
+    read: Callable[..., tuple[Any, Any, tuple[str, ...]]]
+    check: Callable[[str, PathLike | None, bool], Any] = _nothing
+    prepare: Callable[[str, PathLike | None, bool], Any] = _nothing
+    collect: Callable[[str, PathLike | None], Collection] | None = None
+    skips: bool = False
 
 
-def _check_tensorflow_dataset(name: str, data_dir: PathLike | None) -> None:
+def _check_tensorflow_dataset(name: str, data_dir: PathLike | None, any_size: bool) -> None:
     if name not in USUAL_NAMES:
-        tensorflow_datasets.check(name, tensorflow_datasets.folder(data_dir))
+        folder = tensorflow_datasets.folder(data_dir)
+        tensorflow_datasets.check(name, folder, any_size=any_size)
 
 
 SOURCES: Mapping[str, Source] = {
@@ -46,9 +55,11 @@ SOURCES: Mapping[str, Source] = {
         read=lambda name, data_dir: digits.read(),
     ),
     "folder": Source(
-        takes=os.path.isdir,
-        read=lambda name, data_dir: image_folder.read(Path(name)),
-        check=lambda name, data_dir: image_folder.list_images(Path(name)),
+        takes=lambda name: os.path.isdir(name) or is_table(Path(name)),
+        read=lambda name, data_dir, **options: image_folder.read(Path(name), **options),
+        check=lambda name, data_dir, any_size: picture_lists.list_images(Path(name)),
+        collect=lambda name, data_dir: picture_files.collect(Path(name)),
+        skips=True,
     ),
     "tensorflow_datasets": Source(
         takes=lambda name: True,
@@ -56,7 +67,10 @@ SOURCES: Mapping[str, Source] = {
             name, tensorflow_datasets.folder(data_dir)
         ),
         check=_check_tensorflow_dataset,
-        prepare=lambda name, data_dir: tensorflow_datasets.prepare(
+        prepare=lambda name, data_dir, any_size: tensorflow_datasets.prepare(
+            name, tensorflow_datasets.folder(data_dir), any_size=any_size
+        ),
+        collect=lambda name, data_dir: tensorflow_datasets.collect(
             name, tensorflow_datasets.folder(data_dir)
         ),
     ),

@@ -10,14 +10,17 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cladec.data.image_folder import TEST_NAMES
+from cladec.data.held_out import held_out
+from cladec.data.picture_cache import Collection, Picture
+from cladec.data.picture_lists import TEST_NAMES
 from cladec.errors import InputError, needing
 from cladec.text import printable
 
@@ -34,32 +37,85 @@ def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
     Raises InputError if the dataset does not exist, is unsuitable, damaged or cannot be fetched.
     """
     builder = prepare(name, data_dir)
-    image_key, label_key = _image_and_label_keys(name, builder)
+    keys = _image_and_label_keys(name, builder)
+    splits = _used_splits(name, builder)
+    with _naming_the_folder(name, builder):
+        parts = [_read_split(builder, split, *keys) for split in splits]
+    if len(parts) == 1:
+        images, labels = parts[0]
+        test = held_out(_names(len(labels)), labels, f"dataset {name!r}")
+        parts = [(images[~test], labels[~test]), (images[test], labels[test])]
+    return parts[0], parts[1], _class_names(builder, keys[1])
+
+
+def collect(name: str, data_dir: str) -> Collection:
+    """Return the pictures of a dataset, fetched if necessary and not decoded.
+
+    Raises InputError as `read`, also while they are read.
+    """
+    builder = prepare(name, data_dir, any_size=True)
+    keys = _image_and_label_keys(name, builder, any_size=True)
+    splits = _used_splits(name, builder)
+    counts = [builder.info.splits[split].num_examples for split in splits]
+    where = f"dataset {name!r}"
+
+    def pictures() -> Iterator[Picture]:
+        with _naming_the_folder(name, builder):
+            for split in splits:
+                stored = _stored(builder, split, decoders={keys[0]: _as_it_is()})
+                for place, (content, label) in enumerate(stored.as_numpy_iterator()):
+                    yield Picture(f"{split} image {place} of {where}", int(label), content)
+
+    def test(labels: np.ndarray) -> np.ndarray:
+        if len(splits) == 2:
+            return np.arange(len(labels)) >= counts[0]
+        return held_out(_names(len(labels)), labels, where)
+
+    key = f"{builder.info.full_name} {builder.data_path} {counts} {builder.info.dataset_size}"
+    return Collection(where, _class_names(builder, keys[1]), key, sum(counts), pictures, test)
+
+
+def _class_names(builder: Any, label_key: str) -> tuple[str, ...]:
+    return tuple(map(printable, builder.info.features[label_key].names))
+
+
+def _names(count: int) -> list[str]:
+    """Return what stands for the names of the images of a dataset: their places in it."""
+    return list(map(str, range(count)))
+
+
+def _used_splits(name: str, builder: Any) -> list[str]:
+    """Return the names of the splits for training and for testing, or of the first alone."""
     splits = sorted(builder.info.splits)
-    test_name = next((name for name in TEST_NAMES if name in splits), None)
-    if "train" not in splits or test_name is None:
+    if "train" not in splits:
         raise InputError(
-            f"dataset {name!r} has the splits {splits}, expected 'train' and 'test': choose "
-            f"another dataset, or prepare it again if {builder.data_path} is incomplete"
+            f"dataset {name!r} has the splits {splits}, expected 'train', and 'test' or "
+            "'validation' (without them, a fifth is held out): choose another dataset, or prepare "
+            f"it again if {builder.data_path} is incomplete"
         )
+    return ["train", *[name for name in TEST_NAMES if name in splits][:1]]
+
+
+@contextmanager
+def _naming_the_folder(name: str, builder: Any) -> Iterator[None]:
+    """Raise InputError, naming the folder of a dataset, for any error of reading it."""
     try:
-        train = _read_split(builder, "train", image_key, label_key)
-        test = _read_split(builder, test_name, image_key, label_key)
+        yield
     except Exception as error:  # TensorFlow's errors share no base class with those of TFDS
         raise InputError(
             f"dataset {name!r} cannot be read from {builder.data_path} ({_brief(error)}): "
             "the folder is damaged; remove it, then prepare or copy it again"
         ) from error
-    return train, test, tuple(map(printable, builder.info.features[label_key].names))
 
 
-def prepare(name: str, data_dir: str) -> Any:
+def prepare(name: str, data_dir: str, *, any_size: bool = False) -> Any:
     """Fetch a dataset if it is missing, without reading it, and return its builder.
+
+    With `any_size` its images may be of several sizes.
 
     Raises InputError if the dataset does not exist, is unsuitable or cannot be fetched.
     """
-    builder = _builder(name, data_dir)
-    _image_and_label_keys(name, builder)
+    builder = check(name, data_dir, any_size=any_size)
     with needing("datasets", f"dataset {name!r}"):
         import tensorflow  # noqa: F401  (TFDS reads with it on any backend)
     if not builder.data_path.exists():
@@ -67,9 +123,16 @@ def prepare(name: str, data_dir: str) -> Any:
     return builder
 
 
-def check(name: str, data_dir: str) -> None:
-    """Raise InputError, without fetching anything, for a name that `read` cannot use."""
-    _image_and_label_keys(name, _builder(name, data_dir))
+def check(name: str, data_dir: str, *, any_size: bool = False) -> Any:
+    """Return the builder of a dataset without fetching anything.
+
+    Raises InputError for a name that `read` cannot use, or `collect` if `any_size` is true.
+    """
+    builder = _builder(name, data_dir)
+    _image_and_label_keys(name, builder, any_size=any_size)
+    if builder.info.splits:  # they may be known only when it is prepared
+        _used_splits(name, builder)
+    return builder
 
 
 def folder(data_dir: str | os.PathLike[str] | None) -> str:
@@ -103,38 +166,33 @@ def _builder(name: str, data_dir: str) -> Any:
         ) from error
 
 
-def _image_and_label_keys(name: str, builder: Any) -> tuple[str, str]:
+def _image_and_label_keys(name: str, builder: Any, *, any_size: bool = False) -> tuple[str, str]:
     """Return the keys of image and label, or raise InputError if they cannot be used."""
     from tensorflow_datasets import features
 
     found, keys = builder.info.features, builder.info.supervised_keys
-    problem = ""
+    problem, way_out = "", "choose another dataset, or pass a folder of pictures"
     if not (keys and len(keys) == 2 and all(isinstance(key, str) for key in keys)):
         problem = f"supervised keys {keys}"
     elif not isinstance(found[keys[0]], features.Image):
         problem = f"{keys[0]!r} of type {type(found[keys[0]]).__name__}"
     elif not isinstance(found[keys[1]], features.ClassLabel):
         problem = f"{keys[1]!r} of type {type(found[keys[1]]).__name__}"
-    elif None in found[keys[0]].shape:
+    elif None in found[keys[0]].shape and not any_size:
         problem = f"images of no fixed size, shape {found[keys[0]].shape}"
+        way_out = "have them fitted with shape=(height, width, channels), or choose another dataset"
     elif np.dtype(found[keys[0]].np_dtype).kind != "u":
         problem = f"images of dtype {np.dtype(found[keys[0]].np_dtype)}"
     if problem:
         raise InputError(
             f"dataset {name!r} has {problem}, expected images of one size, in bytes, each with a "
-            "class label: choose another dataset, or pass a folder of resized images"
+            f"class label: {way_out}"
         )
     return keys[0], keys[1]
 
 
 def _read_split(builder: Any, split: str, image_key: str, label_key: str) -> Arrays:
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
-
-    options = tf.data.Options()
-    options.autotune.enabled = False  # its thread would delay the end of reading by seconds
-    config = tfds.ReadConfig(options=options, try_autocache=False)
-    stored = builder.as_dataset(split=split, read_config=config, as_supervised=True)
+    stored = _stored(builder, split)
     feature, count = builder.info.features[image_key], builder.info.splits[split].num_examples
     largest = np.float32(np.iinfo(feature.np_dtype).max)
     images = np.empty((count, *feature.shape), np.float32)
@@ -148,6 +206,26 @@ def _read_split(builder: Any, split: str, image_key: str, label_key: str) -> Arr
     if start != count:  # the rest of the arrays would be uninitialised memory
         raise ValueError(f"{split} has {start} of {count} images")
     return images, labels
+
+
+def _stored(builder: Any, split: str, decoders: Any = None) -> Any:
+    """Return the pairs (image, label) of a split as a dataset of TensorFlow, in one order."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread would delay the end of reading by seconds
+    config = tfds.ReadConfig(options=options, try_autocache=False)
+    return builder.as_dataset(
+        split=split, read_config=config, as_supervised=True, decoders=decoders
+    )
+
+
+def _as_it_is() -> Any:
+    """Return the decoder of an image that gives the bytes of its file."""
+    import tensorflow_datasets as tfds
+
+    return tfds.decode.SkipDecoding()
 
 
 def _download(name: str, builder: Any) -> None:

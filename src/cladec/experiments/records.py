@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cladec.data.dataset import check_name, is_folder
-from cladec.data.image_folder import fingerprint
+from cladec.data.picture_lists import fingerprint, has_layout
 from cladec.data.sources import USUAL_NAMES
 from cladec.errors import InputError, check_types
 from cladec.experiments.runs import Run
@@ -139,8 +139,10 @@ def _places(dataset: str, origin: Origin | None, models: Path) -> list[str]:
 
 def _holds(place: str, origin: Origin | None) -> bool:
     """Return whether a folder may hold the pictures of a record."""
-    if origin is None or place == origin.folder:
+    if origin is None:
         return os.path.isdir(os.path.join(place, "train"))
+    if place == origin.folder:
+        return has_layout(place)
     with suppress(InputError, OSError):
         return fingerprint(Path(place)) == origin.fingerprint
     return False
