@@ -55,7 +55,9 @@ def test_rows_in_a_file_look_like_an_array(numbers: Any) -> None:
     assert (stored.shape, stored.ndim, len(stored), stored.nbytes) == ((40, 3, 2), 3, 40, 480)
     np.testing.assert_array_equal(np.asarray(stored), array)
     assert np.asarray(stored, np.float64).dtype == np.float64
-    assert stored.mean() == pytest.approx(array.mean(dtype=np.float64))
+    assert stored.mean() == pytest.approx(array.mean(dtype=np.float64), abs=1e-3)
+    np.testing.assert_allclose(np.mean(stored, axis=0), array.mean(axis=0), atol=1e-3)
+    np.testing.assert_array_equal(np.mean(stored, axis=2), array.mean(axis=2))
     for wrong in (40, [0, 99]):
         with pytest.raises(IndexError):
             stored[wrong]

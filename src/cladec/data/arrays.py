@@ -51,14 +51,14 @@ def _are_bytes(array: np.ndarray, wanted: bool) -> bool:
     return array.dtype == np.uint8 and bool(top != 1)  # a maximum of 1 means black and white
 
 
-def in_range(images: np.ndarray) -> np.ndarray:
+def in_range(images: Any) -> np.ndarray:
     """Return float images unchanged if they are in [0, 1].
 
     Raises:
         InputError: a pixel is NaN or outside of it; the message says what to do.
     """
     if isinstance(images, StoredRows):
-        return images  # bytes are in the range, and so is what a decoder draws
+        return cast(np.ndarray, images)  # bytes are in the range, and so is what a decoder draws
     low, high = images.min(), images.max()
     if np.isnan(low):
         raise InputError("a pixel of the images is NaN: expected numbers in [0, 1]")

@@ -63,17 +63,24 @@ def load(
         (1437, 32, 32, 3)
     """
     name, source = os.fspath(name), find_source(os.fspath(name))
-    if shape is None or source.collect is None:
-        options = {"skip_unreadable": True} if source.skips and skip_unreadable else {}
-        train, test, class_names = source.read(name, data_dir, **options)
-        if shape is not None:
-            train, test = (fitted_arrays(part, Fitting(shape, fit)) for part in (train, test))
-    else:
+    if shape is not None and source.collect is not None:
         fitting, collection = Fitting(shape, fit), source.collect(name, data_dir)
-        options = {"skip_unreadable": skip_unreadable, "report": report}
-        folder = None if cache is None else Path(cache)
-        train, test = fitted_splits(collection, fitting, cache=folder, **options)
-        class_names = collection.class_names
+        fitted_train, fitted_test = fitted_splits(
+            collection,
+            fitting,
+            cache=None if cache is None else Path(cache),
+            skip_unreadable=skip_unreadable,
+            report=report,
+        )
+        return _dataset(name, fitted_train, fitted_test, collection.class_names)
+    options = {"skip_unreadable": True} if source.skips and skip_unreadable else {}
+    train, test, class_names = source.read(name, data_dir, **options)
+    if shape is not None:
+        train, test = (fitted_arrays(part, Fitting(shape, fit)) for part in (train, test))
+    return _dataset(name, train, test, class_names)
+
+
+def _dataset(name: str, train: Any, test: Any, class_names: tuple[str, ...]) -> Dataset:
     return Dataset(dataset_name(name), Split(*train), Split(*test), class_names)
 
 

@@ -29,20 +29,19 @@ def held_out(names: Sequence[str], labels: np.ndarray, where: object) -> np.ndar
     hashes = np.array([_hash(name) for name in names])
     labels = np.asarray(labels)
     test = hashes < SHARE
-    last = {label: np.flatnonzero(labels == label) for label in np.unique(labels)}
-    for places in last.values():
+    of_class = {label: np.flatnonzero(labels == label) for label in np.unique(labels)}
+    for places in of_class.values():
         if test[places].all():
             test[places[hashes[places].argmax()]] = False
     if not test.any():
-        several = np.concatenate([places for places in last.values() if len(places) > 1] or [[]])
-        if not len(several):
+        several = [places for places in of_class.values() if len(places) > 1]
+        if not several:
             raise InputError(
                 f"{where} has one picture of each class, and none can be held out for testing: "
                 "add more"
             )
-        first = several[hashes[several.astype(int)].argmin()]
-        of_class = last[labels[int(first)]]
-        test[of_class[hashes[of_class].argmin()]] = True
+        candidates = np.concatenate(several)
+        test[candidates[hashes[candidates].argmin()]] = True
     return test
 
 

@@ -96,10 +96,16 @@ class StoredRows:
         """Yield slices of at most `rows` rows that cover the array."""
         return (slice(first, first + rows) for first in range(0, len(self), rows))
 
-    def mean(self) -> float:
-        """Return the mean of all numbers, computed by batches."""
-        sums = (self[rows].sum(dtype=np.float64) for rows in self.slices(256))
-        return float(sum(sums) / math.prod(self.shape))
+    def mean(self, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+        """Return the mean of all numbers, or with `axis` 0 that of the rows, by batches.
+
+        The arguments are those that `numpy.mean` passes on; another axis reads all rows.
+        """
+        if axis not in (None, 0):
+            return np.asarray(self).mean(axis=axis, dtype=dtype)
+        total = sum(self[rows].sum(axis=axis, dtype=np.float64) for rows in self.slices(256))
+        mean = total / (len(self) if axis == 0 else math.prod(self.shape))
+        return np.asarray(mean, dtype or self.dtype)[()]
 
     def keep(self, owner: Any) -> "StoredRows":
         """Keep `owner`, which removes the file when it is gone, and return these rows."""
@@ -128,12 +134,11 @@ class StoredRows:
     def _fill(self, target: np.ndarray, places: np.ndarray) -> None:
         """Read rows at ascending places into `target`, neighbours by one read."""
         breaks = np.flatnonzero(np.diff(places) != 1) + 1
-        view = memoryview(target.reshape(len(places), -1)).cast("B") if target.size else None
+        raw = target.reshape(len(places), -1).view(np.uint8)
         with open(self.path, "rb", buffering=0) as file:
             for first, last in itertools.pairwise((0, *breaks, len(places))):
                 file.seek(int(places[first]) * self._row_bytes)
-                part = view[first * self._row_bytes : last * self._row_bytes] if view else b""
-                _read_fully(file, part, self.path)
+                _read_fully(file, raw[first:last].reshape(-1), self.path)
 
 
 def _read_fully(file: Any, part: Any, path: Path) -> None:

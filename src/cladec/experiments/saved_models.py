@@ -21,7 +21,7 @@ from cladec.experiments.saved_decoders import SavedDecoders
 from cladec.explainers import choose_units, explain, find_explainer
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.metrics import lost_information, normalised
-from cladec.models import cutting, loading, predictions
+from cladec.models import batches, cutting, loading, predictions
 from cladec.models.cladec import compute_codes
 from cladec.models.cutting import path_in_copy
 from cladec.models.fitting import check_data
@@ -208,7 +208,7 @@ class SavedClassifier(SavedDecoders):
             images = self.data.train.images
             self._codes = (layer, compute_codes(self.classifier, layer, images))
         codes = self._codes[1]
-        return codes if units is None else codes[..., units]
+        return codes if units is None else batches.chosen_units(codes, units)
 
     def units(self, run: Run) -> np.ndarray | None:
         """Return the units of its layer that the run decodes; None means all units."""
@@ -235,11 +235,18 @@ class SavedClassifier(SavedDecoders):
     @cached_property
     def lost(self) -> dict[str, np.ndarray]:
         """What each layer with RefAE and ClaDec at alpha 0 lost from every test image, (N,)."""
-        layers = [variant.layer for variant in self.variants if variant.pair]
         return {
-            layer: lost_information.lost_per_image(self.lost_maps(layer, self.data.test.images))
-            for layer in layers
+            variant.layer: self._lost_of(variant.layer) for variant in self.variants if variant.pair
         }
+
+    def _lost_of(self, layer: str) -> np.ndarray:
+        images = self.data.test.images
+        refae, decoded = (self.decode(run, images) for run in self.pair(layer, 0.0))
+        lost = np.empty(len(images))
+        for rows in batches.batches(len(images), batches.PREDICTION_BATCH):
+            maps = lost_information.lost_maps(images[rows], decoded[rows], refae[rows])
+            lost[rows] = lost_information.lost_per_image(maps)
+        return lost
 
     @cached_property
     def measures(self) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from cladec.checks import at_least
+from cladec.data.stored_rows import StoredRows, room
 from cladec.models import memory
 from cladec.progress import OnProgress
 
@@ -23,6 +24,8 @@ PREDICTION_BATCH = 500
 
 class Batches:
     """Batches of nested arrays that share their first axis; only the current batch is copied.
+
+    Arrays may be `StoredRows`, of which only the current batch is read.
 
     Each pass is an epoch. With a seed, the rows are shuffled reproducibly in every epoch and an
     incomplete last batch is left out; without one, every row comes once, in order.
@@ -87,22 +90,46 @@ def count_rows(arrays: Any) -> int:
     return len(keras.tree.flatten(arrays)[0])
 
 
-def predict(model: keras.Model, inputs: Any, *, dtype: str = "float32") -> np.ndarray:
+def predict(
+    model: keras.Model, inputs: Any, *, dtype: str = "float32", stored: str | None = None
+) -> np.ndarray:
     """Return the outputs of `model` in inference mode as one array of type `dtype`.
 
     The inputs are an array or nested arrays; only one batch is held in memory beside the result.
+    A result that is too large for the memory is in a file beside that of the inputs, see `room`,
+    with numbers of the type `stored`; None for `dtype`.
+
+    Raises:
+        InputError: the result does not fit the disk.
     """
     count = count_rows(inputs)
     size = memory.images_per_call(model, most=PREDICTION_BATCH)
-    result = np.empty(0, dtype)
+    result: Any = np.empty(0, dtype)
     for start in range(0, count, size):
         # The last batch is full as well, so that the model is traced for one shape only.
         first = max(0, min(start, count - size))
         rows = itemgetter(slice(first, first + size))
         answers = model.predict_on_batch(keras.tree.map_structure(rows, inputs))
         if start == 0:
-            result = np.empty((count, *answers.shape[1:]), dtype)
+            shape = (count, *answers.shape[1:])
+            result = room(shape, stored or dtype, dtype, beside=_in_file(inputs))
         result[first : first + len(answers)] = answers
+    return result
+
+
+def _in_file(arrays: Any) -> StoredRows | None:
+    """Return the first of nested arrays that is in a file, if there is one."""
+    return next((each for each in keras.tree.flatten(arrays) if isinstance(each, StoredRows)), None)
+
+
+def chosen_units(codes: Any, units: np.ndarray) -> np.ndarray:
+    """Return `codes[..., units]`, in a file if that is too large for the memory."""
+    if not isinstance(codes, StoredRows):
+        return cast(np.ndarray, codes[..., units])
+    shape = (*codes.shape[:-1], len(units))
+    result: Any = room(shape, codes.stored, codes.dtype, beside=codes)
+    for rows in batches(len(codes), PREDICTION_BATCH):
+        result[rows] = codes[rows][..., units]
     return result
 
 

@@ -140,10 +140,12 @@ def compute_codes(
 
     With `units`, indices of the last axis, only those units are returned. Half precision saves
     memory; its rounding error of 0.05 % does not affect a decoder. The images may have any form
-    that `explain` takes.
+    that `explain` takes. Codes of more than 512 MiB are in a file beside that of the images, of
+    which only the rows that are asked for are in memory.
 
     Raises:
-        InputError: there is no such layer or unit, or the images do not fit the classifier.
+        InputError: there is no such layer or unit, or the images do not fit the classifier, or the
+            codes the disk.
 
     Examples:
         >>> cladec.compute_codes(classifier, "dense", images).shape

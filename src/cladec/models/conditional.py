@@ -204,7 +204,8 @@ class ConditionalClaDec(LayerDecoder):
         """
         inputs = images if isinstance(images, dict) else {"images": images}
         count = len(next(iter(inputs.values())))
-        return batches.predict(self, inputs | {"alpha": _alpha_of_each(alpha, count)})
+        inputs = inputs | {"alpha": _alpha_of_each(alpha, count)}
+        return batches.predict(self, inputs, stored="float16")
 
 
 def _alpha_of_each(alpha: Any, count: int) -> np.ndarray:

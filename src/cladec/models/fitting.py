@@ -1,10 +1,13 @@
 """This module prepares the data, the codes and the decoder for every training of a decoder."""
 
+from typing import Any, cast
+
 import keras
 import numpy as np
 
 from cladec import checks
 from cladec.data.dataset import Data, Dataset, as_dataset
+from cladec.data.stored_rows import StoredRows
 from cladec.errors import InputError
 from cladec.models import batches, cutting, pixels
 from cladec.models.decoder import build_decoder, check_decoder
@@ -53,7 +56,7 @@ def decoder_of(shape: tuple[int, ...], data: Dataset, given: keras.Model | None)
     return check_decoder(given, shape, data.image_shape)
 
 
-def training_codes(encoder: keras.Model, data: Dataset, codes: np.ndarray | None) -> np.ndarray:
+def training_codes(encoder: keras.Model, data: Dataset, codes: Any) -> np.ndarray:
     """Return the codes of the training images: the caller's, or computed ones for None.
 
     Raises:
@@ -62,14 +65,15 @@ def training_codes(encoder: keras.Model, data: Dataset, codes: np.ndarray | None
     images = data.train.images
     if codes is None:
         return encode(encoder, images)
-    codes = checks.array("codes", codes)
+    if not isinstance(codes, StoredRows):
+        codes = checks.array("codes", codes)
     code_shape = encoder.output_shape[1:]
     if codes.shape != (len(images), *code_shape):
         raise InputError(
             f"codes of shape {codes.shape}: expected those of the {len(images)} training images, "
             f"each {code_shape}, as compute_codes gives them"
         )
-    return codes
+    return cast(np.ndarray, codes)
 
 
 def targets(data: Dataset) -> dict[str, np.ndarray]:
@@ -81,6 +85,7 @@ def encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
     """Return the codes that `encoder` computes from images, see `compute_codes`."""
     with np.errstate(over="ignore"):
         codes = batches.predict(encoder, images, dtype="float16")
-    if np.isinf(codes).any():
+    parts = batches.batches(len(codes), batches.PREDICTION_BATCH)
+    if any(np.isinf(codes[rows]).any() for rows in parts):
         codes = batches.predict(encoder, images)
     return codes

@@ -60,6 +60,8 @@ class Kind:
     def decode(self, model: "keras.Model", inputs: Any, alpha: float | None) -> "np.ndarray":
         """Return the images (N, H, W, C), float32 in [0, 1], that a ClaDec or RefAE decodes.
 
+        Many large ones are in a file, see `batches.predict`.
+
         Args:
             model: a model of this kind.
             inputs: images (N, H, W, C) in [0, 1], or `{"codes": codes}` for a ClaDec.
@@ -69,7 +71,7 @@ class Kind:
 
         if self.every_alpha:
             return model.predict(inputs, alpha=alpha)
-        return batches.predict(model, inputs)
+        return batches.predict(model, inputs, stored="float16")
 
 
 KINDS: Mapping[str, Kind] = {
