@@ -12,7 +12,7 @@ from cladec.data import stored_rows
 from cladec.data.dataset import Dataset, Split
 from cladec.data.pictures import Pictures
 from cladec.data.stored_rows import StoredRows
-from cladec.models import batches, classifiers
+from cladec.models import batches, classifiers, cutting, memory
 from cladec.models.fitting import encode, training_codes
 from cladec.models.recipes import Recipe
 
@@ -143,3 +143,36 @@ def test_a_folder_of_photographs_trains_a_decoder_of_a_model(
             picture.save(tmp_path / name / f"{number}.jpg")
     trained = cladec.fit_cladec(classifier, "dense", tmp_path, alpha=0.0, recipe=QUICK)
     assert trained.predict(random.random((2, 12, 12, 3)), verbose=0).shape == (2, 12, 12, 3)
+
+
+def test_a_batch_that_does_not_fit_the_memory_goes_in_parts_to_the_same_weights(
+    both: Any, classifier: keras.Model, monkeypatch: Any
+) -> None:
+    recipe = Recipe(epochs=2, batch_size=24, learning_rate=1e-3)
+    decoder = classifier_decoder()
+    options: dict[str, Any] = {
+        "alpha": 0.5,
+        "recipe": recipe,
+        "optimizer": keras.optimizers.SGD(1e-3),
+    }
+    trained, at_once = [], []
+    bytes_of_one = 2 * sum(map(memory.image_bytes, (decoder, classifier)))
+    for images in (24, 6):
+        monkeypatch.setattr(memory, "BUDGET", images * bytes_of_one)
+        model = cladec.fit_cladec(classifier, "conv", both[0], decoder=copied(decoder), **options)
+        trained.append(model)
+        at_once.append(memory.images_per_step(model, 24))
+    assert at_once == [24, 6]
+    before = np.concatenate([weights.ravel() for weights in decoder.get_weights()])
+    moved = [
+        np.concatenate([w.ravel() for w in model.decoder.get_weights()]) - before
+        for model in trained
+    ]
+    assert np.corrcoef(*moved)[0, 1] > 0.99
+
+
+def test_a_step_without_the_classifier_counts_the_decoder_alone(classifier: keras.Model) -> None:
+    network = cutting.cut(classifier, "conv")
+    zero, half = (cladec.ClaDec(network, classifier_decoder(), alpha=alpha) for alpha in (0, 0.5))
+    assert zero.in_a_step == [zero.decoder]
+    assert half.in_a_step == [half.decoder, half.classifier]

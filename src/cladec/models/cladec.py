@@ -128,6 +128,11 @@ class ClaDec(LayerDecoder):
         self.classification_tracker.update_state(classification, sample_weight=count)
         return losses.mix(self.alpha, self.scale * reconstruction, classification)
 
+    @property
+    def in_a_step(self) -> list[keras.Model]:
+        """The models that a step of the training on codes runs."""
+        return [self.decoder] if self.alpha == 0.0 else [self.decoder, self.classifier]
+
     def get_config(self):
         return super().get_config() | {"alpha": self.alpha}
 

@@ -36,6 +36,15 @@ def images_per_call(model: keras.Model, *, gradients: bool = False, most: int = 
     return max(1, min(most, BUDGET // bytes_of_one))
 
 
+def images_per_step(model: keras.Model, batch_size: int) -> int:
+    """Return how many images of a batch one step of a training should take: at least 1.
+
+    What a step runs are the models in the attribute `in_a_step`, or the model itself.
+    """
+    bytes_of_one = GRADIENTS * max(1, sum(map(image_bytes, getattr(model, "in_a_step", [model]))))
+    return max(1, min(batch_size, BUDGET // bytes_of_one))
+
+
 def image_bytes(model: keras.Model) -> int:
     """Return the bytes of the activations of all layers of a model for one image."""
     if model not in _OF_ONE_IMAGE:

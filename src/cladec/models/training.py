@@ -13,6 +13,7 @@ from keras import ops
 
 from cladec import checks
 from cladec.errors import InputError
+from cladec.models import memory
 from cladec.models.batches import Batches, count_rows, for_fit
 from cladec.models.precision import computing_in, keras_defaults
 from cladec.models.recipes import Recipe
@@ -122,7 +123,8 @@ def fit(
         model: the model to train; it is left compiled with a new optimizer.
         inputs: an array or nested arrays, (N, ...).
         targets: an array or nested arrays, (N, ...).
-        recipe: the settings of the training.
+        recipe: the settings of the training. A batch that does not fit into the memory goes through
+            the model in parts, whose gradients are averaged.
         seed: the seed of the order of the images.
         optimizer: the optimizer, which is copied without its state.
         loss: the loss of a model without its own `compute_loss`.
@@ -136,13 +138,15 @@ def fit(
         raise InputError(f"recipe is {recipe!r:.60}: expected Recipe(epochs, batch_size, ...)")
     rows = count_rows(inputs)
     epochs, batch_size = recipe.epochs_for(rows), recipe.batch_size_for(rows)
-    batches = Batches((inputs, targets), batch_size, shuffle_seed=checks.whole("seed", seed, 0))
+    images = memory.images_per_step(model, batch_size)
+    parts = math.ceil(batch_size / images)
+    batches = Batches((inputs, targets), images, shuffle_seed=checks.whole("seed", seed, 0))
     schedule = WarmUpCosine(recipe.learning_rate, len(batches) * epochs, recipe.warm_up)
     # XLA makes TensorFlow slower on a CPU, but JAX needs it.
     compiled = keras.backend.backend() == "jax"
     options = {"loss": loss, "metrics": list(metrics), "jit_compile": compiled}
     everything = [StopAtNaN(), *_callbacks(callbacks)]
-    model.compile(_new_optimizer(optimizer, schedule), **options)
+    model.compile(_new_optimizer(optimizer, schedule, parts), **options)
     try:
         with computing_in(model, recipe.precision):
             history = model.fit(
@@ -154,13 +158,15 @@ def fit(
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
-def _new_optimizer(given: Optimizer, rate: Any) -> keras.optimizers.Optimizer:
+def _new_optimizer(given: Optimizer, rate: Any, parts: int = 1) -> keras.optimizers.Optimizer:
+    """Return an optimizer that takes a step after the gradients of every `parts` batches."""
+    summed = {"gradient_accumulation_steps": parts} if parts > 1 else {}
     if given is None:
         # In a few epochs, a memory of 1,000 steps (0.999) is too slow: decoders end 7 % worse.
-        return keras.optimizers.Adam(rate, beta_2=0.95, epsilon=1e-4)
+        return keras.optimizers.Adam(rate, beta_2=0.95, epsilon=1e-4, **summed)
     try:
         optimizer = keras.optimizers.get(given)
-        return type(optimizer).from_config(optimizer.get_config())
+        return type(optimizer).from_config(optimizer.get_config() | summed)
     except (KeyError, TypeError, ValueError):
         raise InputError(
             f"optimizer is {given!r:.60}: expected an optimizer of Keras, such as "
