@@ -28,6 +28,7 @@ from PIL import Image
 
 from cladec.commands import explain, main
 from cladec.data import image_folder
+from cladec.data.picture_lists import list_images
 from cladec.errors import InputError
 from cladec.experiments import records, results
 from cladec.experiments.runs import Run
@@ -250,6 +251,25 @@ def test_no_image_starts_another_program(tmp_path):
     Image.new("L", (8, 8)).save(path, "EPS")
     with pytest.raises(InputError, match="cannot identify image file"):
         image_folder.read_pixels(path)
+
+
+# Tables of pictures
+
+
+@given(damage=damages())
+def test_damaged_tables_of_pictures(damage, tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp()
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.png").write_bytes(png(2, 2, 8, 0, b""))
+    path = folder / "table.csv"
+    path.write_bytes(
+        damage(b'file,label,split\na.png,cat,train\n"b.png",dog,train\nc.png,dog,val\n')
+    )
+    listing = result_of(list_images, path)
+    if listing is not None:
+        assert len(listing.class_names) > 1
+        assert listing.train
+        assert listing.test
 
 
 # Records

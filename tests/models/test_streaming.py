@@ -85,6 +85,14 @@ def copied(model: keras.Model) -> keras.Model:
     return copy
 
 
+def test_pictures_on_the_disk_are_explained(both: Any, classifier: keras.Model) -> None:
+    maps = [
+        cladec.explain(classifier, data.test.images, method="gradient_input", targets=0)
+        for data in both
+    ]
+    np.testing.assert_array_equal(*maps)
+
+
 def test_codes_that_are_large_lie_beside_the_pictures(
     both: Any, classifier: keras.Model, little_memory: None, monkeypatch: Any
 ) -> None:

@@ -146,7 +146,7 @@ def opened(content: Path | bytes, name: PathLike | None = None) -> Iterator["Ima
     with _errors_of(name or "image"), Image.open(file, formats=FORMATS) as image:
         # Not by a filter of warnings, which threads that decode would share.
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
-            raise ValueError(f"{image.width} x {image.height} pixels are too many")
+            raise ValueError(f"{image.size} pixels, could be a decompression bomb")
         yield image
 
 

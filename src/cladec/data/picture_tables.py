@@ -1,6 +1,7 @@
 """Read a table of picture files: a CSV file with the columns file and label, and maybe split."""
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -65,7 +66,7 @@ def _rows(table: Path, reader: "csv.DictReader[str]", test_names: tuple[str, ...
 
 
 def _check_there(table: Path, rows: list[Row]) -> None:
-    missing = [row.file for row in rows if not row.file.exists()]
+    missing = [row.file for row in rows if not os.path.exists(row.file)]
     if missing:
         raise InputError(
             f"{table} names {len(missing)} files of {len(rows)} that do not exist, first "

@@ -29,7 +29,7 @@ def prepare(
         InputError: what `LogitsModel`, `check_images` and `resolve_targets` raise.
     """
     logits = logits_model(model)
-    images = check_images(model, images)
+    images = np.asarray(check_images(model, images))  # pictures on the disk are read
     return logits, images, resolve_targets(logits, images, targets)
 
 
@@ -112,4 +112,4 @@ def background_images(model: keras.Model, backgrounds: np.ndarray | None) -> np.
     """
     if backgrounds is None:
         return np.zeros((1, *cutting.image_shape(model)), np.float32)
-    return check_images(model, backgrounds)
+    return np.asarray(check_images(model, backgrounds))
