@@ -5,9 +5,12 @@ from .data import load as load
 from .errors import InputError as InputError
 from .errors import InputWarning as InputWarning
 from .experiments import Evaluation as Evaluation
+from .experiments import LayerExplanation as LayerExplanation
 from .experiments import SavedClassifier as SavedClassifier
 from .experiments import Sweep as Sweep
 from .experiments import evaluate as evaluate
+from .experiments import explain_layer as explain_layer
+from .experiments import load_explanation as load_explanation
 from .experiments import train_missing as train_missing
 from .explainers import EXPLAINERS as EXPLAINERS
 from .explainers import choose_units as choose_units

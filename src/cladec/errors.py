@@ -74,6 +74,8 @@ def check_types(settings: Any) -> None:
 def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) is Literal:
         return value in get_args(hint)
+    if get_origin(hint) is tuple:  # (kind, ...)
+        return isinstance(value, tuple) and all(_fits(each, get_args(hint)[0]) for each in value)
     if isinstance(hint, types.UnionType):
         return any(_fits(value, option) for option in get_args(hint))
     if hint is float:  # JSON has one number type; floats hold every int up to 2**53

@@ -31,8 +31,9 @@ from cladec.explainers import EXPLAINERS
 from cladec.metrics import lost_information
 from cladec.models import loading
 from cladec.models.recipes import ALPHAS, CLADEC, CLASSIFIER, REFAE
+from cladec.plots import sprites
 from cladec.progress import Progress
-from cladec.report import charts, choosing, measures, page, sprites
+from cladec.report import charts, choosing, measures, page
 from cladec.report.section import ClassifierRuns, Decoded, Section
 from cladec.storage import model_files
 from cladec.storage.tables import csv_text, read_table

@@ -1,6 +1,9 @@
 from .evaluation import Evaluation as Evaluation
 from .evaluator import evaluate as evaluate
 from .figures import layers_lost as layers_lost
+from .layer_explanation import LayerExplanation as LayerExplanation
+from .layer_explanation import explain_layer as explain_layer
+from .layer_explanation import load_explanation as load_explanation
 from .results import published as published
 from .runs import VARIANTS as VARIANTS
 from .saved_models import SavedClassifier as SavedClassifier

@@ -10,12 +10,14 @@ Examples:
 from cladec.plots.classification import confusion, curves, reliability
 from cladec.plots.explanations import explanation_grid, heat_map, side_by_side
 from cladec.plots.images import draw_image, image_grid
+from cladec.plots.kept import Row, kept_by_layer
 from cladec.plots.latent import latent_classes, latent_codes, latent_grid
 from cladec.plots.layers import conditional_beside_separate, layers_by_depth, lost_by_layer
 from cladec.plots.measures import LABELS, measures_over_alpha, measures_over_fraction, ranking
 
 __all__ = [
     "LABELS",
+    "Row",
     "conditional_beside_separate",
     "confusion",
     "curves",
@@ -23,6 +25,7 @@ __all__ = [
     "explanation_grid",
     "heat_map",
     "image_grid",
+    "kept_by_layer",
     "latent_classes",
     "latent_codes",
     "latent_grid",

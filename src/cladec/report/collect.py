@@ -13,9 +13,9 @@ from cladec.errors import InputError
 from cladec.experiments.runs import Run, Variant
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.models.recipes import ALPHAS
-from cladec.plots import heat_map
+from cladec.plots import heat_map, sprites
 from cladec.progress import OnProgress
-from cladec.report import charts, sprites
+from cladec.report import charts
 from cladec.report.choosing import choose_images
 from cladec.report.section import ClassifierRuns, Decoded, Maps, Section
 

@@ -1,8 +1,5 @@
 """Render sections, measures and rankings as the HTML page of the report."""
 
-import base64
-import hashlib
-import importlib.resources
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from cladec.experiments import pages
 from cladec.experiments.runs import Run
 from cladec.models.kinds import KINDS, PLAIN
 from cladec.models.recipes import alpha_text
-from cladec.report import charts, sprites
+from cladec.plots import sprites
+from cladec.report import charts
 from cladec.report import measures as tables_of
 from cladec.report.section import Decoded, Section
 from cladec.startup import own_version
@@ -63,23 +61,13 @@ def render(
         models: the folder with the trained models.
         evaluation: the folder that eval.py writes to.
     """
-    script = _template_text("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template_text),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    script = pages.text("cladec.report", "report.js")
     own = tables_of.complete(measures)
     views = [_view(section, own, models) for section in sections]
-    return environment.get_template("report.html").render(
-        style=Markup(_template_text("report.css")),
+    return pages.template("cladec.report", "report.html").render(
+        style=Markup(pages.text("cladec.report", "report.css")),
         script=Markup(script),
-        script_digest=digest,
+        script_digest=pages.digest(script),
         made=datetime.now(UTC),
         version=own_version(),
         views=views,
@@ -88,16 +76,6 @@ def render(
         missing=_missing(sections, own, rankings, models, evaluation),
         chart=charts,
     )
-
-
-def _shown(value: Any) -> Any:
-    """Escape unsafe characters of text for the page."""
-    is_text = isinstance(value, str | Path) and not isinstance(value, Markup)
-    return printable(str(value)) if is_text else value
-
-
-def _template_text(name: str) -> str:
-    return importlib.resources.files("cladec.report").joinpath("templates", name).read_text("utf-8")
 
 
 def _view(section: Section, measures: pd.DataFrame, models: Path) -> dict[str, Any]:

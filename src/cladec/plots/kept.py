@@ -1,0 +1,140 @@
+"""One layer: what RefAE and ClaDec make of images, what was lost of them, and the numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from cladec.plots.images import (
+    CELL,
+    GAP,
+    axes_at,
+    draw_image,
+    draw_titles,
+    plain,
+    row_height,
+    title_height,
+)
+
+LEFT = 1.2
+"""Where the images begin, in inches: what is left of them is for the names of the rows."""
+
+LINE = 0.18
+"""The height of a line of text below an image or in the table, in inches."""
+
+COLUMN = 1.75
+"""The width of a column of numbers, in inches."""
+
+LONGEST = 14
+"""The most characters of a text below an image."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A row of images.
+
+    Attributes:
+        name: what stands at its left.
+        images: (N, H, W, C) in [0, 1].
+        texts: what stands below each image, N lines; none for no line.
+        marked: which of the texts are red, N.
+    """
+
+    name: str
+    images: np.ndarray
+    texts: Sequence[str] = ()
+    marked: Sequence[bool] = ()
+
+
+def kept_by_layer(
+    rows: Sequence[Row],
+    maps: np.ndarray,
+    titles: Sequence[str],
+    table: Sequence[Sequence[str]],
+    *,
+    marked: Sequence[bool] = (),
+    title: str = "",
+) -> Figure:
+    """What a layer keeps of images, what it lost of them, and the numbers of all images.
+
+    Args:
+        rows: the originals and what was decoded, from top to bottom.
+        maps: what was lost, (N, H, W), signed, from `lost_information.lost_maps`; they share one
+            diverging scale around zero, and their sums stand below them.
+        titles: N column titles.
+        table: lines of cells, the first one the names of the columns.
+        marked: columns whose title is red, such as wrongly classified images.
+        title: above the figure, in several lines.
+    """
+    shape = maps.shape[1:]
+    top = 0.12 + LINE * len(title.splitlines()) + title_height(titles)
+    heights = [row_height(shape) + LINE * bool(row.texts) for row in rows]
+    below = top + sum(heights) + row_height(shape) + LINE
+    wide = LEFT + COLUMN * (max(map(len, table)) - 1)
+    words = 0.3 + 0.075 * max(map(len, title.splitlines()), default=0)
+    width = max(LEFT + len(titles) * CELL + 0.8, wide, words)
+    figure = Figure(figsize=(width, below + LINE * (len(table) + 1)), dpi=120)
+    place = top
+    for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
+        axes = _axes(figure, len(titles), shape, place)
+        _draw_row(axes, row)
+        if number == 0:
+            draw_titles(axes, titles, marked)
+        place += height
+    _draw_maps(figure, _axes(figure, len(titles), shape, place), maps, place)
+    _write_table(figure, table, below)
+    height = figure.get_size_inches()[1]
+    figure.text(0.1 / width, 1 - 0.08 / height, plain(title), fontsize=9, va="top")
+    return figure
+
+
+def _axes(figure: Figure, count: int, shape: tuple[int, ...], top: float) -> list[Axes]:
+    size = {"width": CELL - GAP, "height": row_height(shape) - GAP}
+    return [axes_at(figure, left=LEFT + n * CELL, top=top, **size) for n in range(count)]
+
+
+def _draw_row(axes: Sequence[Axes], row: Row) -> None:
+    for number, (axis, image) in enumerate(zip(axes, row.images, strict=True)):
+        draw_image(axis, image)
+        if row.texts:
+            changed = number < len(row.marked) and row.marked[number]
+            _write_below(axis, row.texts[number], "firebrick" if changed else "black")
+    _name(axes[0], row.name)
+
+
+def _name(axis: Axes, name: str) -> None:
+    axis.set_ylabel(plain(name), rotation=0, ha="right", va="center", fontsize=9)
+
+
+def _write_below(axis: Axes, text: str, colour: str) -> None:
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    axis.set_xlabel(plain(text), fontsize=7, color=colour, labelpad=1.5)
+
+
+def _draw_maps(figure: Figure, axes: Sequence[Axes], maps: np.ndarray, top: float) -> None:
+    """Draw the signed maps in a row, with one colour scale and its bar."""
+    largest = float(np.abs(maps).max()) or 1.0
+    scale = Normalize(-largest, largest)
+    for axis, of_image in zip(axes, maps, strict=True):
+        axis.imshow(of_image, cmap="RdBu_r", norm=scale)
+        axis.set(xticks=[], yticks=[])
+        _write_below(axis, f"{of_image.sum():.3g}", "black")
+    _name(axes[0], "lost")
+    height = row_height(maps.shape[1:]) - GAP
+    bar = axes_at(figure, left=LEFT + len(axes) * CELL + 0.05, top=top, width=0.12, height=height)
+    figure.colorbar(ScalarMappable(scale, "RdBu_r"), cax=bar).ax.tick_params(labelsize=7)
+
+
+def _write_table(figure: Figure, table: Sequence[Sequence[str]], top: float) -> None:
+    """Write lines of cells; the names of the lines end where the images begin."""
+    width, height = figure.get_size_inches()
+    for line, (name, *cells) in enumerate(table):
+        y = 1 - (top + LINE * (line + 0.8)) / height
+        style = {"fontsize": 8, "color": "black" if line else "dimgray"}
+        figure.text((LEFT - 0.08) / width, y, plain(name), ha="right", **style)
+        for column, cell in enumerate(cells):
+            figure.text((LEFT + 0.08 + column * COLUMN) / width, y, plain(cell), **style)
