@@ -117,6 +117,5 @@ def _holding_out(dataset: Dataset, seed: int) -> Dataset:
     order = np.random.default_rng(seed).permutation(len(images))
     count = max(1, len(images) // HELD_OUT)
     test, train = (np.sort(part) for part in np.split(order, [count]))
-    parts = {"train": train, "test": test}
-    splits = {name: Split(images[rows], labels[rows]) for name, rows in parts.items()}
-    return replace(dataset, **splits)
+    parts = [Split(images[rows], labels[rows]) for rows in (train, test)]
+    return replace(dataset, train=parts[0], test=parts[1])

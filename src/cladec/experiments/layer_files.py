@@ -95,7 +95,7 @@ def _files() -> list[str]:
     return [file for file, _ in MODELS.values()] + [IMAGES]
 
 
-def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _plain(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return the rows of a table as JSON knows them, null where a number is missing."""
     return table.astype(object).where(table.notna(), None).to_dict("records")
 

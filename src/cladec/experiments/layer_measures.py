@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,7 @@ def measure(
 def _table(
     models: Sequence[float | None], errors: np.ndarray, same: np.ndarray, seed: int
 ) -> pd.DataFrame:
-    columns = {"model": ["RefAE", *["ClaDec"] * (len(models) - 1)], "alpha": models}
+    columns: dict[str, Any] = {"model": ["RefAE", *["ClaDec"] * (len(models) - 1)], "alpha": models}
     for name, values in {"squared_error": errors, "fidelity": same}.items():
         low, high = bootstrap.interval(bootstrap.resampled_means(values, seed=seed))
         columns |= {name: values.mean(axis=1), f"{name}_low": low, f"{name}_high": high}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -120,7 +120,7 @@ def named(answer: np.ndarray, names: Sequence[str]) -> str:
     """Return the name of a class, or those of all labels that are 1 in a row (K,)."""
     if np.ndim(answer) == 0:
         return names[int(answer)]
-    return ", ".join(names[place] for place in np.flatnonzero(answer)) or "none"
+    return ", ".join(names[place] for place in np.flatnonzero(answer).tolist()) or "none"
 
 
 def first_labels(labels: np.ndarray) -> np.ndarray:
@@ -171,7 +171,8 @@ def table_of(layer: "LayerExplanation") -> list[list[str]]:
     """Return the numbers of RefAE, of ClaDec at every alpha and of a thumbnail as text."""
     lines = [["", "squared error", "normalised error", "same answer"]]
     for row in layer.measures.itertuples():
-        name = row.model if np.isnan(row.alpha) else f"{row.model} {alpha_text(row.alpha)}"
+        alpha = cast(float, row.alpha)
+        name = str(row.model) if np.isnan(alpha) else f"{row.model} {alpha_text(alpha)}"
         error = (
             f"{row.squared_error:.4g} ({row.squared_error_low:.4g} to {row.squared_error_high:.4g})"
         )

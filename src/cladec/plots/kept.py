@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from cladec.plots.images import (
     axes_at,
     draw_image,
     draw_titles,
+    image_axes,
     plain,
     row_height,
     title_height,
@@ -92,12 +94,11 @@ def kept_by_layer(
     return figure
 
 
-def _axes(figure: Figure, count: int, shape: tuple[int, ...], top: float) -> list[Axes]:
-    size = {"width": CELL - GAP, "height": row_height(shape) - GAP}
-    return [axes_at(figure, left=LEFT + n * CELL, top=top, **size) for n in range(count)]
+def _axes(figure: Figure, count: int, shape: tuple[int, ...], top: float) -> np.ndarray:
+    return image_axes(figure, 1, count, shape, left=LEFT, top=top)[0]
 
 
-def _draw_row(axes: Sequence[Axes], row: Row) -> None:
+def _draw_row(axes: np.ndarray, row: Row) -> None:
     for number, (axis, image) in enumerate(zip(axes, row.images, strict=True)):
         draw_image(axis, image)
         if row.texts:
@@ -115,7 +116,7 @@ def _write_below(axis: Axes, text: str, colour: str) -> None:
     axis.set_xlabel(plain(text), fontsize=7, color=colour, labelpad=1.5)
 
 
-def _draw_maps(figure: Figure, axes: Sequence[Axes], maps: np.ndarray, top: float) -> None:
+def _draw_maps(figure: Figure, axes: np.ndarray, maps: np.ndarray, top: float) -> None:
     """Draw the signed maps in a row, with one colour scale and its bar."""
     largest = float(np.abs(maps).max()) or 1.0
     scale = Normalize(-largest, largest)
@@ -134,7 +135,7 @@ def _write_table(figure: Figure, table: Sequence[Sequence[str]], top: float) -> 
     width, height = figure.get_size_inches()
     for line, (name, *cells) in enumerate(table):
         y = 1 - (top + LINE * (line + 0.8)) / height
-        style = {"fontsize": 8, "color": "black" if line else "dimgray"}
+        style: dict[str, Any] = {"fontsize": 8, "color": "black" if line else "dimgray"}
         figure.text((LEFT - 0.08) / width, y, plain(name), ha="right", **style)
         for column, cell in enumerate(cells):
             figure.text((LEFT + 0.08 + column * COLUMN) / width, y, plain(cell), **style)
