@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from cladec.models import batches, given_images, recipes
 from cladec.models.batches import part_of
 from cladec.models.conditional import ConditionalClaDec, fit_conditional
 from cladec.models.given import checked
+from cladec.models.precision import fastest
 from cladec.models.recipes import Recipe, Start
 from cladec.models.refae import RefAE, fit_refae
 from cladec.models.training import ReportProgress
@@ -189,8 +190,8 @@ def explain_layer(
     parts = classifier, layer, given.dataset
 
     def options(recipe: Recipe, told: OnProgress) -> dict[str, Any]:
-        callbacks = [ReportProgress(told)]
-        return {"recipe": recipe.with_changes(epochs, None), "seed": seed, "callbacks": callbacks}
+        recipe = replace(recipe.with_changes(epochs, None), precision=fastest())
+        return {"recipe": recipe, "seed": seed, "callbacks": [ReportProgress(told)]}
 
     with _stages(report, 3) as stage:
         with stage("RefAE") as told:
