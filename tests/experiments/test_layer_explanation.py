@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import zoo
 from keras import layers
+from PIL import Image
 
 import cladec
 from cladec.data.dataset import Dataset
@@ -131,6 +132,18 @@ def test_what_is_held_out_is_not_trained_on(classifier, tiny):
 def test_a_test_split_is_used_as_it_is(classifier, tiny):
     given = layer_data(classifier, tiny)
     assert given.dataset is tiny
+    assert not given.held_out
+
+
+def test_a_folder_of_pictures_of_any_size_is_fitted_to_the_classifier(classifier, tmp_path):
+    for number in range(20):
+        path = tmp_path / "photos" / f"class {number % 2}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (10 + number, 12), (number, 0, 0)).save(path)
+    given = layer_data(classifier, tmp_path / "photos")
+    assert given.dataset.image_shape == (8, 8, 1)
+    assert given.class_names[:3] == ("class 0", "class 1", "2")
+    assert not given.own_answers
     assert not given.held_out
 
 
