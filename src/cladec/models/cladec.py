@@ -18,6 +18,7 @@ from cladec.models import cutting, given_images, losses, recipes
 from cladec.models.decoding import Decoding, check_parts, deserialized, images_and_labels
 from cladec.models.fitting import check_data, decoder_of, encode, targets, training_codes
 from cladec.models.given import checked
+from cladec.models.photographs import standardise
 from cladec.models.recipes import Recipe
 from cladec.models.selection import Units
 from cladec.models.training import Optimizer, fit, seeded
@@ -219,6 +220,7 @@ def fit_cladec(
         parts = {"alpha": alpha, "multi_label": data.is_multi_label}
         cladec = ClaDec(network, decoder, **parts, name="cladec")
     inputs = {"codes": training_codes(cladec.encoder, data, codes)}
+    standardise(decoder, inputs["codes"])
     compared = targets(data)
     fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
     return cladec

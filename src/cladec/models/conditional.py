@@ -23,6 +23,7 @@ from cladec.models.cladec import LayerDecoder
 from cladec.models.decoder import check_decoder, decoder_graph
 from cladec.models.fitting import check_data, targets, training_codes
 from cladec.models.given import checked
+from cladec.models.photographs import standardise
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import Recipe
 from cladec.models.selection import Units
@@ -305,6 +306,7 @@ def fit_conditional(
         "codes": training_codes(cladec.encoder, data, codes),
         "alpha": DrawnAlphas(len(data.train.images), seed),
     }
+    standardise(decoder, inputs["codes"])
     compared = targets(data)
     fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
     return cladec

@@ -10,7 +10,7 @@ from keras import layers
 
 from cladec import checks
 from cladec.errors import InputError
-from cladec.models import memory
+from cladec.models import memory, photographs
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import SMALLEST_BATCH
 from cladec.models.tokens import token_grid
@@ -44,7 +44,8 @@ def build_decoder(
 
     A Dense layer turns a flat code into a small grid. A spatial code is resized if doubling it does
     not reach the size of the image, and a convolution mixes its channels. Transposed convolutions
-    of stride 2 then double the grid until it covers the image.
+    of stride 2 then double the grid until it covers the image. Images of more than 32 pixels a side
+    are drawn by other layers, see `photographs`; `photographs.standardise` adapts them to codes.
 
     Tokens, (positions, features), form a grid if their number is that of the patches of some size
     in the image, or a square; the few that may come first, such as a class token, are projected to
@@ -121,13 +122,32 @@ def decoder_graph(
     """
     code_shape = checks.shape("codes", code_shape, (1, 2, 3), CODES)
     height, width, channels = checks.shape("images", image_shape, (3,), "(height, width, channels)")
+    large = photographs.is_photograph(height, width)
     cells = _cells(code_shape, height, width)
-    doublings, sizes = _hidden_sizes(cells, height, width)
-    _check_memory(code_shape, cells, [*sizes, (height, width, channels)])
+    doublings, sizes = _hidden_sizes(cells, height, width, photographs.width if large else _width)
+    copies = photographs.COPIES if large else 1
+    _check_memory(code_shape, cells, [*sizes, (height, width, channels)], copies)
     codes = keras.Input(code_shape, name="codes")
-    wide = widen(codes)
-    hidden = _on_grid(wide, sizes[0]) if cells is None else _mixed(_tokens(wide, cells), sizes[0])
-    hidden = modulate(hidden)
+    wide = widen(photographs.Standardised(name="standardised")(codes) if large else codes)
+    if cells is None:
+        hidden = grid = _on_grid(wide, sizes[0])
+    else:
+        grid = _tokens(wide, cells)
+        hidden = _mixed(grid, sizes[0])
+    bias = keras.initializers.Constant(_logit(mean_pixel))
+    if large:
+        hidden = photographs.detail(hidden, sizes, doublings, modulate)
+        drawn = layers.Conv2D(channels, 3, padding="same", bias_initializer=bias, name="image")
+        rough = photographs.thumbnail(grid, channels, *hidden.shape[1:3])
+        hidden = layers.Add(name="both")([rough, drawn(hidden)])
+    else:
+        hidden = _enlarged(modulate(hidden), sizes, doublings, channels, bias, modulate)
+    hidden = _cropped(hidden, height, width)
+    return codes, layers.Activation("sigmoid", dtype="float32", name="pixels")(hidden)
+
+
+def _enlarged(hidden, sizes: list[Size], doublings: int, channels: int, bias, modulate: Callable):
+    """Double the grid by transposed convolutions until it has the size of a small image."""
     for number, size in enumerate(sizes[1:]):
         hidden = layers.Conv2DTranspose(
             size[2], 4, 2, padding="same", activation="relu", name=f"up_{doublings - number}"
@@ -135,12 +155,9 @@ def decoder_graph(
         hidden = modulate(hidden)
     last = layers.Conv2DTranspose if doublings else layers.Conv2D
     kernel, stride = (4, 2) if doublings else (3, 1)
-    bias = keras.initializers.Constant(_logit(mean_pixel))
-    hidden = last(channels, kernel, stride, padding="same", bias_initializer=bias, name="image")(
+    return last(channels, kernel, stride, padding="same", bias_initializer=bias, name="image")(
         hidden
     )
-    hidden = _cropped(hidden, height, width)
-    return codes, layers.Activation("sigmoid", dtype="float32", name="pixels")(hidden)
 
 
 def _cells(code_shape: tuple[int, ...], height: int, width: int) -> tuple[int, int] | None:
@@ -152,27 +169,35 @@ def _cells(code_shape: tuple[int, ...], height: int, width: int) -> tuple[int, i
     return token_grid(code_shape[0], height, width)
 
 
-def _hidden_sizes(cells, height: int, width: int) -> tuple[int, list[Size]]:
-    """Return the number of doublings and the (rows, columns, channels) of each hidden layer."""
+def _hidden_sizes(
+    cells, height: int, width: int, width_at: Callable[[int], int]
+) -> tuple[int, list[Size]]:
+    """Return the number of doublings and the (rows, columns, channels) of each hidden layer.
+
+    The first layer of a spatial code has 2 * WIDTH channels in decoders of small images.
+    """
     if cells is None:
         doublings = max(1, math.ceil(math.log2(max(height, width) / SMALLEST_GRID)))
-        channels = _width(doublings)
+        channels = width_at(doublings)
     else:  # as often as possible within the size of the image
         doublings = max(0, math.floor(math.log2(min(height / cells[0], width / cells[1]))))
-        channels = 2 * WIDTH
+        channels = 2 * WIDTH if width_at is _width else width_at(doublings)
     rows, columns = math.ceil(height / 2**doublings), math.ceil(width / 2**doublings)
-    widths = [channels, *map(_width, range(doublings - 1, 0, -1))]
+    widths = [channels, *map(width_at, range(doublings - 1, 0, -1))]
     return doublings, [(rows << i, columns << i, width) for i, width in enumerate(widths)]
 
 
-def _check_memory(code_shape: tuple[int, ...], cells, sizes: list[Size]) -> None:
-    """Raise InputError if training needs more memory than is free."""
+def _check_memory(code_shape: tuple[int, ...], cells, sizes: list[Size], copies: int) -> None:
+    """Raise InputError if training needs more memory than is free.
+
+    `copies` is the number of activations of each size.
+    """
     if cells is None:
         weights = min(LARGEST_DENSE, math.prod(code_shape) * math.prod(sizes[0]))
     else:
         weights = 9 * code_shape[-1] * sizes[0][2]
     weights += sum(16 * before[2] * after[2] for before, after in pairwise(sizes))
-    numbers = sum(map(math.prod, sizes))
+    numbers = copies * sum(map(math.prod, sizes))
     # Each weight has a gradient and two means of Adam, each activation a gradient.
     needed = 4 * (4 * weights + 2 * numbers * SMALLEST_BATCH)
     free = memory.free()

@@ -1,0 +1,108 @@
+"""The decoder of photographs: images of more than `SMALL` pixels a side.
+
+Three things make it better than transposed convolutions of stride 2. Codes are standardised, since
+the scales of their channels differ. A thumbnail, linear in the code, gives what a smaller picture
+would show, so that the deep layers only add the detail. Grids are enlarged bilinearly between
+convolutions, which draws no checkerboard (Odena, Dumoulin & Olah, "Deconvolution and Checkerboard
+Artifacts", Distill 2016).
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+SMALL = 32
+"""The most pixels a side of an image that keeps the decoder of small images."""
+
+NARROWEST, WIDEST = 16, 128
+"""The least and the most channels of a hidden layer."""
+
+COPIES = 4
+"""The activations of each size of grid: two convolutions, their sum and the enlarged one."""
+
+ROWS = 2_000
+"""The number of codes from which their mean and scale are computed."""
+
+Size = tuple[int, int, int]
+"""(rows, columns, channels)."""
+
+
+def is_photograph(height: int, width: int) -> bool:
+    """Return whether images of this size are decoded by the layers of this file."""
+    return max(height, width) > SMALL
+
+
+@keras.saving.register_keras_serializable(package="cladec")
+class Standardised(layers.Layer):
+    """A layer that brings each channel of the codes to mean 0 and standard deviation 1.
+
+        y = (x - mean) * factor
+
+    Mean and factor are weights that no training changes; before `adapt` they are 0 and 1.
+    """
+
+    def build(self, codes_shape):
+        options = {"shape": (codes_shape[-1],), "trainable": False, "dtype": "float32"}
+        self.mean = self.add_weight(name="mean", initializer="zeros", **options)
+        self.factor = self.add_weight(name="factor", initializer="ones", **options)
+
+    def call(self, codes):
+        mean, factor = ops.cast(self.mean, codes.dtype), ops.cast(self.factor, codes.dtype)
+        return (codes - mean) * factor
+
+    def adapt(self, codes: Any) -> None:
+        """Take mean and factor from codes (N, ..., channels), at most `ROWS` of them.
+
+        A channel that never changes keeps the factor 1.
+        """
+        some = np.asarray(codes[:: math.ceil(len(codes) / ROWS)], "float64")
+        flat = some.reshape(-1, some.shape[-1])
+        deviation = flat.std(axis=0)
+        self.mean.assign(flat.mean(axis=0))
+        self.factor.assign(1.0 / np.where(deviation > 0.0, deviation, 1.0))
+
+
+def standardise(decoder: keras.Model, codes: Any) -> None:
+    """Adapt the layer `Standardised` of a decoder, if it has one, to the training codes."""
+    for layer in decoder.layers:
+        if isinstance(layer, Standardised):
+            layer.adapt(codes)
+
+
+def width(remaining: int) -> int:
+    """Return the channels of a grid that is doubled `remaining` more times."""
+    return min(WIDEST, max(NARROWEST, 8 * 2**remaining))
+
+
+def detail(hidden, sizes: list[Size], doublings: int, modulate: Callable):
+    """Return what the deep layers draw, (N, rows, columns, channels) of the padded image.
+
+    Each grid of `sizes` gets a residual convolution; the step to the next one is a convolution,
+    then a bilinear enlargement.
+    """
+    for number, size in enumerate(sizes):
+        remaining = doublings - number
+        more = _convolved(hidden, size[2], f"residual_{remaining}")
+        hidden = modulate(layers.Add(name=f"sum_{remaining}")([hidden, more]))
+        if remaining:
+            hidden = _convolved(hidden, width(remaining - 1), f"narrow_{remaining}")
+            hidden = layers.UpSampling2D(2, interpolation="bilinear", name=f"double_{remaining}")(
+                hidden
+            )
+    return hidden
+
+
+def thumbnail(codes, channels: int, rows: int, columns: int):
+    """Return an image (N, rows, columns, channels) before the sigmoid, linear in spatial codes."""
+    small = layers.Conv2D(channels, 1, use_bias=False, name="thumbnail")(codes)
+    return layers.Resizing(rows, columns, interpolation="bilinear", name="enlarged")(small)
+
+
+def _convolved(hidden, channels: int, name: str):
+    return layers.Conv2D(
+        channels, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=name
+    )(hidden)
