@@ -16,12 +16,12 @@ from cladec.data.dataset import Data
 from cladec.errors import InputError
 from cladec.models import cutting, given_images, losses, recipes
 from cladec.models.decoding import Decoding, check_parts, deserialized, images_and_labels
-from cladec.models.fitting import check_data, decoder_of, encode, targets, training_codes
+from cladec.models.fitting import check_data, decoder_of, encode, fit_decoder, training_set
 from cladec.models.given import checked
 from cladec.models.photographs import standardise
 from cladec.models.recipes import Recipe
 from cladec.models.selection import Units
-from cladec.models.training import Optimizer, fit, seeded
+from cladec.models.training import Optimizer, seeded
 
 
 class LayerDecoder(Decoding):
@@ -219,8 +219,8 @@ def fit_cladec(
         decoder = decoder_of(network.output["codes"].shape[1:], data, decoder)
         parts = {"alpha": alpha, "multi_label": data.is_multi_label}
         cladec = ClaDec(network, decoder, **parts, name="cladec")
-    inputs = {"codes": training_codes(cladec.encoder, data, codes)}
-    standardise(decoder, inputs["codes"])
-    compared = targets(data)
-    fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
+    codes, compared = training_set(cladec.encoder, data, codes)
+    standardise(decoder, codes)
+    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    fit_decoder(cladec, {"codes": codes}, compared, recipe, **options)
     return cladec

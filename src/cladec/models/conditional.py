@@ -21,13 +21,13 @@ from cladec.errors import InputError
 from cladec.models import batches, cutting, losses, recipes
 from cladec.models.cladec import LayerDecoder
 from cladec.models.decoder import check_decoder, decoder_graph
-from cladec.models.fitting import check_data, targets, training_codes
+from cladec.models.fitting import check_data, fit_decoder, training_set
 from cladec.models.given import checked
 from cladec.models.photographs import standardise
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import Recipe
 from cladec.models.selection import Units
-from cladec.models.training import Optimizer, fit, seeded
+from cladec.models.training import Optimizer, seeded
 
 SCALES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
 """The assumed ratios of the reconstruction loss to the classification loss."""
@@ -302,11 +302,9 @@ def fit_conditional(
             check_decoder(decoder, {"codes": code_shape, "alpha": ()}, data.image_shape)
         several = data.is_multi_label
         cladec = ConditionalClaDec(network, decoder, multi_label=several, name="cladec_conditional")
-    inputs = {
-        "codes": training_codes(cladec.encoder, data, codes),
-        "alpha": DrawnAlphas(len(data.train.images), seed),
-    }
-    standardise(decoder, inputs["codes"])
-    compared = targets(data)
-    fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
+    codes, compared = training_set(cladec.encoder, data, codes)
+    standardise(decoder, codes)
+    inputs = {"codes": codes, "alpha": DrawnAlphas(len(codes), seed)}
+    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    fit_decoder(cladec, inputs, compared, recipe, **options)
     return cladec

@@ -12,7 +12,7 @@ from cladec import checks
 from cladec.errors import InputError
 from cladec.models import memory, photographs
 from cladec.models.precision import keras_defaults
-from cladec.models.recipes import SMALLEST_BATCH
+from cladec.models.recipes import SMALLEST_BATCH, is_photograph
 from cladec.models.tokens import token_grid
 
 SMALLEST_GRID = 8
@@ -122,7 +122,7 @@ def decoder_graph(
     """
     code_shape = checks.shape("codes", code_shape, (1, 2, 3), CODES)
     height, width, channels = checks.shape("images", image_shape, (3,), "(height, width, channels)")
-    large = photographs.is_photograph(height, width)
+    large = is_photograph(height, width)
     cells = _cells(code_shape, height, width)
     doublings, sizes = _hidden_sizes(cells, height, width, photographs.width if large else _width)
     copies = photographs.COPIES if large else 1

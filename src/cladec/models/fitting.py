@@ -12,7 +12,9 @@ from cladec.errors import InputError
 from cladec.models import batches, cutting, pixels
 from cladec.models.decoder import build_decoder, check_decoder
 from cladec.models.pixel_layers import takes_bytes
-from cladec.models.training import seeded
+from cladec.models.recipes import Recipe
+from cladec.models.training import fit, seeded
+from cladec.models.training_rows import Joined, Mirrored, Rows, held_out, is_mirrored
 
 
 def check_data(classifier: keras.Model, data: Data) -> Dataset:
@@ -56,15 +58,37 @@ def decoder_of(shape: tuple[int, ...], data: Dataset, given: keras.Model | None)
     return check_decoder(given, shape, data.image_shape)
 
 
-def training_codes(encoder: keras.Model, data: Dataset, codes: Any) -> np.ndarray:
-    """Return the codes of the training images: the caller's, or computed ones for None.
+def training_set(
+    encoder: keras.Model, data: Dataset, codes: np.ndarray | None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return the codes, and the images and labels for `compute_loss`, of a training.
+
+    Few photographs come twice, the second time mirrored.
+
+    Args:
+        encoder: the encoder.
+        data: the images and labels.
+        codes: the codes of the training images, or None to compute them.
 
     Raises:
         InputError: the caller's codes have another shape.
     """
-    images = data.train.images
+    images, labels = data.train.images, data.train.labels
+    if codes is not None:
+        codes = _checked_codes(encoder, images, codes)
+    if not is_mirrored(images):
+        codes = encode(encoder, images) if codes is None else codes
+        return codes, {"images": images, "labels": labels}
+    twice = Mirrored(images)
     if codes is None:
-        return encode(encoder, images)
+        codes = encode(encoder, twice)
+    else:
+        others = encode(encoder, Rows(twice, np.arange(len(images), len(twice))))
+        codes = cast(np.ndarray, Joined(codes, others))
+    return codes, {"images": twice, "labels": np.concatenate([labels, labels])}
+
+
+def _checked_codes(encoder: keras.Model, images: Any, codes: Any) -> np.ndarray:
     if not isinstance(codes, StoredRows):
         codes = checks.array("codes", codes)
     code_shape = encoder.output_shape[1:]
@@ -76,12 +100,20 @@ def training_codes(encoder: keras.Model, data: Dataset, codes: Any) -> np.ndarra
     return cast(np.ndarray, codes)
 
 
-def targets(data: Dataset) -> dict[str, np.ndarray]:
-    """Return the training images and labels for `compute_loss` of a ClaDec."""
-    return {"images": data.train.images, "labels": data.train.labels}
+def fit_decoder(
+    model: keras.Model, inputs: Any, compared: Any, recipe: Recipe, *, seed: int, **options: Any
+) -> None:
+    """Train a model that decodes a layer by `training.fit`; photographs by a recipe of their own.
+
+    A tenth of the photographs are held out: training ends when these get no better.
+    """
+    images = compared["images"] if isinstance(compared, dict) else compared
+    if isinstance(recipe, Recipe):  # `fit` refuses anything else
+        recipe = recipe.for_images(images.shape[1:])
+    fit(model, inputs, compared, recipe, seed=seed, held_out=held_out(images, seed), **options)
 
 
-def encode(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
+def encode(encoder: keras.Model, images: Any) -> np.ndarray:
     """Return the codes that `encoder` computes from images, see `compute_codes`."""
     with np.errstate(over="ignore"):
         codes = batches.predict(encoder, images, dtype="float16")

@@ -1,4 +1,4 @@
-"""The decoder of photographs: images of more than `SMALL` pixels a side.
+"""The decoder of photographs: images of more than 32 pixels a side.
 
 Three things make it better than transposed convolutions of stride 2. Codes are standardised, since
 the scales of their channels differ. A thumbnail, linear in the code, gives what a smaller picture
@@ -15,25 +15,20 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-SMALL = 32
-"""The most pixels a side of an image that keeps the decoder of small images."""
-
 NARROWEST, WIDEST = 16, 128
 """The least and the most channels of a hidden layer."""
 
-COPIES = 4
-"""The activations of each size of grid: two convolutions, their sum and the enlarged one."""
+COPIES = 6
+"""The activations of each size of grid: two normalised convolutions, a sum, an enlargement."""
+
+MOMENTUM = 0.95
+"""The share of the running statistics of normalisations that a step keeps: steps are few."""
 
 ROWS = 2_000
 """The number of codes from which their mean and scale are computed."""
 
 Size = tuple[int, int, int]
 """(rows, columns, channels)."""
-
-
-def is_photograph(height: int, width: int) -> bool:
-    """Return whether images of this size are decoded by the layers of this file."""
-    return max(height, width) > SMALL
 
 
 @keras.saving.register_keras_serializable(package="cladec")
@@ -103,6 +98,8 @@ def thumbnail(codes, channels: int, rows: int, columns: int):
 
 
 def _convolved(hidden, channels: int, name: str):
-    return layers.Conv2D(
-        channels, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=name
-    )(hidden)
+    # The shift of the normalisation is the bias.
+    options = {"use_bias": False, "kernel_initializer": "he_normal", "name": name}
+    hidden = layers.Conv2D(channels, 3, padding="same", **options)(hidden)
+    hidden = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(hidden)
+    return layers.Activation("relu", name=f"{name}_relu")(hidden)

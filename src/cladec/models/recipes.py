@@ -14,6 +14,12 @@ from cladec.models.precision import Precision
 
 SMALLEST_BATCH = 16
 
+SMALL = 32
+"""Images of more pixels a side are photographs, which have a decoder and a recipe of their own."""
+
+PHOTOGRAPH_RATE = 4e-3
+"""The highest learning rate of a decoder of photographs."""
+
 ALPHAS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 0.999, 0.9999, 1.0)
 
 UnitChoice = Literal["first", "random", "important"]
@@ -30,6 +36,11 @@ LATENT_DIM = 2
 
 BETA = 1.0
 """The weight of the KL divergence in a variational decoder's loss."""
+
+
+def is_photograph(height: int, width: int) -> bool:
+    """Return whether images of this size count as photographs."""
+    return max(height, width) > SMALL
 
 
 def check_alpha(alpha: float) -> float:
@@ -89,6 +100,7 @@ class Recipe:
         least_steps: the least steps per epoch; small data sets get smaller batches.
         warm_up: the share of the steps in which the learning rate rises from zero.
         precision: the number format of the layers' computations.
+        least_photographs: as `least_images`, where images have more than 32 pixels a side.
 
     Raises InputError for an invalid value.
 
@@ -104,9 +116,11 @@ class Recipe:
     least_steps: int = 40
     warm_up: float = 0.2
     precision: Precision = "float32"
+    least_photographs: int = 100_000
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch_size": 1, "least_images": 0, "least_steps": 0}
+        least["least_photographs"] = 0
         given: dict[str, Any] = {
             name: checks.whole(name, getattr(self, name), least[name]) for name in least
         }
@@ -132,6 +146,18 @@ class Recipe:
         if not self.least_steps:
             return self.batch_size
         return min(self.batch_size, max(SMALLEST_BATCH, rows // self.least_steps))
+
+    def for_images(self, image_shape: tuple[int, int, int]) -> "Recipe":
+        """Return the recipe for decoding images (H, W, C): for photographs longer and gentler.
+
+        The decoder of photographs has ten times the weights, and its error has no plateau within a
+        few passes. Where `least_images` is 0, the epochs are exact.
+        """
+        if not is_photograph(*image_shape[:2]):
+            return self
+        least = max(self.least_images, self.least_photographs) if self.least_images else 0
+        rate = min(self.learning_rate, PHOTOGRAPH_RATE)
+        return replace(self, least_images=least, learning_rate=rate)
 
     def with_changes(self, epochs: int | None, batch_size: int | None) -> "Recipe":
         """Return this recipe with exactly these values in place of its own, except for None."""

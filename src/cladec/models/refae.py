@@ -13,11 +13,12 @@ from cladec.data.dataset import Data
 from cladec.errors import InputError
 from cladec.models import cutting, losses, recipes
 from cladec.models.decoding import Decoding, check_images, check_parts, deserialized
-from cladec.models.fitting import check_data, decoder_of
+from cladec.models.fitting import check_data, decoder_of, fit_decoder
 from cladec.models.given import checked
 from cladec.models.recipes import Recipe, Start
 from cladec.models.selection import Units
-from cladec.models.training import Optimizer, fit, seeded
+from cladec.models.training import Optimizer, seeded
+from cladec.models.training_rows import mirrored_if_few
 
 LARGE = 1_000_000
 """The weights from which the encoder of a RefAE starts from those of the classifier by default."""
@@ -122,8 +123,9 @@ def fit_refae(
         data = check_data(classifier, data)
         decoder = decoder_of(encoder.output_shape[1:], data, decoder)
         refae = RefAE(encoder, decoder, start=start, name="refae")
-    images = data.train.images
-    fit(refae, images, images, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
+    images = mirrored_if_few(data.train.images)
+    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    fit_decoder(refae, images, images, recipe, **options)
     return refae
 
 

@@ -15,8 +15,10 @@ from cladec import checks
 from cladec.errors import InputError
 from cladec.models import memory
 from cladec.models.batches import Batches, count_rows, for_fit
+from cladec.models.plateau import KeepBest
 from cladec.models.precision import computing_in, keras_defaults
 from cladec.models.recipes import Recipe
+from cladec.models.training_rows import parted
 from cladec.progress import OnProgress
 
 
@@ -116,6 +118,7 @@ def fit(
     loss: Any = None,
     metrics: Sequence[Any] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    held_out: np.ndarray | None = None,
 ) -> dict[str, list[float]]:
     """Train `model` by `recipe` and return its history, a list per metric with a value per epoch.
 
@@ -130,32 +133,45 @@ def fit(
         loss: the loss of a model without its own `compute_loss`.
         metrics: the metrics for `compile`.
         callbacks: the Keras callbacks, for example a progress bar.
+        held_out: rows to measure after each pass instead of training on them; the weights of the
+            pass that was best on them are kept. None for no such rows.
 
     Raises:
         InputError: the loss became NaN or infinite, or an argument is invalid.
     """
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe is {recipe!r:.60}: expected Recipe(epochs, batch_size, ...)")
-    rows = count_rows(inputs)
+    arrays, everything = (inputs, targets), [StopAtNaN(), *_callbacks(callbacks)]
+    if held_out is not None:
+        arrays, others = parted(arrays, held_out)
+        everything.append(KeepBest())
+    rows = count_rows(arrays)
     epochs, batch_size = recipe.epochs_for(rows), recipe.batch_size_for(rows)
     images = memory.images_per_step(model, batch_size)
     parts = math.ceil(batch_size / images)
-    batches = Batches((inputs, targets), images, shuffle_seed=checks.whole("seed", seed, 0))
+    batches = Batches(arrays, images, shuffle_seed=checks.whole("seed", seed, 0))
+    validation = {} if held_out is None else _for_validation(Batches(others, images))
     schedule = WarmUpCosine(recipe.learning_rate, len(batches) * epochs, recipe.warm_up)
     # XLA makes TensorFlow slower on a CPU, but JAX needs it.
     compiled = keras.backend.backend() == "jax"
     options = {"loss": loss, "metrics": list(metrics), "jit_compile": compiled}
-    everything = [StopAtNaN(), *_callbacks(callbacks)]
     model.compile(_new_optimizer(optimizer, schedule, parts), **options)
     try:
         with computing_in(model, recipe.precision):
+            given = for_fit(batches) | validation
             history = model.fit(
-                **for_fit(batches), epochs=epochs, verbose=0, shuffle=False, callbacks=everything
+                **given, epochs=epochs, verbose=0, shuffle=False, callbacks=everything
             )
     finally:
         # A finished schedule would train at a rate of zero.
         model.compile(_new_optimizer(optimizer, recipe.learning_rate), **options)
     return {name: [float(value) for value in values] for name, values in history.history.items()}
+
+
+def _for_validation(batches: Batches) -> dict[str, Any]:
+    """Return the arguments that make `keras.Model.fit` measure these batches after each pass."""
+    given = for_fit(batches)
+    return {"validation_data": given["x"], "validation_steps": given.get("steps_per_epoch")}
 
 
 def _new_optimizer(given: Optimizer, rate: Any, parts: int = 1) -> keras.optimizers.Optimizer:

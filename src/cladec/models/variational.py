@@ -17,13 +17,14 @@ from cladec.errors import InputError
 from cladec.models import batches, cutting, losses, recipes
 from cladec.models.cladec import ClaDec
 from cladec.models.decoding import check_parts
-from cladec.models.fitting import check_data, decoder_of, targets, training_codes
+from cladec.models.fitting import check_data, decoder_of, fit_decoder, training_set
 from cladec.models.given import checked
 from cladec.models.precision import keras_defaults
 from cladec.models.recipes import Recipe, Start
 from cladec.models.refae import RefAE, reference_encoder
 from cladec.models.selection import Units
-from cladec.models.training import Optimizer, fit, seeded
+from cladec.models.training import Optimizer, seeded
+from cladec.models.training_rows import mirrored_if_few
 
 
 @keras_defaults()
@@ -260,9 +261,9 @@ def fit_variational_cladec(
         parts = {"posterior": posterior, "alpha": alpha, "beta": beta, "seed": seed}
         parts["multi_label"] = data.is_multi_label
         cladec = VariationalClaDec(network, decoder, **parts, name="variational_cladec")
-    inputs = {"codes": training_codes(cladec.encoder, data, codes)}
-    compared = targets(data)
-    fit(cladec, inputs, compared, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
+    codes, compared = training_set(cladec.encoder, data, codes)
+    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    fit_decoder(cladec, {"codes": codes}, compared, recipe, **options)
     return cladec
 
 
@@ -298,6 +299,7 @@ def fit_variational_refae(
         decoder = decoder_of((latent_dim,), data, decoder)
         parts = {"posterior": posterior, "beta": beta, "seed": seed, "start": start}
         refae = VariationalRefAE(encoder, decoder, **parts, name="variational_refae")
-    images = data.train.images
-    fit(refae, images, images, recipe, seed=seed, optimizer=optimizer, callbacks=callbacks)
+    images = mirrored_if_few(data.train.images)
+    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    fit_decoder(refae, images, images, recipe, **options)
     return refae

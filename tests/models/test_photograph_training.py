@@ -1,0 +1,74 @@
+"""Decoders of photographs, trained: mirrored, stopped at a plateau, by a recipe of their own."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from cladec.data.dataset import Dataset, Split
+from cladec.models.cladec import compute_codes, fit_cladec
+from cladec.models.photographs import Standardised
+from cladec.models.plateau import verdict
+from cladec.models.recipes import CLADEC, PHOTOGRAPH_RATE, Recipe
+from cladec.models.refae import fit_refae
+
+QUICK = Recipe(epochs=2, batch_size=16, learning_rate=2e-3, least_images=0, least_steps=0)
+
+
+@pytest.fixture(scope="module")
+def photographs() -> Dataset:
+    random = np.random.default_rng(0)
+    images = random.random((40, 5, 5, 3), np.float32).repeat(8, 1).repeat(8, 2)
+    labels = np.arange(40) % 4
+    parts = Split(images, labels), Split(images[:4], labels[:4])
+    return Dataset("squares", *parts, class_names=tuple("abcd"))
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((40, 40, 3)),
+            layers.Conv2D(6, 8, 8, activation="relu", name="patches"),
+            layers.Flatten(),
+            layers.Dense(4, name="logits"),
+            layers.Softmax(),
+        ]
+    )
+
+
+def test_codes_given_or_computed_train_the_same_decoder(network, photographs):
+    codes = compute_codes(network, "patches", photographs.train.images)
+    options = {"alpha": 0.5, "recipe": QUICK}
+    first = fit_cladec(network, "patches", photographs, **options)
+    second = fit_cladec(network, "patches", photographs, codes=codes, **options)
+    for ours, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    history = first.history.history
+    assert len(history["val_loss"]) == len(history["loss"]) == 2
+    assert verdict(history) in ("trained", "not trained enough", "learned by heart")
+
+
+def test_the_decoder_is_adapted_to_the_codes_and_they_stay_standardised(network, photographs):
+    model = fit_cladec(network, "patches", photographs, alpha=0.0, recipe=QUICK)
+    layer = next(layer for layer in model.decoder.layers if isinstance(layer, Standardised))
+    codes = compute_codes(network, "patches", photographs.train.images).astype(np.float32)
+    mirrored = compute_codes(network, "patches", photographs.train.images[:, :, ::-1])
+    both = np.concatenate([codes, mirrored]).reshape(-1, 6)
+    np.testing.assert_allclose(layer.mean.numpy(), both.mean(0), rtol=0.01)
+
+
+def test_a_refae_is_held_to_the_same_rule(network, photographs):
+    history = fit_refae(network, "patches", photographs, recipe=QUICK).history.history
+    assert len(history["val_loss"]) == 2
+
+
+def test_photographs_are_seen_more_often_and_at_a_lower_rate_unless_told():
+    recipe = CLADEC.for_images((96, 96, 3))
+    assert recipe.epochs_for(5_000) == 20
+    assert recipe.learning_rate == PHOTOGRAPH_RATE
+    assert CLADEC.for_images((32, 32, 3)) is CLADEC
+    assert CLADEC.with_changes(3, None).for_images((96, 96, 3)).epochs_for(5_000) == 3
+    assert CLADEC.with_changes(None, 8).for_images((96, 96, 3)).batch_size_for(5_000) == 8
+    assert QUICK.for_images((96, 96, 3)) == QUICK
