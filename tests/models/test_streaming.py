@@ -13,7 +13,7 @@ from cladec.data.dataset import Dataset, Split
 from cladec.data.pictures import Pictures
 from cladec.data.stored_rows import StoredRows
 from cladec.models import batches, classifiers, cutting, memory
-from cladec.models.fitting import encode, training_codes
+from cladec.models.fitting import encode, training_set
 from cladec.models.recipes import Recipe
 
 QUICK = Recipe(epochs=1, batch_size=16, learning_rate=1e-3)
@@ -102,12 +102,9 @@ def test_codes_that_are_large_lie_beside_the_pictures(
     assert (codes.dtype, codes.path.parent) == (np.float16, on_disk.train.images.path.parent)
     of_arrays = cladec.compute_codes(classifier, "conv", in_memory.train.images)
     np.testing.assert_array_equal(codes[:], of_arrays[:])
-    assert (
-        training_codes(
-            keras.Model(classifier.input, classifier.get_layer("conv").output), on_disk, codes
-        )
-        is codes
-    )
+    encoder = keras.Model(classifier.input, classifier.get_layer("conv").output)
+    given, _ = training_set(encoder, on_disk, codes)
+    assert given is codes
     units = np.array([3, 1])
     np.testing.assert_array_equal(batches.chosen_units(codes, units)[:], codes[:][..., units])
     monkeypatch.setattr(stored_rows, "IN_MEMORY", 10**9)

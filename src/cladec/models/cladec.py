@@ -221,6 +221,6 @@ def fit_cladec(
         cladec = ClaDec(network, decoder, **parts, name="cladec")
     codes, compared = training_set(cladec.encoder, data, codes)
     standardise(decoder, codes)
-    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
     fit_decoder(cladec, {"codes": codes}, compared, recipe, **options)
     return cladec

@@ -305,6 +305,6 @@ def fit_conditional(
     codes, compared = training_set(cladec.encoder, data, codes)
     standardise(decoder, codes)
     inputs = {"codes": codes, "alpha": DrawnAlphas(len(codes), seed)}
-    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
     fit_decoder(cladec, inputs, compared, recipe, **options)
     return cladec

@@ -1,10 +1,10 @@
 """The decoder of photographs: images of more than 32 pixels a side.
 
-Three things make it better than transposed convolutions of stride 2. Codes are standardised, since
+Four things make it better than transposed convolutions of stride 2. Codes are standardised, since
 the scales of their channels differ. A thumbnail, linear in the code, gives what a smaller picture
-would show, so that the deep layers only add the detail. Grids are enlarged bilinearly between
-convolutions, which draws no checkerboard (Odena, Dumoulin & Olah, "Deconvolution and Checkerboard
-Artifacts", Distill 2016).
+would show, so that the deep layers only add the detail. These are normalised, which spares the
+first passes. And grids are enlarged bilinearly between convolutions, which draws no checkerboard (Odena,
+Dumoulin & Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016).
 """
 
 import math
@@ -82,9 +82,11 @@ def detail(hidden, sizes: list[Size], doublings: int, modulate: Callable):
     for number, size in enumerate(sizes):
         remaining = doublings - number
         more = _convolved(hidden, size[2], f"residual_{remaining}")
-        hidden = modulate(layers.Add(name=f"sum_{remaining}")([hidden, more]))
+        hidden = layers.Add(name=f"sum_{remaining}")([hidden, more])
+        hidden = modulate(layers.Activation("relu", name=f"relu_{remaining}")(hidden))
         if remaining:
             hidden = _convolved(hidden, width(remaining - 1), f"narrow_{remaining}")
+            hidden = layers.Activation("relu", name=f"narrow_relu_{remaining}")(hidden)
             hidden = layers.UpSampling2D(2, interpolation="bilinear", name=f"double_{remaining}")(
                 hidden
             )
@@ -101,5 +103,4 @@ def _convolved(hidden, channels: int, name: str):
     # The shift of the normalisation is the bias.
     options = {"use_bias": False, "kernel_initializer": "he_normal", "name": name}
     hidden = layers.Conv2D(channels, 3, padding="same", **options)(hidden)
-    hidden = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(hidden)
-    return layers.Activation("relu", name=f"{name}_relu")(hidden)
+    return layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(hidden)

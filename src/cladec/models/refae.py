@@ -5,7 +5,7 @@ Networks by Decoding Layer Activations", arXiv 2005.13630).
 """
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import keras
 
@@ -124,7 +124,7 @@ def fit_refae(
         decoder = decoder_of(encoder.output_shape[1:], data, decoder)
         refae = RefAE(encoder, decoder, start=start, name="refae")
     images = mirrored_if_few(data.train.images)
-    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
     fit_decoder(refae, images, images, recipe, **options)
     return refae
 

@@ -6,6 +6,7 @@ while ClaDec shows one image at a time (Kingma & Welling, "Auto-Encoding Variati
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -262,7 +263,7 @@ def fit_variational_cladec(
         parts["multi_label"] = data.is_multi_label
         cladec = VariationalClaDec(network, decoder, **parts, name="variational_cladec")
     codes, compared = training_set(cladec.encoder, data, codes)
-    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
     fit_decoder(cladec, {"codes": codes}, compared, recipe, **options)
     return cladec
 
@@ -300,6 +301,6 @@ def fit_variational_refae(
         parts = {"posterior": posterior, "beta": beta, "seed": seed, "start": start}
         refae = VariationalRefAE(encoder, decoder, **parts, name="variational_refae")
     images = mirrored_if_few(data.train.images)
-    options = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
+    options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
     fit_decoder(refae, images, images, recipe, **options)
     return refae
