@@ -68,6 +68,7 @@ def test_photographs_are_seen_more_often_and_at_a_lower_rate_unless_told():
     recipe = CLADEC.for_images((96, 96, 3))
     assert recipe.epochs_for(5_000) == 20
     assert recipe.learning_rate == PHOTOGRAPH_RATE
+    assert CLADEC.for_images((192, 192, 3)).epochs_for(5_000) == 5
     assert CLADEC.for_images((32, 32, 3)) is CLADEC
     assert CLADEC.with_changes(3, None).for_images((96, 96, 3)).epochs_for(5_000) == 3
     assert CLADEC.with_changes(None, 8).for_images((96, 96, 3)).batch_size_for(5_000) == 8

@@ -7,6 +7,7 @@ Decoding Layer Activations", arXiv 2005.13630).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np

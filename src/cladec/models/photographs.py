@@ -3,8 +3,8 @@
 Four things make it better than transposed convolutions of stride 2. Codes are standardised, since
 the scales of their channels differ. A thumbnail, linear in the code, gives what a smaller picture
 would show, so that the deep layers only add the detail. These are normalised, which spares the
-first passes. And grids are enlarged bilinearly between convolutions, which draws no checkerboard (Odena,
-Dumoulin & Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016).
+first passes. And grids are enlarged bilinearly between convolutions, which draws no checkerboard
+(Odena, Dumoulin & Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016).
 """
 
 import math

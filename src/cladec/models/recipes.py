@@ -17,6 +17,9 @@ SMALLEST_BATCH = 16
 SMALL = 32
 """Images of more pixels a side are photographs, which have a decoder and a recipe of their own."""
 
+PHOTOGRAPH_PIXELS = 96 * 96
+"""Photographs of more pixels are seen less often, so that a training takes as long."""
+
 PHOTOGRAPH_RATE = 4e-3
 """The highest learning rate of a decoder of photographs."""
 
@@ -100,7 +103,8 @@ class Recipe:
         least_steps: the least steps per epoch; small data sets get smaller batches.
         warm_up: the share of the steps in which the learning rate rises from zero.
         precision: the number format of the layers' computations.
-        least_photographs: as `least_images`, where images have more than 32 pixels a side.
+        least_photographs: as `least_images`, where images have more than 32 pixels a side; fewer of
+            more than 96x96 pixels.
 
     Raises InputError for an invalid value.
 
@@ -155,7 +159,9 @@ class Recipe:
         """
         if not is_photograph(*image_shape[:2]):
             return self
-        least = max(self.least_images, self.least_photographs) if self.least_images else 0
+        share = min(1.0, PHOTOGRAPH_PIXELS / (image_shape[0] * image_shape[1]))
+        least = max(self.least_images, int(share * self.least_photographs))
+        least = least if self.least_images else 0
         rate = min(self.learning_rate, PHOTOGRAPH_RATE)
         return replace(self, least_images=least, learning_rate=rate)
 
