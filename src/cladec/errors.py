@@ -80,4 +80,4 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, option) for option in get_args(hint))
     if hint is float:  # JSON has one number type; floats hold every int up to 2**53
         return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**53)
-    return isinstance(value, hint)
+    return isinstance(value, get_origin(hint) or hint)

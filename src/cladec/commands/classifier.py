@@ -1,21 +1,14 @@
 """Load the classifier of a command, check it on test images and explain its answers."""
 
-import warnings
-
 import numpy as np
 
 from cladec.commands.console import Complain
 from cladec.commands.settings import OneClassifier
-from cladec.data.arrays import drawn_rows
 from cladec.data.dataset import Dataset
-from cladec.errors import InputError, InputWarning
+from cladec.errors import InputError
+from cladec.experiments.first_look import tell_accuracy
 from cladec.experiments.saved_models import SavedClassifier
-from cladec.models import pixels
-from cladec.models.pixel_layers import declared, has_integer_pixels
 from cladec.progress import Progress
-
-TEST_IMAGES = 500
-"""The maximum number of test images that check a classifier before it is explained."""
 
 
 def load_classifier(
@@ -46,33 +39,8 @@ def load_classifier(
     saved = SavedClassifier.at(settings.model, models, data, form, pixels=settings.pixels)
     saved.scores  # noqa: B018  (an error of the model comes before any work)
     if data is not None:
-        _tell_accuracy(saved, settings.seed, progress)
+        tell_accuracy(saved, settings.seed, progress)
     return saved
-
-
-def _tell_accuracy(saved: SavedClassifier, seed: int, progress: Progress) -> None:
-    """Print the accuracy on test images, and warn if the pixel range seems to be wrong."""
-    data = saved.data
-    rows = drawn_rows(len(data.test.labels), TEST_IMAGES, seed)
-    images, labels = data.test.images[rows], data.test.labels[rows]
-
-    def answers(images: np.ndarray) -> np.ndarray:
-        return saved.logits(images).argmax(axis=1)
-
-    predicted = answers(images)
-    share = (predicted == labels).mean()
-    progress.say(f"accuracy on {len(rows)} test images of {data.name}: {share:.2f}")
-    told = pixels.doubt(
-        answers,
-        images,
-        labels,
-        predicted,
-        data.num_classes,
-        said=declared(saved.classifier),
-        others=not has_integer_pixels(saved.classifier),
-    )
-    if told is not None:
-        warnings.warn(told, InputWarning, stacklevel=3)
 
 
 def explain_all(

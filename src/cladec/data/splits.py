@@ -137,6 +137,28 @@ class Dataset:
         )
         return replace(self, train=train, test=test)
 
+    def with_class_names(self, names: tuple[str, ...]) -> "Dataset":
+        """Return the dataset with its classes in the order of these names, which may be more.
+
+        Raises InputError if one of its classes is not among the names.
+
+        Examples:
+            >>> pair = cladec.Split(images[:2], [0, 1])
+            >>> pets = cladec.Dataset("pets", pair, pair, ("cat", "dog"))
+            >>> pets.with_class_names(("dog", "bird", "cat")).train.labels
+            array([2, 0])
+        """
+        missing = [name for name in self.class_names if name not in names]
+        if missing or self.is_multi_label:
+            fault = f"{missing[0]!r} is not among" if missing else "of several labels, and not of"
+            raise InputError(
+                f"the classes of {self.name} are {', '.join(self.class_names):.200}, {fault} the "
+                f"names {', '.join(names):.200}: name each class as its output of the classifier"
+            )
+        places = np.array([names.index(name) for name in self.class_names])
+        train, test = (_labelled(split, places[split.labels]) for split in (self.train, self.test))
+        return replace(self, train=train, test=test, class_names=names)
+
     @cached_property
     def mean_pixel(self) -> float:
         """The mean over all pixels and channels of the training images, in [0, 1]."""

@@ -33,6 +33,9 @@ class Evaluation:
     data: Path | None = None
     """The present place of picture folders that were moved after the training: the picture folder
     itself, or the folder that contains it."""
+    evaluation_accuracy: bool = True
+    """Whether to train a new network on the images of each decoder and measure it on the test
+    images, which takes most of the time."""
     workers: int = field(default_factory=default_workers)
     """The number of models to measure at once, each in its own process with its share of the cores.
     0 measures in the process of the command, which starts sooner but ends if a model crashes."""

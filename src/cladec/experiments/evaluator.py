@@ -7,6 +7,7 @@ measures new models.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from cladec.experiments.job import RunJob
 from cladec.experiments.runs import Run
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.metrics import normalised
-from cladec.models import classifiers, losses
+from cladec.models import classifiers, cutting, evaluation_network, losses
 from cladec.models.batches import PREDICTION_BATCH
 from cladec.models.predictions import agreement
 from cladec.models.training import ReportProgress
@@ -36,7 +37,8 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.Dat
 
     Returns:
         The tidy table with one row per run and metric and the columns dataset, architecture, layer,
-        fraction, units, decoder, latent_dim, beta, model, alpha, repeat, eval, value.
+        fraction, units, decoder, latent_dim, beta, model, alpha, repeat, reference,
+        evaluation_network, eval, value.
 
     Raises:
         InputError: if there are no models, one is damaged, or the folder cannot be written.
@@ -80,7 +82,7 @@ def _measured(
         progress.say(complaint)
     progress.begin(len(runs))
     with evaluation.cluster.workers(
-        Measurer(models), evaluation.workers, models, progress
+        Measurer(models, evaluation.evaluation_accuracy), evaluation.workers, models, progress
     ) as workers:
         measures = dict(workers.run(runs))
     if not all(run.evaluation_path(models).exists() for run in runs):
@@ -89,16 +91,25 @@ def _measured(
 
 
 class Measurer(RunJob):
-    """Measures saved models on the test images."""
+    """Measures saved models on the test images.
+
+    Args:
+        models: the folder with the trained models.
+        with_accuracy: whether the evaluation accuracy is measured, which trains a network each.
+    """
+
+    def __init__(self, models: Path, with_accuracy: bool = True):
+        super().__init__(models)
+        self.with_accuracy = with_accuracy
 
     def do(self, saved: SavedClassifier, run: Run, report: OnProgress) -> dict[str, float]:
         """Return the measures of a run, from the file beside its model if they are still valid."""
         measures = results.kept_measures(run, self.models, saved.record)
-        if measures is None:
+        if measures is None or (self.with_accuracy and "evaluation_accuracy" not in measures):
             if run.model == "classifier":
                 measures = _measure_classifier(saved)
             else:
-                measures = _measure_decoder(saved, run, report)
+                measures = _measure_decoder(saved, run, report, accuracy=self.with_accuracy)
             with suppress(InputError):  # models in a read-only folder can be measured
                 results.keep_measures(run, self.models, saved.record, measures, self.models)
         report(1.0, measures)
@@ -114,7 +125,9 @@ def _measure_classifier(saved: SavedClassifier) -> dict[str, float]:
     }
 
 
-def _measure_decoder(saved: SavedClassifier, run: Run, report: OnProgress) -> dict[str, float]:
+def _measure_decoder(
+    saved: SavedClassifier, run: Run, report: OnProgress, *, accuracy: bool
+) -> dict[str, float]:
     images = saved.data.test.images
     decoded = saved.decode(run, images)
     logits = saved.logits(decoded)
@@ -122,14 +135,16 @@ def _measure_decoder(saved: SavedClassifier, run: Run, report: OnProgress) -> di
     classification = _classification_loss(saved, logits)
     alpha = 0.0 if run.alpha is None else run.alpha
     scaled = losses.scale(saved.data.image_shape) * reconstruction
-    return {
+    measures = {
         "total_loss": losses.mix(alpha, scaled, classification),
         "reconstruction_loss": reconstruction,
         **_normalised(saved, run, reconstruction),
         "classification_loss": classification,
-        "evaluation_accuracy": _evaluation_accuracy(saved, run, decoded, report),
         "fidelity": agreement(saved.predictions(logits), saved.predicted),
     }
+    if accuracy:
+        measures["evaluation_accuracy"] = _evaluation_accuracy(saved, run, decoded, report)
+    return measures
 
 
 def _normalised(saved: SavedClassifier, run: Run, reconstruction: float) -> dict[str, float]:
@@ -163,9 +178,19 @@ def _evaluation_accuracy(
         test=Split(decoded_test, test.labels),
     )
     shape, seed = decoded.image_shape, run.run_seed
-    fresh = classifiers.build_classifier(shape, decoded.num_classes, run.architecture, seed=seed)
     recipe = Run.from_record(saved.record).recipe
     callbacks = [ReportProgress(report)]
+    if run.given is not None:
+        classes = cutting.num_classes(saved.classifier)
+        fresh = (
+            evaluation_network.like(saved.classifier, seed=seed)
+            if run.evaluated_by == run.architecture
+            else evaluation_network.of_architecture(run.evaluated_by, shape, classes, seed=seed)
+        )
+        return evaluation_network.learned(
+            fresh, decoded, recipe=recipe, seed=seed, callbacks=callbacks
+        )
+    fresh = classifiers.build_classifier(shape, decoded.num_classes, run.architecture, seed=seed)
     classifiers.fit_classifier(fresh, decoded, recipe=recipe, seed=seed, callbacks=callbacks)
     return classifiers.accuracy(fresh, decoded.test)
 

@@ -219,9 +219,10 @@ def _where_most_was_lost(
     saved: SavedClassifier, layer: str, summary: lost_information.Summary
 ) -> Figure:
     shown = saved.show(summary.most_lost)
-    refae, cladec = (saved.decode(run, shown.images) for run in saved.pair(layer, 0.0))
+    runs = saved.pair(layer, 0.0)
+    refae, cladec = (saved.decode(run, shown.images) for run in runs)
     return plots.lost_by_layer(
-        {"original": shown.images, "RefAE": refae, "ClaDec 0": cladec},
+        {"original": shown.images, runs[0].short_title: refae, "ClaDec 0": cladec},
         lost_information.lost_maps(shown.images, cladec, refae),
         shown.titles,
         summary.classes,

@@ -73,8 +73,11 @@ def _basis(run: Run, models: Path, classifier: dict[str, Any]) -> dict[str, Any]
             f"{path} decodes another classifier than the one there: run create_models.py again "
             "to train it anew"
         )
-    recipe = asdict(Run.from_record(classifier).recipe)
-    return {"sha256": record["sha256"], "classifier_sha256": checksum, "recipe": recipe}
+    trained = Run.from_record(classifier)
+    basis = {"sha256": record["sha256"], "classifier_sha256": checksum}
+    basis["recipe"] = asdict(trained.recipe)
+    # The same file may be said to have other classes.
+    return basis if trained.given is None else basis | {"given": trained.given}
 
 
 def unusable_measures(runs: list[Run], models: Path) -> list[str]:
@@ -121,8 +124,11 @@ def classifier_records(runs: list[Run], models: Path) -> dict[Path, dict[str, An
 def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:
     """Return one row per metric that is defined for this kind of model."""
     about = {name: getattr(run, name) for name in COLUMNS} | {"dataset": run.name}
+    about["reference"] = run.start if run.model == "refae" else None
+    networks = {"evaluation_accuracy": run.evaluated_by}
     return [
-        about | {"eval": metric, "value": measures[metric]}
+        about
+        | {"evaluation_network": networks.get(metric), "eval": metric, "value": measures[metric]}
         for metric in METRICS
         if metric in measures
     ]
@@ -133,7 +139,8 @@ def wide_table(runs: pd.DataFrame) -> pd.DataFrame:
 
     Values are means over repeats. The values of a classifier appear in the rows of all its layers,
     and those of a plain RefAE also in the rows of decoders that share it. Each further setting of a
-    run (`VARIANTS`) has a column unless all rows have the usual value.
+    run (`VARIANTS`) has a column unless all rows have the usual value; so has the start of a RefAE
+    that is not fresh.
     """
     variants = [
         name for name, usual in VARIANTS.items() if (runs[name].fillna(usual) != usual).any()
@@ -151,6 +158,11 @@ def wide_table(runs: pd.DataFrame) -> pd.DataFrame:
     values = classifier.set_index(shared)["value"].rename("classifier")
     wide = wide.join(values, on=shared)
     names = ["dataset", *variants, "layer", "eval", "classifier", "refAE", *alphas]
+    if "reference" in decoders and (decoders["reference"] == "tuned").any():
+        place = ["dataset", *variants, "layer"]
+        starts = decoders.dropna(subset="reference").groupby(place)["reference"].first()
+        wide = wide.join(starts, on=place)
+        names.insert(names.index("refAE"), "reference")
     return wide.rename_axis(columns=None)[names]
 
 

@@ -20,7 +20,8 @@ class Run:
 
     Attributes:
         dataset: the name or folder of the dataset, as `load` takes it.
-        architecture: the architecture of the classifier.
+        architecture: the architecture of the classifier, or the name of a user's own.
+        given: the fingerprint of a user's own classifier, see `Given`; None for an architecture.
         layer: the layer to decode; None for the classifier itself.
         fraction: the share of the layer's units or channels to decode.
         units: the choice of these units if the fraction is below 1.
@@ -33,11 +34,16 @@ class Run:
         repeat: 0, 1, ... for the same training with different seeds.
         seed: the seed of the sweep; `run_seed` is the seed of the training.
         recipe: the settings of the training, such as its epochs.
+        start: fresh if the encoder of a RefAE is trained from scratch, as in the paper; tuned if it
+            begins with the weights of the classifier. Fresh for other models.
+        evaluation_network: the architecture that is trained on decoded images to measure the
+            evaluation accuracy; None for that of the classifier.
         name: the name of the dataset and of its folder of models, even if the dataset was moved.
     """
 
     dataset: str
     architecture: str = field(default="vgg", metadata={"usual": "vgg"})
+    given: str | None = None
     layer: str | None = None
     fraction: float = field(default=1.0, metadata={"usual": 1.0})
     units: UnitChoice = field(default="first", metadata={"usual": "first"})
@@ -49,6 +55,8 @@ class Run:
     repeat: int = 0
     seed: int = 0
     recipe: Recipe
+    start: Literal["fresh", "tuned"] = "fresh"
+    evaluation_network: str | None = field(default=None, compare=False)
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -70,12 +78,15 @@ class Run:
 
     @property
     def title(self) -> str:
-        return " ".join(filter(None, [self.name, self.layer, *self._parts]))
+        own = self.architecture if self.given is not None else None
+        return " ".join(filter(None, [self.name, own, self.layer, *self._parts]))
 
     @property
     def short_title(self) -> str:
         """The label of its images: RefAE, or ClaDec and its alpha."""
-        return "RefAE" if self.model == "refae" else f"ClaDec {alpha_text(self.alpha or 0.0)}"
+        if self.model == "refae":
+            return "RefAE" if self.start == "fresh" else f"RefAE ({self.start})"
+        return f"ClaDec {alpha_text(self.alpha or 0.0)}"
 
     @property
     def _parts(self) -> list[str]:
@@ -109,8 +120,14 @@ class Run:
 
     @property
     def depends_on_classifier(self) -> bool:
-        """Whether the run depends on the weights of the classifier, not only its architecture."""
-        return self.model == "cladec" or self.units == "important"
+        """Whether the run depends on the weights of the classifier, not only its architecture.
+
+        The name of a user's own classifier does not tell its architecture.
+        """
+        if self.model == "classifier":
+            return False
+        uses_weights = self.model == "cladec" or self.units == "important" or self.start == "tuned"
+        return uses_weights or self.given is not None
 
     def path(self, models: Path) -> Path:
         """Return the path of the trained model in the folder `models`."""
@@ -139,6 +156,13 @@ class Run:
         decoder = self.decoder if self.kind.fit_reference else PLAIN
         return replace(self, model="refae", alpha=None, decoder=decoder)
 
+    @property
+    def evaluated_by(self) -> str:
+        """The name of the network that gives the evaluation accuracy."""
+        if self.model == "classifier" or self.evaluation_network is None:
+            return self.architecture
+        return self.evaluation_network
+
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Run":
         """Return the run that a saved record describes.
@@ -157,7 +181,11 @@ class Run:
         return run
 
 
-COLUMNS = tuple(each.name for each in fields(Run) if each.name not in ("seed", "recipe", "name"))
+COLUMNS = tuple(
+    each.name
+    for each in fields(Run)
+    if each.name not in ("given", "seed", "recipe", "start", "evaluation_network", "name")
+)
 """The columns of the tidy table that describe a run."""
 
 VARIANTS: dict[str, Any] = {

@@ -79,6 +79,11 @@ class SavedDecoders:
         """
         return run.kind.decode(self.load(run), inputs, run.alpha if alpha is None else alpha)
 
+    def _saved(self, run: Run) -> Run:
+        """Return the run of the same file as it was saved, which knows how its RefAE began."""
+        path = run.path(self.models)
+        return next((each for each in self.runs if each.path(self.models) == path), run)
+
     @property
     def decoders(self) -> list[Run]:
         """The plain ClaDecs of whole layers, by layer and alpha."""
@@ -92,7 +97,7 @@ class SavedDecoders:
         """
         for run in self.decoders:
             if layer in (None, run.layer) and alpha in (None, run.alpha):
-                return run.reference(), run
+                return self._saved(run.reference()), run
         if not self.decoders:
             raise InputError(
                 f"no ClaDec of {self.path} in {self.models}: train one with cladec train, and use "

@@ -14,7 +14,8 @@ from cladec.data.arrays import drawn_rows
 from cladec.data.dataset import Dataset, load
 from cladec.data.pixel_ranges import OWN
 from cladec.errors import InputError
-from cladec.experiments import records, results
+from cladec.experiments import given_data, records, results
+from cladec.experiments.plans import Given
 from cladec.experiments.records import saved_runs
 from cladec.experiments.runs import Run
 from cladec.experiments.saved_decoders import SavedDecoders
@@ -84,6 +85,7 @@ class SavedClassifier(SavedDecoders):
         super().__init__(runs, models)
         self.path = path or runs[0].classifier_path(self.models)
         self._source = runs[0].dataset if runs else ""
+        self._is_given = bool(runs) and runs[0].given is not None and path is None
         self._is_elsewhere, self._measures, self._data = path is not None, measures, data
         self._form = form or {}
         self._pixels = pixels
@@ -128,7 +130,16 @@ class SavedClassifier(SavedDecoders):
     @cached_property
     def data(self) -> Dataset:
         """The dataset that was given, or the one that the classifier was trained on."""
-        return self._data or load(self._source)
+        if self._data is not None:
+            return self._data
+        if self.given is None:
+            return load(self._source)
+        return given_data.read(self._source, self._network, self.given)
+
+    @cached_property
+    def given(self) -> Given | None:
+        """What is known of a user's own classifier; None for one that was trained here."""
+        return Given.from_record(self.record) if self._is_given else None
 
     @cached_property
     def origin(self) -> records.Origin | None:
@@ -143,15 +154,19 @@ class SavedClassifier(SavedDecoders):
             InputError: if the file is missing or damaged, its images have another size, or it does
                 not take pixels of the range.
         """
+        if self._has_data and not self._is_given:
+            check_data(self._network, self.data)
+        return self._network
+
+    @cached_property
+    def _network(self) -> keras.Model:
+        """The classifier, which was not compared with the data."""
         if not self._is_elsewhere:
             classifier = loading.load_saved(self.path)
         else:
             images = {"images": self.data.train.images} if self._has_data else {}
             classifier = as_classifier(self.path, **{**self._form, **images})
-        classifier = with_pixels(classifier, self._pixels)
-        if self._has_data:
-            check_data(classifier, self.data)
-        return classifier
+        return with_pixels(classifier, self._pixels)
 
     @property
     def _has_data(self) -> bool:
@@ -279,18 +294,30 @@ class SavedClassifier(SavedDecoders):
 
     def choose(self, right: int, wrong: int) -> Shown:
         """Choose correctly classified test images, followed by wrongly classified ones."""
-        labels = self.data.test.labels
+        labels, is_right = self.data.test.labels, self.is_right
         chosen: list[int] = []
-        for rows, count in ((self.predicted == labels, right), (self.predicted != labels, wrong)):
+        for rows, count in ((is_right, right), (~is_right, wrong)):
             chosen += _of_each_class(np.flatnonzero(rows), labels)[:count]
         return self.show(chosen)
 
+    @cached_property
+    def is_right(self) -> np.ndarray:
+        """Whether each test image has the class, or exactly the labels, predicted, (N,)."""
+        return predictions.is_right(self.predicted, self.data.test.labels)
+
     def show(self, chosen: Sequence[int] | np.ndarray) -> Shown:
         """Return the test images with these indices."""
-        test, names = self.data.test, self.data.class_names
-        titles = [f"{names[test.labels[i]]} - {names[self.predicted[i]]}" for i in chosen]
-        wrong = [bool(self.predicted[i] != test.labels[i]) for i in chosen]
+        test, predicted = self.data.test, self.predicted
+        titles = [f"{self._named(test.labels[i])} - {self._named(predicted[i])}" for i in chosen]
+        wrong = [not self.is_right[i] for i in chosen]
         return Shown(test.images[list(chosen)], titles, wrong)
+
+    def _named(self, answer: np.ndarray) -> str:
+        """Return the name of a class, or the names of all labels of a row (K,)."""
+        names = self.class_names
+        if answer.ndim == 0:
+            return names[answer]
+        return ", ".join(names[label] for label in np.flatnonzero(answer)) or "none"
 
     def explain(
         self,
@@ -358,5 +385,5 @@ class SavedClassifier(SavedDecoders):
 
 def _of_each_class(indices: np.ndarray, labels: np.ndarray) -> list[int]:
     """Return the indices with the first one of every class at the beginning."""
-    _, firsts = np.unique(labels[indices], return_index=True)
+    _, firsts = np.unique(labels[indices], axis=0, return_index=True)
     return [*indices[firsts], *np.delete(indices, firsts)]

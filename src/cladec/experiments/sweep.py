@@ -1,14 +1,16 @@
 """Define the settings of a sweep, without Keras: `--help` and input errors appear at once."""
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
 from cladec.data.dataset import check_name
 from cladec.errors import InputError, check_at_least_one
+from cladec.experiments.model_forms import ModelForm
+from cladec.experiments.plans import Given, Plan, names_in
 from cladec.experiments.runs import ModelKind, Run
 from cladec.models.architectures import find_architecture
 from cladec.models.kinds import PLAIN, find_kind
@@ -17,6 +19,7 @@ from cladec.models.recipes import (
     ALPHAS,
     BETA,
     LATENT_DIM,
+    Start,
     UnitChoice,
     check_alpha,
     check_beta,
@@ -27,9 +30,15 @@ from cladec.parallel.ray_cluster import Cluster
 from cladec.storage import model_files
 from cladec.storage.remote import Location
 
+ALL, AUTO = "all", "auto"
+"""The layers that are chosen from what the classifier has."""
+
+USUAL_LAYERS = ("dense", "conv")
+"""The layers of the architectures that `auto` stands for."""
+
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(ModelForm):
     """Train the classifier, RefAE and every ClaDec of each dataset and layer.
 
     Examples:
@@ -45,11 +54,24 @@ class Sweep:
     train/<class>/*.png and test/<class>/*.png."""
     architecture: str = "vgg"
     """The architecture of the classifier: vgg (also called perfect_ae), diff_ae or vgg11."""
-    layers: tuple[str, ...] = ("dense", "conv")
-    """The layers of the classifier to decode, or all; cladec layers lists them."""
+    layers: tuple[str, ...] = (AUTO,)
+    """The layers of the classifier to decode, all of them, or auto: dense and conv of an
+    architecture; an early, a middle and the last one before the scores of your own classifier.
+    cladec layers lists them."""
     alphas: tuple[float, ...] = ALPHAS
     """The weights of the classification loss, from 0 (only the reconstruction counts) to 1 (only
     the class counts)."""
+    classifier: Path | None = None
+    """Your own trained classifier in place of an architecture, a .keras or .h5 file. It is copied
+    to the folder of models and not trained; code in the file is never executed."""
+    class_names: Path | None = None
+    """A text file with the name of each output of your classifier, one a line, in their order. By
+    default, the classes of a dataset are the first outputs, and folders have the order of their
+    names."""
+    reference: Start = "auto"
+    """The weights that the encoder of RefAE begins with: fresh ones, as in the paper; those of the
+    classifier, which are tuned, where a few hundred pictures cannot train a large encoder; or auto:
+    tuned for your own classifier if it has a million weights up to the layer, else fresh."""
     fractions: tuple[float, ...] = (1.0,)
     """The shares of a layer's units or channels to decode; the rest of the layer is removed."""
     units: UnitChoice = "first"
@@ -86,15 +108,20 @@ class Sweep:
     """The folder for the trained models, or a URL such as s3://bucket/models."""
     cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
 
-    def runs(self) -> list[Run]:
-        """Return all runs, each classifier before its decoders."""
+    def runs(self, plan: Plan | None = None) -> list[Run]:
+        """Return all runs, each classifier before its decoders.
+
+        Args:
+            plan: the result of `plan`, if it is known; a user's own classifier is loaded otherwise.
+        """
+        plan = plan or (self.plan() if self.classifier else self._plan_of_architecture())
         runs = []
         for dataset in dict.fromkeys(self.datasets):
-            runs.append(self._run(dataset, "classifier"))
+            runs.append(self._run(plan, dataset, "classifier"))
             for layer, fraction, repeat in itertools.product(
-                dict.fromkeys(self.layers), dict.fromkeys(self.fractions), range(self.repeats)
+                dict.fromkeys(plan.layers), dict.fromkeys(self.fractions), range(self.repeats)
             ):
-                runs += self._decoders(dataset, layer=layer, fraction=fraction, repeat=repeat)
+                runs += self._decoders(plan, dataset, layer=layer, fraction=fraction, repeat=repeat)
         return runs
 
     @property
@@ -103,26 +130,30 @@ class Sweep:
         short = [name for name in ("conditional", "variational") if getattr(self, name)]
         return short[0] if short else self.decoder
 
-    def _decoders(self, dataset: str, **settings) -> list[Run]:
+    def _decoders(self, plan: Plan, dataset: str, **settings: Any) -> list[Run]:
         """Return the runs of one layer: RefAE, then every ClaDec."""
         kind = find_kind(self.kind)
         if settings["fraction"] != 1.0:
             settings["units"] = self.units
         settings |= {name: getattr(self, name) for name in kind.settings}
         of_reference = self.kind if kind.fit_reference else PLAIN
+        start = "tuned" if settings["layer"] in plan.tuned else "fresh"
         alphas = [None] if kind.every_alpha else dict.fromkeys(self.alphas)
         return [
-            self._run(dataset, "refae", decoder=of_reference, **settings),
+            self._run(plan, dataset, "refae", decoder=of_reference, start=start, **settings),
             *(
-                self._run(dataset, "cladec", decoder=self.kind, alpha=alpha, **settings)
+                self._run(plan, dataset, "cladec", decoder=self.kind, alpha=alpha, **settings)
                 for alpha in alphas
             ),
         ]
 
-    def _run(self, dataset: str, model: ModelKind, decoder: str = PLAIN, **settings) -> Run:
+    def _run(
+        self, plan: Plan, dataset: str, model: ModelKind, decoder: str = PLAIN, **settings: Any
+    ) -> Run:
         kind = find_kind(decoder)
         recipes = {
-            "classifier": find_architecture(self.architecture).recipe,
+            # A user's classifier is not trained, but the network that evaluates it is.
+            "classifier": find_architecture(plan.recipe_of).recipe,
             "refae": kind.reference_recipe,
             "cladec": kind.recipe,
         }
@@ -132,9 +163,9 @@ class Sweep:
             dataset=dataset,
             model=model,
             recipe=replace(recipe, precision=precision),
-            architecture=self.architecture,
             decoder=decoder,
             seed=self.seed,
+            **plan.settings,
             **settings,
         )
 
@@ -149,6 +180,7 @@ class Sweep:
             check_alpha(alpha)
         for name in ("epochs", "batch_size", "repeats", "latent_dim"):
             check_at_least_one(name, getattr(self, name))
+        super().check()
         check_workers(self.workers)
         for name in ("datasets", "layers", "fractions"):
             if not getattr(self, name):
@@ -162,26 +194,74 @@ class Sweep:
             )
         find_kind(self.kind)
         find_architecture(self.architecture)
+        self._check_classifier()
         for dataset in self.datasets:
             check_name(dataset)
         self.cluster.check(self.datasets)
         model_files.check_writable(self.out)
 
-    def with_layers(self) -> "Sweep":
-        """Replace `all` by the layers that can be decoded, from input to output.
+    def _check_classifier(self) -> None:
+        """Check what is said of a user's own classifier, or that nothing is said without one."""
+        said = [name for name in ("class_names", *OF_FILES) if getattr(self, name) != _usual(name)]
+        if self.classifier is None:
+            if said:
+                raise InputError(
+                    f"--{said[0].replace('_', '-')} is said of your own classifier, and there is "
+                    "none: name its file with --classifier, or leave the option out"
+                )
+            return
+        if self.architecture != _usual("architecture"):
+            raise InputError(
+                f"--architecture {self.architecture} and --classifier {self.classifier} are two "
+                "classifiers: leave one out"
+            )
+        _ = self.given
+
+    @property
+    def given(self) -> Given | None:
+        """The user's own classifier, if there is one, with what was said of it.
 
         Raises:
-            InputError: if the architecture lacks a layer; the message lists the existing layers.
+            InputError: if its file, or that of the class names, is missing or cannot be used.
         """
-        from cladec.models import classifiers, cutting, layers
+        if self.classifier is None:
+            return None
+        if self.classifier.is_dir():
+            raise InputError(
+                f"--classifier {self.classifier} is a folder, and a SavedModel has no layers to "
+                "decode: name the Keras model that it was made from, saved as a .keras file"
+            )
+        return Given.of(self.classifier, self, names_in(self.class_names))
 
-        # The names of an architecture's layers do not depend on the images.
-        built = classifiers.build_classifier((32, 32, 1), 10, self.architecture)
-        if "all" in self.layers:
-            listed = layers.decodable_layers(built)
-            decodable = tuple(layer.path for layer in listed if layer.reason is None)
-            return replace(self, layers=decodable)
-        flat = cutting.flatten(built)
-        for layer in self.layers:
-            flat.find(layer)
-        return self
+    def plan(self) -> Plan:
+        """Find the layers to decode and what else follows from the classifier.
+
+        Raises:
+            InputError: if the classifier cannot be loaded or lacks a layer; the message lists the
+                existing layers.
+        """
+        from cladec.experiments import planning
+
+        return planning.plan(self)
+
+    def _plan_of_architecture(self) -> Plan:
+        layers = USUAL_LAYERS if AUTO in self.layers else self.layers
+        tuned = layers if self.reference == "tuned" else ()
+        return Plan(architecture=self.architecture, layers=layers, tuned=frozenset(tuned))
+
+    def with_layers(self) -> "Sweep":
+        """Replace `all` and `auto` by the layers that they stand for, from input to output.
+
+        Raises:
+            InputError: in the same cases as `plan`.
+        """
+        return replace(self, layers=self.plan().layers)
+
+
+OF_FILES = tuple(each.name for each in fields(ModelForm))
+"""The settings that say what the file of a classifier does not tell."""
+
+
+def _usual(name: str) -> Any:
+    """Return the default of a setting."""
+    return next(each.default for each in fields(Sweep) if each.name == name)

@@ -1,20 +1,23 @@
 """Find the missing models of a sweep, and train them."""
 
 import time
-from dataclasses import asdict, replace
+from collections.abc import Collection
+from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from cladec.data.dataset import prepare
 from cladec.errors import InputError
-from cladec.experiments import records
+from cladec.experiments.first_look import tell_accuracy
 from cladec.experiments.job import RunJob
+from cladec.experiments.missing import needs, pending
+from cladec.experiments.plans import Plan
 from cladec.experiments.runs import Run
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.experiments.sweep import Sweep
+from cladec.experiments.taking_over import take_over
 from cladec.models import classifiers
 from cladec.models.training import ReportProgress
 from cladec.progress import OnProgress, Progress, shown
@@ -31,16 +34,26 @@ def train(sweep: Sweep, progress: Progress | None = None) -> None:
         InputError: as in `Sweep.check` and `Sweep.with_layers`; also if a dataset cannot be loaded,
             a file of another program is in the way, or a loss becomes NaN (the run is not saved).
     """
-    sweep.check()
-    runs = sweep.with_layers().runs()
     with shown(progress) as progress:
+        plan, runs = _planned(sweep, progress)
         todo = pending(runs, sweep.out)
-        if kept := len(runs) - len(todo):
-            progress.say(f"{kept} of {len(runs)} models are trained already and are skipped")
+        _tell(plan, runs, todo, progress)
         for run, reason in todo.items():
             if reason:
                 progress.say(f"{run.title} is trained anew: {reason}")
         _train(list(todo), sweep, progress)
+
+
+def _tell(plan: Plan, runs: list[Run], todo: Collection[Run], progress: Progress) -> None:
+    """Print what is trained already and, of a user's own classifier, what is to come."""
+    kept = len(runs) - len(todo)
+    if plan.given is not None:
+        progress.say(
+            f"{plan.given.file} as {plan.architecture}, layers {', '.join(plan.layers)}: "
+            f"{len(todo)} models to train"
+        )
+    if kept:
+        progress.say(f"{kept} of {len(runs)} models are trained already and are skipped")
 
 
 def train_missing(sweep: Sweep, progress: Progress | None = None) -> list[Run]:
@@ -66,12 +79,31 @@ def train_missing(sweep: Sweep, progress: Progress | None = None) -> list[Run]:
         >>> [run.title for run in runs]
         ['digits classifier', 'digits dense refae', 'digits dense cladec alpha 0']
     """
-    sweep.check()
-    runs = sweep.with_layers().runs()
-    todo = [run for run in runs if not model_files.is_there(run.path(sweep.out))]
     with shown(progress) as progress:
+        _, runs = _planned(sweep, progress, keep=True)
+        todo = [run for run in runs if not model_files.is_there(run.path(sweep.out))]
         _train(todo, sweep, progress)
     return runs
+
+
+def _planned(sweep: Sweep, progress: Progress, *, keep: bool = False) -> tuple[Plan, list[Run]]:
+    """Return the plan and the runs of a sweep, and take over a user's own classifier.
+
+    With `keep`, a copy of the classifier that exists is not replaced.
+    """
+    sweep.check()
+    plan = sweep.plan()
+    runs = sweep.runs(plan)
+    for run in (run for run in runs if run.model == "classifier" and plan.given is not None):
+        prepare(run.dataset)
+        if keep and model_files.is_there(run.path(sweep.out)):
+            continue
+        if (reason := take_over(run, plan.given, sweep.out)) is None:
+            continue
+        if reason:
+            progress.say(f"{run.title} is copied anew: {reason}")
+        tell_accuracy(SavedClassifier([run], sweep.out), sweep.seed, progress)
+    return plan, runs
 
 
 def _train(todo: list[Run], sweep: Sweep, progress: Progress) -> None:
@@ -82,69 +114,6 @@ def _train(todo: list[Run], sweep: Sweep, progress: Progress) -> None:
     with sweep.cluster.workers(Trainer(out), sweep.workers, out, progress) as workers:
         for _ in workers.run(todo, needs(todo, out)):
             pass
-
-
-def needs(runs: list[Run], models: Path) -> dict[Run, Run]:
-    """Map each run that decodes a classifier to that classifier's run, if it is trained as well."""
-    classifiers = {run.path(models): run for run in runs if run.model == "classifier"}
-    decoders = [run for run in runs if run.model != "classifier"]
-    paths = {run: run.classifier_path(models) for run in decoders}
-    return {run: classifiers[path] for run, path in paths.items() if path in classifiers}
-
-
-def pending(runs: list[Run], models: Path) -> dict[Run, str]:
-    """Return the runs to train, each with the reason why an existing file cannot be used.
-
-    Raises:
-        InputError: if a file that has no record, or that cannot be read, is in the way.
-    """
-    todo: dict[Run, str] = {}
-    classifiers: dict[str, str | None] = {}
-    for run in runs:
-        try:
-            reason = _reason_to_train(run, models, classifiers.get(run.dataset))
-        except model_files.Unreadable as error:
-            raise InputError(
-                f"{error}; such a model is not replaced: make it readable, or choose another --out"
-            ) from None
-        if run.model == "classifier":
-            path = run.path(models)
-            classifiers[run.dataset] = model_files.checksum(path) if reason is None else None
-        if reason is not None:
-            todo[run] = reason
-    return todo
-
-
-def _reason_to_train(run: Run, models: Path, classifier: str | None) -> str | None:
-    """Return None if the saved model can be used, "" if it is missing, else what is wrong."""
-    path = run.path(models)
-    if not model_files.is_there(path):
-        return ""
-    if not model_files.is_there(model_files.record_path(path)):
-        raise InputError(
-            f"{path} has no record {model_files.record_path(path).name} beside it, so it is not "
-            "replaced: move it away, or choose another --out"
-        )
-    try:
-        record = model_files.verify(path)
-        saved = records.recognised(Run.from_record(record), record, run.dataset)
-    except model_files.Unreadable:
-        raise
-    except InputError as error:
-        return str(error)
-    if saved != run:
-        return f"settings changed ({_difference(saved, run)})"
-    if run.depends_on_classifier and record.get("classifier_sha256") != classifier:
-        return "its classifier changed"
-    return None
-
-
-def _difference(saved: Run, run: Run) -> str:
-    before, now = asdict(replace(saved, name=run.name)), asdict(run)
-    before |= before.pop("recipe")
-    now |= now.pop("recipe")
-    changes = (f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key])
-    return ", ".join(changes)
 
 
 class Trainer(RunJob):
@@ -186,7 +155,7 @@ def _fit(
     given = saved.classifier, run.layer, saved.data
     options |= {"units": saved.units(run), **run.settings}
     if run.model == "refae":
-        model = run.kind.fit_refae(*given, **options)
+        model = run.kind.fit_refae(*given, start=run.start, **options)
     else:
         model = run.kind.fit_cladec(*given, alpha=run.alpha, codes=saved.codes(run), **options)
     return model, model.history.history

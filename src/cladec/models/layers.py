@@ -51,10 +51,14 @@ def decodable_layers(classifier: keras.Model) -> list[ListedLayer]:
         >>> [layer.path for layer in listed if layer.reason is None][-3:]
         ['dense', 'logits', 'probabilities']
     """
-    flat = cutting.flatten(classifier)
+    return listed(cutting.flatten(classifier))
+
+
+def listed(flat: cutting.Flat) -> list[ListedLayer]:
+    """Return what `decodable_layers` does, for a classifier that was unfolded already."""
     images = "the images themselves"
     known = {id(flat.inputs): images}
-    listed = []
+    found = []
     for path, tensor in flat.tensors.items():
         layer, given = flat.origins[path]
         reason = known.get(id(tensor))
@@ -62,8 +66,8 @@ def decodable_layers(classifier: keras.Model) -> list[ListedLayer]:
             reason = known.get(id(given))
         known[id(tensor)] = reason or f"the same numbers as layer {path}"
         shape = tuple(tensor.shape[1:])
-        listed.append(ListedLayer(path, type(layer).__name__, shape, reason or _shape_fault(shape)))
-    return listed
+        found.append(ListedLayer(path, type(layer).__name__, shape, reason or _shape_fault(shape)))
+    return found
 
 
 def table(layers: Sequence[ListedLayer]) -> str:

@@ -37,3 +37,17 @@ def agreement(predicted: np.ndarray, expected: np.ndarray) -> float:
     With several labels, it is the share of all decisions on a label, as Keras's BinaryAccuracy.
     """
     return float(np.mean(predicted == expected))
+
+
+def is_right(predicted: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return whether each image is predicted as expected, (N,) bool.
+
+    Args:
+        predicted: the result of `predicted`: classes (N,), or labels (N, K).
+        expected: the classes (N,), or the labels (N, K); a class is the only label of its image.
+    """
+    if predicted.ndim == 1:
+        return predicted == expected
+    if expected.ndim == 1:
+        expected = expected[:, None] == np.arange(predicted.shape[1])
+    return (predicted == expected).all(axis=1)

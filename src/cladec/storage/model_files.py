@@ -92,9 +92,14 @@ def save(model: "keras.Model", path: Path, record: dict[str, Any]) -> None:
     Raises:
         InputError: the folder cannot be written, or the disk is full.
     """
+    save_with(model.save, path, record)
+
+
+def save_with(writer: Callable[[Path], Any], path: Path, record: dict[str, Any]) -> None:
+    """Let `writer` write a model, and write its record; otherwise as `save`."""
 
     def write_both(temporary: Path) -> None:
-        model.save(temporary)
+        writer(temporary)
         facts = {"versions": _versions(), "sha256": checksum(temporary)}
         write_json(record_path(path), record | facts)
 
