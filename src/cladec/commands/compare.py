@@ -75,7 +75,7 @@ def compare(
     files = [write_table(table.assign(classifier_sha256=checksum), out / "ranking.csv")]
     files.append(save_figure(figure, out / "ranking.png"))
     files.append(save_figure(grid, out / "explanations.png"))
-    fidelity = decoded_fidelity(saved, images, targets, settings.seed)
+    fidelity = decoded_fidelity(saved, images, settings.seed)
     if len(fidelity):
         files.append(write_table(fidelity, out / "fidelity.csv"))
     return table, files
@@ -144,19 +144,20 @@ class _Comparing:
         return values
 
 
-def decoded_fidelity(
-    saved: SavedClassifier, images: np.ndarray, targets: np.ndarray, seed: int
-) -> pd.DataFrame:
+def decoded_fidelity(saved: SavedClassifier, images: np.ndarray, seed: int) -> pd.DataFrame:
     """Measure how often the classifier sees the same class in an image that a ClaDec decoded.
+
+    Of a classifier that answers for labels, each label counts.
 
     Returns:
         One row per ClaDec of this classifier in the folder of models: layer, alpha, fidelity (a
         share in [0, 1]), low and high (95 % confidence interval). Without a ClaDec, no row.
     """
-    rows = []
+    rows, answers = [], saved.predictions(saved.logits(images))
     for run in saved.decoders:
-        same = saved.logits(saved.decode(run, images)).argmax(axis=1) == targets
-        drawn = bootstrap.resampled_means(same.astype(float), seed=seed)
+        same = saved.predictions(saved.logits(saved.decode(run, images))) == answers
+        same = same.reshape(len(images), -1).mean(axis=1)
+        drawn = bootstrap.resampled_means(same, seed=seed)
         low, high = bootstrap.interval(drawn)
         about = {"layer": run.layer, "alpha": run.alpha}
         rows.append(about | {"fidelity": same.mean(), "low": low, "high": high})

@@ -131,7 +131,7 @@ def names_in(file: Path | None) -> tuple[str, ...]:
     """
     if file is None:
         return ()
-    text = model_files.read_file(file, lambda content: content.read()).decode("utf-8", "replace")
+    text = model_files.read_file(file, lambda content: content.read().decode())
     names = tuple(line.strip() for line in text.splitlines() if line.strip())
     if len(names) < 2 or len(set(names)) < len(names):
         raise InputError(

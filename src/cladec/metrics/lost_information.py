@@ -13,6 +13,7 @@ import numpy as np
 
 from cladec.errors import InputError
 from cladec.metrics import bootstrap, correlations
+from cladec.models.predictions import is_right
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,8 +98,8 @@ def summarize(
 
     Args:
         lost: `lost_per_image`, (N,) in squared pixel values.
-        labels: (N,) true classes.
-        predicted: (N,) the classifier's answers.
+        labels: (N,) true classes, or (N, K) the labels of each image.
+        predicted: the classifier's answers, in the same form.
         class_names: K names.
         most: how many of the images where most was lost to name.
         seed: the seed of the bootstrap.
@@ -106,8 +107,11 @@ def summarize(
     import pandas as pd  # here, as it would double the time of --help
 
     rows = [_row(EVERY_CLASS, lost, seed)]
-    rows += [_row(name, lost[labels == k], seed) for k, name in enumerate(class_names)]
-    correlation = _correlation_row(lost, labels != predicted, seed)
+    rows += [
+        _row(name, lost[labels == k if labels.ndim == 1 else labels[:, k] == 1], seed)
+        for k, name in enumerate(class_names)
+    ]
+    correlation = _correlation_row(lost, ~is_right(predicted, labels), seed)
     most_lost = np.argsort(-lost, kind="stable")[:most]
     return Summary(pd.DataFrame(rows), pd.DataFrame([correlation]), most_lost)
 

@@ -78,7 +78,7 @@ class Collector:
         maps, refusals = work.maps(lambda share, _: report(0.3 + 0.7 * share, {}))
         return Section(
             of=of,
-            class_names=saved.data.class_names,
+            class_names=saved.class_names,
             image_shape=saved.data.image_shape,
             rows=rows,
             labels=saved.data.test.labels[rows],
@@ -190,7 +190,7 @@ class _Collected:
 
     def measures(self) -> dict[str, Any]:
         """Measure the classifier on all test images."""
-        names = self.saved.data.class_names
+        names = self.saved.class_names
         given = self.saved.data.test.labels, self.probabilities
         return {
             "confusion": metrics.confusion_matrix(given[0], self.saved.predicted, len(names)),
