@@ -28,6 +28,8 @@ class Given:
         sha256: the checksum of its file.
         pixels, output, image_input, inputs, image_size: what was said of it, see `ModelForm`.
         class_names: the names of its outputs, in their order; empty if they were not given.
+        fit, skip_unreadable: how pictures become images of its size, see `load`.
+        cache: the absolute path of the folder that keeps these images; None for a temporary one.
     """
 
     file: str
@@ -38,10 +40,18 @@ class Given:
     inputs: dict[str, Any]
     image_size: list[int] | None
     class_names: list[str]
+    fit: str
+    skip_unreadable: bool
+    cache: str | None
 
     @classmethod
-    def of(cls, file: Path, form: ModelForm, class_names: tuple[str, ...]) -> "Given":
+    def of(cls, file: Path, form: ModelForm, **others: Any) -> "Given":
         """Return a classifier in a file with what the settings of a command say of it.
+
+        Args:
+            file: the file of the classifier.
+            form: what must be said of it.
+            **others: the attributes that concern the dataset.
 
         Raises:
             InputError: if the file is missing or cannot be read.
@@ -56,7 +66,7 @@ class Given:
             image_input=form.image_input,
             inputs={name: value.tolist() for name, value in said["inputs"].items()},
             image_size=size,
-            class_names=list(class_names),
+            **others,
         )
 
     @classmethod
@@ -84,8 +94,8 @@ class Given:
 
     @property
     def fingerprint(self) -> str:
-        """A checksum of all but the place of its file."""
-        content = asdict(self) | {"file": ""}
+        """A checksum of all but the places of its file and of its images."""
+        content = asdict(self) | {"file": "", "cache": ""}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

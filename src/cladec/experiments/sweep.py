@@ -1,6 +1,7 @@
 """Define the settings of a sweep, without Keras: `--help` and input errors appear at once."""
 
 import itertools
+import os
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -28,10 +29,15 @@ from cladec.models.recipes import (
 from cladec.parallel.processes import check_workers, default_workers
 from cladec.parallel.ray_cluster import Cluster
 from cladec.storage import model_files
-from cladec.storage.remote import Location
+from cladec.storage.remote import Location, is_remote
+
+Fit = Literal["crop", "pad", "stretch"]
 
 ALL, AUTO = "all", "auto"
 """The layers that are chosen from what the classifier has."""
+
+FITTED = (1, 1, 3)
+"""Any shape: pictures of several sizes can be used, since they are fitted to a classifier."""
 
 USUAL_LAYERS = ("dense", "conv")
 """The layers of the architectures that `auto` stands for."""
@@ -68,6 +74,16 @@ class Sweep(ModelForm):
     """A text file with the name of each output of your classifier, one a line, in their order. By
     default, the classes of a dataset are the first outputs, and folders have the order of their
     names."""
+    fit: Fit = "crop"
+    """The way to make images of your classifier's size of pictures of other proportions: crop the
+    middle, pad with black, or stretch."""
+    skip_unreadable: bool = False
+    """Whether to leave pictures out that cannot be read, instead of naming them and stopping."""
+    cache: Path | None = None
+    """The folder that keeps the images of your classifier's size as bytes, so that pictures are
+    read once; by default, it is beside --out, which it is named after."""
+    no_cache: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Keep no images: every process reads the pictures again, and removes its images at its end."""
     reference: Start = "auto"
     """The weights that the encoder of RefAE begins with: fresh ones, as in the paper; those of the
     classifier, which are tuned, where a few hundred pictures cannot train a large encoder; or auto:
@@ -195,14 +211,16 @@ class Sweep(ModelForm):
         find_kind(self.kind)
         find_architecture(self.architecture)
         self._check_classifier()
+        if self.no_cache and self.cache is not None:
+            raise InputError("--cache and --no-cache contradict each other: choose one")
         for dataset in self.datasets:
-            check_name(dataset)
+            check_name(dataset, shape=FITTED if self.classifier else None)
         self.cluster.check(self.datasets)
         model_files.check_writable(self.out)
 
     def _check_classifier(self) -> None:
         """Check what is said of a user's own classifier, or that nothing is said without one."""
-        said = [name for name in ("class_names", *OF_FILES) if getattr(self, name) != _usual(name)]
+        said = [name for name in OF_CLASSIFIERS if getattr(self, name) != _usual(name)]
         if self.classifier is None:
             if said:
                 raise InputError(
@@ -231,7 +249,21 @@ class Sweep(ModelForm):
                 f"--classifier {self.classifier} is a folder, and a SavedModel has no layers to "
                 "decode: name the Keras model that it was made from, saved as a .keras file"
             )
-        return Given.of(self.classifier, self, names_in(self.class_names))
+        return Given.of(
+            self.classifier,
+            self,
+            class_names=list(names_in(self.class_names)),
+            fit=self.fit,
+            skip_unreadable=self.skip_unreadable,
+            cache=self._cache,
+        )
+
+    @property
+    def _cache(self) -> str | None:
+        """The folder of the images; none where --out is a URL and no folder is named."""
+        if self.no_cache or (self.cache is None and is_remote(self.out)):
+            return None
+        return os.path.abspath(self.cache or f"{self.out}-images")
 
     def plan(self) -> Plan:
         """Find the layers to decode and what else follows from the classifier.
@@ -258,8 +290,11 @@ class Sweep(ModelForm):
         return replace(self, layers=self.plan().layers)
 
 
-OF_FILES = tuple(each.name for each in fields(ModelForm))
-"""The settings that say what the file of a classifier does not tell."""
+OF_CLASSIFIERS = (
+    *(each.name for each in fields(ModelForm)),
+    *("class_names", "fit", "skip_unreadable", "cache", "no_cache"),
+)
+"""The settings that concern a user's own classifier alone."""
 
 
 def _usual(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Take over a user's own classifier: make a copy of it that stands for a trained one."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +18,18 @@ from cladec.experiments.planning import in_form
 from cladec.experiments.plans import RECORD, Given
 from cladec.experiments.runs import Run
 from cladec.models import loading
+from cladec.progress import Progress
 from cladec.storage import model_files
 
 
-def take_over(run: Run, user: Given, models: Path) -> str | None:
+def take_over(run: Run, user: Given, models: Path, progress: Progress) -> str | None:
     """Copy a user's own classifier to the folder of models, unless its copy is there.
 
     Args:
         run: the run of the classifier.
         user: the classifier.
         models: the folder with the trained models.
+        progress: the display that tells the size of the images.
 
     Returns:
         None if the copy was there, "" if it was missing, else why it was replaced.
@@ -46,7 +48,13 @@ def take_over(run: Run, user: Given, models: Path) -> str | None:
         return None
     loaded = loading.load_model(user.file)
     classifier = in_form(loaded, user)
-    read(run.dataset, classifier, user)  # an error of the data comes before any work
+
+    def report(share: float, values: Mapping[str, float]) -> None:
+        if not share:
+            place = user.cache or "a temporary folder"
+            progress.say(f"images of {run.name}: {values['GiB']:.2g} GiB in {place}")
+
+    read(run.dataset, classifier, user, report)  # an error of the data comes before any work
     record = {
         "run": asdict(run),
         "history": {},

@@ -16,7 +16,7 @@ from cladec.experiments.missing import needs, pending
 from cladec.experiments.plans import Plan
 from cladec.experiments.runs import Run
 from cladec.experiments.saved_models import SavedClassifier
-from cladec.experiments.sweep import Sweep
+from cladec.experiments.sweep import FITTED, Sweep
 from cladec.experiments.taking_over import take_over
 from cladec.models import classifiers
 from cladec.models.training import ReportProgress
@@ -95,10 +95,10 @@ def _planned(sweep: Sweep, progress: Progress, *, keep: bool = False) -> tuple[P
     plan = sweep.plan()
     runs = sweep.runs(plan)
     for run in (run for run in runs if run.model == "classifier" and plan.given is not None):
-        prepare(run.dataset)
+        prepare(run.dataset, shape=FITTED)
         if keep and model_files.is_there(run.path(sweep.out)):
             continue
-        if (reason := take_over(run, plan.given, sweep.out)) is None:
+        if (reason := take_over(run, plan.given, sweep.out, progress)) is None:
             continue
         if reason:
             progress.say(f"{run.title} is copied anew: {reason}")
@@ -108,7 +108,7 @@ def _planned(sweep: Sweep, progress: Progress, *, keep: bool = False) -> tuple[P
 
 def _train(todo: list[Run], sweep: Sweep, progress: Progress) -> None:
     for dataset in dict.fromkeys(run.dataset for run in todo):
-        prepare(dataset)
+        prepare(dataset, shape=FITTED if sweep.classifier else None)
     progress.begin(len(todo))
     out = sweep.out.absolute()
     with sweep.cluster.workers(Trainer(out), sweep.workers, out, progress) as workers:
