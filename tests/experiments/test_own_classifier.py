@@ -136,7 +136,7 @@ def test_what_is_trained_is_skipped_until_the_file_changes(
 ) -> None:
     folder = Path(shutil.copytree(place, tmp_path / "copy"))
     main.create_models(None, arguments(folder))
-    assert "3 of 3 models are trained already" in capsys.readouterr().out
+    assert "2 of 2 models are trained already" in capsys.readouterr().out
     small_network(1).save(folder / "my net.keras")
     sweep = sweep_of(folder)
     _, runs = trainer._planned(sweep, Progress())
@@ -224,6 +224,25 @@ def test_several_labels_of_an_image(tmp_path: Path) -> None:
     assert len(saved.choose(6, 6).images) == 6
 
 
+def test_answers_stand_for_missing_classes(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(place, tmp_path / "copy"))
+    for path in sorted((folder / "pets").glob("*/*/*.png")):
+        path.rename(folder / "pets" / f"{path.parent.parent.name}-{path.parent.name}-{path.name}")
+    for part in ("train", "test"):
+        shutil.rmtree(folder / "pets" / part)
+    sweep = sweep_of(folder)
+    _, runs = trainer._planned(sweep, Progress())
+    assert "own answers" in capsys.readouterr().out
+    assert {run.targets for run in runs} == {"answers"}
+    saved = SavedClassifier(runs[:1], sweep.out)
+    assert len(saved.data.train.labels) + len(saved.data.test.labels) == 24
+    assert saved.is_right.all()
+    with pytest.raises(InputError, match="without class folders"):
+        load(folder / "pets")
+
+
 @pytest.mark.parametrize(
     ("more", "named"),
     [
@@ -232,7 +251,7 @@ def test_several_labels_of_an_image(tmp_path: Path) -> None:
         (["--classifier", "{}/pets"], ["pets", "folder"]),
         (["--architecture", "vgg11"], ["--architecture", "--classifier"]),
         (["--class-names", "{}/names.txt"], ["--class-names", "1 of them"]),
-        (["--datasets", "digits"], ["(28, 28, 1)", "(16, 16, 3)"]),
+        (["--datasets", "digits"], ["10 classes", "the classifier 3"]),
         (["--pixels", "0-2"], ["0-2", "0-255"]),
         (["--output", "scors"], ["scors", "scores"]),
     ],

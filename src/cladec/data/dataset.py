@@ -1,13 +1,14 @@
 """Load labelled images: the embedded digits, a TensorFlow Datasets name, or a picture folder."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cladec.data import forms
+from cladec.data import forms, picture_files
 from cladec.data.fitting_pictures import Fitting, fitted_arrays
 from cladec.data.picture_cache import fitted_splits
+from cladec.data.picture_lists import check_labelled
 from cladec.data.sources import SOURCES, PathLike, find_source
 from cladec.data.splits import Dataset, Split, artifact_name, as_split
 from cladec.errors import InputError
@@ -15,6 +16,9 @@ from cladec.errors import InputError
 if TYPE_CHECKING:
     from cladec.progress import OnProgress
 
+
+Classify = Callable[[Any], Any]
+"""A function that answers for images."""
 
 Data = Dataset | Split | tuple[Any, Any] | str | os.PathLike[str] | Iterable[Any]
 """The forms of training data that `as_dataset` accepts."""
@@ -80,7 +84,29 @@ def load(
     return _dataset(name, train, test, class_names)
 
 
+def load_unlabelled(
+    name: PathLike, class_names: tuple[str, ...], classify: Classify, **options: Any
+) -> Dataset:
+    """Load a folder of pictures without classes, for which a classifier answers.
+
+    Args:
+        name: a folder of pictures, or one with folders train and test of them.
+        class_names: the names of the classes of the classifier.
+        classify: returns the classes (N,), or labels (N, K), of images (N, H, W, C).
+        **options: the options of `load`; `shape` is needed.
+
+    Raises:
+        InputError: as `load`.
+    """
+    collection = picture_files.collect(Path(name))
+    fitting = Fitting(options.pop("shape"), options.pop("fit", "crop"))
+    parts = fitted_splits(collection, fitting, **options)
+    train, test = ((images, classify(images)) for images, _ in parts)
+    return Dataset(dataset_name(name), Split(*train), Split(*test), class_names)
+
+
 def _dataset(name: str, train: Any, test: Any, class_names: tuple[str, ...]) -> Dataset:
+    check_labelled(name, class_names)
     return Dataset(dataset_name(name), Split(*train), Split(*test), class_names)
 
 

@@ -42,6 +42,10 @@ LAYOUT = (
 Files = list[tuple[Path, int]]
 
 
+UNLABELLED = ("",)
+"""The class names of pictures without classes."""
+
+
 class Listing(NamedTuple):
     """Pictures that were found, sorted by class and name: (file, label) of both splits."""
 
@@ -59,9 +63,41 @@ def list_images(source: Path) -> Listing:
     """
     if is_table(source):
         return _of_table(source)
+    if is_unlabelled(source):
+        return _without_classes(source)
     if (source / "train").is_dir() or any((source / name).is_dir() for name in TEST_NAMES):
         return _of_splits(source)
     return _of_classes(source)
+
+
+def is_unlabelled(source: Path) -> bool:
+    """Return whether a folder, or its folder train, has pictures and no class folders."""
+    folder = source / "train" if (source / "train").is_dir() else source
+    if not folder.is_dir():
+        return False
+    entries = _visible(folder)
+    names = (entry.name for entry in entries if not entry.is_dir())
+    return not any(map(Path.is_dir, entries)) and any(map(IMAGE_FILE.search, names))
+
+
+def _without_classes(folder: Path) -> Listing:
+    """List train/ and test/, or a folder, of which a fifth is held out."""
+    if not (folder / "train").is_dir():
+        files = [(path, 0) for path in _pictures(folder, set())]
+        return Listing(UNLABELLED, *_split(folder, files))
+    train, test = (
+        [(path, 0) for path in _pictures(part, set())] if part.is_dir() else []
+        for part in (folder / "train", _test_folder(folder))
+    )
+    if not test:
+        raise InputError(f"{_test_folder(folder)} has no {PICTURES}: move some from train")
+    return Listing(UNLABELLED, train, test)
+
+
+def check_labelled(source: object, class_names: tuple[str, ...]) -> None:
+    """Raise InputError for pictures without classes."""
+    if class_names == UNLABELLED:
+        raise InputError(f"{source} has pictures without class folders: {LAYOUT}")
 
 
 def has_layout(source: str | os.PathLike[str]) -> bool:

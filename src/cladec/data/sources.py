@@ -28,7 +28,8 @@ class Source:
         takes: tells whether the name belongs to this source.
         read: returns (images, labels) of the training and of the test images, and class names.
         check: raises InputError, without reading an image, if there is no dataset of this name.
-            Its third argument tells whether the images may be of several sizes.
+            Its third argument tells whether the images may be of several sizes, for a classifier
+            that then can answer for those of a folder without classes.
         prepare: fetches the files that `read` or `collect` will need; arguments as `check`.
         collect: returns pictures of any size that are not decoded yet, to be fitted to a model.
             Without it, the images of `read` are fitted in memory.
@@ -49,6 +50,12 @@ def _check_tensorflow_dataset(name: str, data_dir: PathLike | None, any_size: bo
         tensorflow_datasets.check(name, folder, any_size=any_size)
 
 
+def _check_folder(folder: Path, any_size: bool) -> None:
+    names = picture_lists.list_images(folder).class_names
+    if not any_size:
+        picture_lists.check_labelled(folder, names)
+
+
 SOURCES: Mapping[str, Source] = {
     "digits": Source(
         takes=lambda name: name == "digits",
@@ -57,7 +64,7 @@ SOURCES: Mapping[str, Source] = {
     "folder": Source(
         takes=lambda name: os.path.isdir(name) or is_table(Path(name)),
         read=lambda name, data_dir, **options: image_folder.read(Path(name), **options),
-        check=lambda name, data_dir, any_size: picture_lists.list_images(Path(name)),
+        check=lambda name, data_dir, any_size: _check_folder(Path(name), any_size),
         collect=lambda name, data_dir: picture_files.collect(Path(name)),
         skips=True,
     ),

@@ -1,12 +1,16 @@
 """Load the images of a user's own classifier, in its size and with its classes."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 
-from cladec.data.dataset import Dataset, load
+from cladec.data.dataset import Dataset, load, load_unlabelled
+from cladec.data.picture_lists import is_unlabelled
 from cladec.experiments.plans import Given
-from cladec.models import cutting
+from cladec.models import batches, cutting, predictions
 from cladec.models.fitting import check_data
 from cladec.progress import OnProgress
 
@@ -14,7 +18,7 @@ from cladec.progress import OnProgress
 def read(
     source: str, classifier: keras.Model, user: Given, report: OnProgress | None = None
 ) -> Dataset:
-    """Return a dataset as the classifier takes it.
+    """Return a dataset as the classifier takes it; its own answers stand for missing classes.
 
     Args:
         source: the name or folder of the dataset, as `load` takes it.
@@ -28,14 +32,27 @@ def read(
     """
     # Another machine may not have the folder.
     is_there = user.cache is not None and os.path.isdir(os.path.dirname(user.cache))
-    data = load(
-        source,
-        shape=cutting.image_shape(classifier),
-        fit=user.fit,
-        skip_unreadable=user.skip_unreadable,
-        cache=user.cache if is_there else None,
-        report=report,
-    )
-    if user.class_names:
-        data = data.with_class_names(tuple(user.class_names))
+    options = {
+        "shape": cutting.image_shape(classifier),
+        "fit": user.fit,
+        "skip_unreadable": user.skip_unreadable,
+        "cache": Path(user.cache) if user.cache is not None and is_there else None,
+        "report": report,
+    }
+    names = tuple(user.class_names)
+    if is_unlabelled(Path(source)):
+        names = names or tuple(map(str, range(cutting.num_classes(classifier))))
+        return load_unlabelled(
+            source, names, lambda images: _answers(classifier, images), **options
+        )
+    data = load(source, **options)
+    if names:
+        data = data.with_class_names(names)
     return check_data(classifier, data)
+
+
+def _answers(classifier: keras.Model, images: Any) -> np.ndarray:
+    """Return the classes, or labels, that the classifier sees in images."""
+    scores = batches.predict(cutting.logits(classifier), images)
+    answers = predictions.predicted(scores, multi_label=cutting.is_multi_label(classifier))
+    return answers.astype("int64" if answers.ndim == 1 else "float32")

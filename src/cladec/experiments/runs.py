@@ -22,6 +22,7 @@ class Run:
         dataset: the name or folder of the dataset, as `load` takes it.
         architecture: the architecture of the classifier, or the name of a user's own.
         given: the fingerprint of a user's own classifier, see `Given`; None for an architecture.
+        targets: what the classes of the images are: labels, or answers of the classifier itself.
         layer: the layer to decode; None for the classifier itself.
         fraction: the share of the layer's units or channels to decode.
         units: the choice of these units if the fraction is below 1.
@@ -44,6 +45,7 @@ class Run:
     dataset: str
     architecture: str = field(default="vgg", metadata={"usual": "vgg"})
     given: str | None = None
+    targets: Literal["labels", "answers"] = field(default="labels", metadata={"usual": "labels"})
     layer: str | None = None
     fraction: float = field(default=1.0, metadata={"usual": 1.0})
     units: UnitChoice = field(default="first", metadata={"usual": "first"})

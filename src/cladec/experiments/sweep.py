@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from cladec.data.dataset import check_name
+from cladec.data.picture_lists import is_unlabelled
 from cladec.errors import InputError, check_at_least_one
 from cladec.experiments.model_forms import ModelForm
 from cladec.experiments.plans import Given, Plan, names_in
@@ -180,6 +181,7 @@ class Sweep(ModelForm):
             model=model,
             recipe=replace(recipe, precision=precision),
             decoder=decoder,
+            targets="answers" if plan.given and is_unlabelled(Path(dataset)) else "labels",
             seed=self.seed,
             **plan.settings,
             **settings,

@@ -46,14 +46,15 @@ def train(sweep: Sweep, progress: Progress | None = None) -> None:
 
 def _tell(plan: Plan, runs: list[Run], todo: Collection[Run], progress: Progress) -> None:
     """Print what is trained already and, of a user's own classifier, what is to come."""
-    kept = len(runs) - len(todo)
+    trained = [run for run in runs if run.given is None or run.model != "classifier"]
+    kept = len(trained) - len(todo)
     if plan.given is not None:
         progress.say(
             f"{plan.given.file} as {plan.architecture}, layers {', '.join(plan.layers)}: "
             f"{len(todo)} models to train"
         )
     if kept:
-        progress.say(f"{kept} of {len(runs)} models are trained already and are skipped")
+        progress.say(f"{kept} of {len(trained)} models are trained already and are skipped")
 
 
 def train_missing(sweep: Sweep, progress: Progress | None = None) -> list[Run]:
@@ -102,7 +103,12 @@ def _planned(sweep: Sweep, progress: Progress, *, keep: bool = False) -> tuple[P
             continue
         if reason:
             progress.say(f"{run.title} is copied anew: {reason}")
-        tell_accuracy(SavedClassifier([run], sweep.out), sweep.seed, progress)
+        if run.targets == "answers":
+            progress.say(
+                f"{run.dataset} has no classes: the classifier's own answers stand for them"
+            )
+        else:
+            tell_accuracy(SavedClassifier([run], sweep.out), sweep.seed, progress)
     return plan, runs
 
 
