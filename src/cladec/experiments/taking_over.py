@@ -32,7 +32,7 @@ def take_over(run: Run, user: Given, models: Path, progress: Progress) -> str | 
         progress: the display that tells the size of the images.
 
     Returns:
-        None if the copy was there, "" if it was missing, else why it was replaced.
+        None if nothing was to be done, "" if there was no other copy, else why it was replaced.
 
     Raises:
         InputError: if the classifier cannot be loaded or saved, does not fit the dataset, or a file
@@ -42,19 +42,26 @@ def take_over(run: Run, user: Given, models: Path, progress: Progress) -> str | 
     reason = reason_to_train(run, models, None)
     if reason is None:
         return None
-    if reason and _is_of(user, path):  # only the training of the networks that evaluate it changed
-        record = model_files.verify(path)
-        model_files.write_json(model_files.record_path(path), record | {"run": asdict(run)})
-        return None
-    loaded = loading.load_model(user.file)
-    classifier = in_form(loaded, user)
 
     def report(share: float, values: Mapping[str, float]) -> None:
         if not share:
             place = user.cache or "a temporary folder"
             progress.say(f"images of {run.name}: {values['GiB']:.2g} GiB in {place}")
 
+    loaded = loading.load_model(user.file)
+    classifier = in_form(loaded, user)
     read(run.dataset, classifier, user, report)  # an error of the data comes before any work
+    if reason and _is_of(user, path):  # only what evaluates it, or the pictures, changed
+        record = model_files.verify(path) | _record(run, user, models)
+        model_files.write_json(model_files.record_path(path), record)
+        return ""
+    is_as_it_was = classifier is loaded and user.file.endswith(".keras")
+    writer = _copy(user) if is_as_it_was else _saver(classifier, user)
+    model_files.save_with(writer, path, _record(run, user, models))
+    return reason
+
+
+def _record(run: Run, user: Given, models: Path) -> dict[str, Any]:
     record = {
         "run": asdict(run),
         "history": {},
@@ -64,9 +71,7 @@ def take_over(run: Run, user: Given, models: Path, progress: Progress) -> str | 
     }
     if (origin := records.origin(run.dataset, models)) is not None:
         record["pictures"] = asdict(origin)
-    is_as_it_was = classifier is loaded and user.file.endswith(".keras")
-    model_files.save_with(_copy(user) if is_as_it_was else _saver(classifier, user), path, record)
-    return reason
+    return record
 
 
 def _is_of(user: Given, path: Path) -> bool:
