@@ -100,7 +100,7 @@ def load_unlabelled(
     """
     collection = picture_files.collect(Path(name))
     fitting = Fitting(options.pop("shape"), options.pop("fit", "crop"))
-    parts = fitted_splits(collection, fitting, **options)
+    parts: Any = fitted_splits(collection, fitting, **options)
     train, test = ((images, classify(images)) for images, _ in parts)
     return Dataset(dataset_name(name), Split(*train), Split(*test), class_names)
 

@@ -32,7 +32,7 @@ def read(
     """
     # Another machine may not have the folder.
     is_there = user.cache is not None and os.path.isdir(os.path.dirname(user.cache))
-    options = {
+    options: dict[str, Any] = {
         "shape": cutting.image_shape(classifier),
         "fit": user.fit,
         "skip_unreadable": user.skip_unreadable,

@@ -67,8 +67,8 @@ def reason_to_train(run: Run, models: Path, classifier: str | None) -> str | Non
 def _difference(saved: Run, run: Run) -> str:
     if saved.given != run.given:
         return "the file of the classifier, or what is said of it"
-    same = {"name": run.name, "evaluation_network": run.evaluation_network}
-    before, now = asdict(replace(saved, **same)), asdict(run)
+    saved = replace(saved, name=run.name, evaluation_network=run.evaluation_network)
+    before, now = asdict(saved), asdict(run)
     before |= before.pop("recipe")
     now |= now.pop("recipe")
     changes = (f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key])

@@ -45,7 +45,7 @@ def in_form(loaded: Any, user: Given) -> keras.Model:
     Raises:
         InputError: if it is not an image classifier, more must be said of it, or it has no layers.
     """
-    form = {
+    form: dict[str, Any] = {
         "output": user.output,
         "image_input": user.image_input,
         "inputs": user.inputs or None,

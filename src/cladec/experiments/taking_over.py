@@ -110,6 +110,6 @@ def _check_same(classifier: keras.Model, copy: keras.Model) -> None:
     given = classifier.inputs[0]
     noise = np.random.default_rng(0).random((2, *given.shape[1:]))
     images = (noise if "float" in given.dtype else 255 * noise).astype(given.dtype)
-    answers = [keras.ops.convert_to_numpy(model(images)) for model in (classifier, copy)]
-    if not np.allclose(*answers, rtol=1e-3, atol=1e-4):
+    expected, found = (keras.ops.convert_to_numpy(model(images)) for model in (classifier, copy))
+    if not np.allclose(expected, found, rtol=1e-3, atol=1e-4):
         raise InputError("the copy gives other answers")

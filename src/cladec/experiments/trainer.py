@@ -95,7 +95,9 @@ def _planned(sweep: Sweep, progress: Progress, *, keep: bool = False) -> tuple[P
     sweep.check()
     plan = sweep.plan()
     runs = sweep.runs(plan)
-    for run in (run for run in runs if run.model == "classifier" and plan.given is not None):
+    if plan.given is None:
+        return plan, runs
+    for run in (run for run in runs if run.model == "classifier"):
         prepare(run.dataset, shape=FITTED)
         if keep and model_files.is_there(run.path(sweep.out)):
             continue
