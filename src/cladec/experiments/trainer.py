@@ -19,6 +19,7 @@ from cladec.experiments.saved_models import SavedClassifier
 from cladec.experiments.sweep import FITTED, Sweep
 from cladec.experiments.taking_over import take_over
 from cladec.models import classifiers
+from cladec.models.plateau import verdict
 from cladec.models.training import ReportProgress
 from cladec.progress import OnProgress, Progress, shown
 from cladec.storage import model_files
@@ -140,6 +141,8 @@ class Trainer(RunJob):
             "seconds": round(time.perf_counter() - start, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        if learned := verdict(history):
+            record["verdict"] = learned
         if saved.origin is not None:
             record["pictures"] = asdict(saved.origin)
         if run.depends_on_classifier:

@@ -1,0 +1,33 @@
+"""The record of a decoder of photographs says how well it was trained."""
+
+import json
+
+import numpy as np
+from PIL import Image
+
+import cladec
+
+
+def test_a_decoder_of_photographs_has_a_verdict_in_its_record(tmp_path):
+    random = np.random.default_rng(0)
+    for part, count in (("train", 10), ("test", 2)):
+        for name in ("ants", "bees"):
+            folder = tmp_path / "photographs" / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 255, (36, 36, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    settings = {"datasets": (str(tmp_path / "photographs"),), "layers": ("conv",)}
+    out = tmp_path / "models"
+    runs = cladec.train_missing(
+        cladec.Sweep(**settings, alphas=(0.0,), epochs=1, workers=0, out=out)
+    )
+    found = {}
+    for run in runs:
+        record = json.loads(run.path(out).with_suffix(".json").read_text())
+        found[run.model] = record.get("verdict"), "val_loss" in record["history"]
+    assert found["classifier"] == (None, False)
+    known = ("trained", "not trained enough", "learned by heart")
+    for model in ("refae", "cladec"):
+        assert found[model][0] in known
+        assert found[model][1]
