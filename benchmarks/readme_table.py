@@ -41,9 +41,11 @@ def table() -> str:
 
 def ours() -> pd.DataFrame:
     """The whole layers of `vgg`, decoded by plain decoders."""
-    rows = read_table(RUNS, (*VARIANTS, "dataset", "layer", "model", "alpha", "eval", "value"))
+    rows = read_table(RUNS, ("dataset", "layer", "model", "alpha", "eval", "value"))
     if rows is None:
         raise InputError(f"{RUNS} is missing: run eval.py first")
+    # A table of before a setting existed has its usual value.
+    rows = rows.assign(**{name: usual for name, usual in VARIANTS.items() if name not in rows})
     return rows[(rows[list(VARIANTS)].fillna(VARIANTS) == pd.Series(VARIANTS)).all(axis=1)]
 
 

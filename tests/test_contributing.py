@@ -79,7 +79,7 @@ def test_a_new_architecture_is_trained_decoded_and_measured(new_file, tmp_path, 
     main.evaluate_models(None, ["--models", out, "--out", str(tmp_path / "eval"), *HERE])
     table = pd.read_csv(tmp_path / "eval" / "evaluation_result.csv")
     assert set(table["architecture"]) == {"mine"}
-    assert set(table["eval"]) == set(METRICS)
+    assert set(table["eval"]) == set(METRICS) - {"thumbnail_error"}  # of a flat code
 
 
 def test_a_new_kind_of_decoder_is_trained_measured_drawn_and_reported(
@@ -98,7 +98,7 @@ def test_a_new_kind_of_decoder_is_trained_measured_drawn_and_reported(
             return fit_cladec(classifier, layer, data, alpha=alpha, decoder=decoder, **options)
         """,
     )
-    row = Kind("brighter", "fit_brighter", recipes.CLADEC, title="decoders that start bright")
+    row = Kind("brighter.fit_brighter", recipes.CLADEC, title="decoders that start bright")
     monkeypatch.setitem(KINDS, "brighter", row)  # type: ignore[arg-type]
     models, out = str(tmp_path / "models"), str(tmp_path / "eval")
     main.create_models(None, ["--decoder", "brighter", *DENSE, *QUICK, "--out", models])

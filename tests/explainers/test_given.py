@@ -380,11 +380,11 @@ def test_data_may_be_a_path_or_a_name(classifier, tmp_path):
             for place, image in enumerate(zoo.images(3)):
                 picture = Image.fromarray((image[..., 0] * 255).astype(np.uint8))
                 picture.save(folder / f"{place}.png")
-    for data in (tmp_path / "two", str(tmp_path / "two")):
+    for data in (tmp_path / "two", str(tmp_path / "two"), "digits"):  # digits are made smaller
         decoder = cladec.fit_cladec(classifier, "dense", data, alpha=0, recipe=QUICK)
         assert decoder.predict(zoo.images(1), verbose=0).shape == (1, 8, 8, 1)
     assert "(28, 28, 1), the classifier takes (8, 8, 1)" in message_of(
-        cladec.fit_cladec, classifier, "dense", "digits", alpha=0
+        cladec.fit_cladec, classifier, "dense", cladec.load("digits"), alpha=0
     )
 
 

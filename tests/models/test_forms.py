@@ -21,6 +21,7 @@ TURNED = (16, 12, 3)
 
 def turned_twins():
     """The same classifier with channels last and first: its weights have the same shapes."""
+    zoo.need_channels_first()
     twins = []
     for last in (True, False):
         shape = TURNED if last else (TURNED[2], *TURNED[:2])
@@ -61,6 +62,7 @@ def test_layers_with_channels_first_are_read_with_channels_last():
 
 
 def test_channels_first_behind_a_permute():
+    zoo.need_channels_first()
     inputs = keras.Input(TURNED)
     hidden = layers.Permute((3, 1, 2))(inputs)
     hidden = zoo.convolution(data_format="channels_first")(hidden)

@@ -140,6 +140,7 @@ def colour_classifier(**given) -> keras.Model:
 
 
 def channels_first_classifier() -> keras.Model:
+    zoo.need_channels_first()
     inputs = keras.Input((3, 8, 8))
     hidden = layers.Conv2D(2, 3, strides=2, data_format="channels_first")(inputs)
     return keras.Model(inputs, zoo.scored(hidden), name="mine")

@@ -190,9 +190,10 @@ def test_beta_pulls_the_codes_to_the_prior_and_beta_zero_does_not(classifier, ti
         model = quick(kind, classifier, tiny, beta=beta, recipe=LONGER)
         history = model.history.history
         divergence[beta] = naive_divergence(*model.encode(tiny.train.images))
-        parts = history["reconstruction_loss"][-1], history.get("classification_loss", [0.0])[-1]
+        scaled = losses.scale(tiny.image_shape) * history["reconstruction_loss"][-1]
+        classification = history.get("classification_loss", [0.0])[-1]
         alpha = getattr(model, "alpha", 0.0)
-        expected = losses.mix(alpha, *parts) + beta * history["kl_loss"][-1]
+        expected = losses.mix(alpha, scaled, classification) + beta * history["kl_loss"][-1]
         assert history["loss"][-1] == pytest.approx(expected, rel=1e-3)
         assert history["reconstruction_loss"][-1] < history["reconstruction_loss"][0]
     assert divergence[0.0] > 2 * divergence[1.0]
