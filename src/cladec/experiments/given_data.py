@@ -10,7 +10,8 @@ import numpy as np
 from cladec.data.dataset import Dataset, load, load_unlabelled
 from cladec.data.picture_lists import is_unlabelled
 from cladec.experiments.plans import Given
-from cladec.models import batches, cutting, predictions
+from cladec.explainers.scores import logits_model
+from cladec.models import cutting, predictions
 from cladec.models.fitting import check_data
 from cladec.progress import OnProgress
 
@@ -43,7 +44,7 @@ def read(
     if is_unlabelled(Path(source)):
         names = names or tuple(map(str, range(cutting.num_classes(classifier))))
         return load_unlabelled(
-            source, names, lambda images: _answers(classifier, images), **options
+            source, names, lambda images: own_answers(classifier, images), **options
         )
     data = load(source, **options)
     if names:
@@ -51,8 +52,8 @@ def read(
     return check_data(classifier, data)
 
 
-def _answers(classifier: keras.Model, images: Any) -> np.ndarray:
-    """Return the classes, or labels, that the classifier sees in images."""
-    scores = batches.predict(cutting.logits(classifier), images)
-    answers = predictions.predicted(scores, multi_label=cutting.is_multi_label(classifier))
+def own_answers(classifier: keras.Model, images: Any) -> np.ndarray:
+    """Return the classes (N,), or labels (N, K) float32, that a classifier sees in images."""
+    scores = logits_model(classifier)
+    answers = predictions.predicted(scores.predict(images), multi_label=scores.multi_label)
     return answers.astype("int64" if answers.ndim == 1 else "float32")

@@ -11,8 +11,8 @@ import numpy as np
 from cladec.data import forms
 from cladec.data.dataset import Dataset, Split, as_dataset
 from cladec.errors import InputError
-from cladec.explainers.scores import logits_model
-from cladec.models import cutting, given_images, predictions
+from cladec.experiments.given_data import own_answers
+from cladec.models import cutting, given_images
 from cladec.models.fitting import check_data
 from cladec.models.pixel_layers import takes_bytes
 
@@ -92,9 +92,7 @@ def _labelled(classifier: keras.Model, data: Any) -> Any:
 
 def _answered(classifier: keras.Model, images: Any) -> tuple[np.ndarray, np.ndarray]:
     images = given_images.check_images(classifier, images)
-    scores = logits_model(classifier)
-    labels = predictions.predicted(scores.predict(images), multi_label=scores.multi_label)
-    return images, labels.astype("float32") if scores.multi_label else labels
+    return images, own_answers(classifier, images)
 
 
 def _names(class_names: Sequence[str], count: int) -> tuple[str, ...]:

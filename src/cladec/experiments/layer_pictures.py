@@ -13,6 +13,7 @@ from cladec.experiments.layer_data import LayerData
 from cladec.experiments.layer_measures import answers
 from cladec.metrics import lost_information
 from cladec.models import batches
+from cladec.models.predictions import named
 from cladec.models.recipes import alpha_text
 
 if TYPE_CHECKING:
@@ -114,13 +115,6 @@ class Pictures:
         true = [named(label, names) for label in labels]
         pairs = list(zip(true, predicted, strict=True))
         return [" - ".join(pair) for pair in pairs], [first != second for first, second in pairs]
-
-
-def named(answer: np.ndarray, names: Sequence[str]) -> str:
-    """Return the name of a class, or those of all labels that are 1 in a row (K,)."""
-    if np.ndim(answer) == 0:
-        return names[int(answer)]
-    return ", ".join(names[place] for place in np.flatnonzero(answer).tolist()) or "none"
 
 
 def first_labels(labels: np.ndarray) -> np.ndarray:

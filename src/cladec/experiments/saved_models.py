@@ -308,16 +308,13 @@ class SavedClassifier(SavedDecoders):
     def show(self, chosen: Sequence[int] | np.ndarray) -> Shown:
         """Return the test images with these indices."""
         test, predicted = self.data.test, self.predicted
-        titles = [f"{self._named(test.labels[i])} - {self._named(predicted[i])}" for i in chosen]
+        names = self.class_names
+        titles = [
+            f"{predictions.named(test.labels[i], names)} - {predictions.named(predicted[i], names)}"
+            for i in chosen
+        ]
         wrong = [not self.is_right[i] for i in chosen]
         return Shown(test.images[list(chosen)], titles, wrong)
-
-    def _named(self, answer: np.ndarray) -> str:
-        """Return the name of a class, or the names of all labels of a row (K,)."""
-        names = self.class_names
-        if answer.ndim == 0:
-            return names[answer]
-        return ", ".join(names[label] for label in np.flatnonzero(answer)) or "none"
 
     def explain(
         self,

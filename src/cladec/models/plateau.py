@@ -18,27 +18,11 @@ BY_HEART = 1.5
 """A validation loss of more than this many training losses is that of pictures known by heart."""
 
 
-class KeepBest(keras.callbacks.Callback):
-    """A callback that stops at the plateau of the validation loss and restores the best weights."""
-
-    def __init__(self):
-        super().__init__()
-        self.least = np.inf
-        self.weights: list[np.ndarray] | None = None
-        self.passes = 0
-
-    def on_epoch_end(self, epoch, logs=None):
-        loss = float((logs or {})["val_loss"])
-        self.passes += 1
-        if loss < self.least:
-            self.least, self.passes = loss, 0
-            self.weights = self.model.get_weights()
-        elif self.passes >= PATIENCE:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs=None):
-        if self.weights is not None and self.passes:
-            self.model.set_weights(self.weights)
+def keep_best() -> keras.callbacks.Callback:
+    """Return a callback that stops at the plateau of the validation loss, with the best weights."""
+    return keras.callbacks.EarlyStopping(
+        "val_loss", mode="min", patience=PATIENCE, restore_best_weights=True
+    )
 
 
 def verdict(history: Mapping[str, Sequence[float]]) -> Verdict | None:

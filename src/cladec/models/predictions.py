@@ -4,6 +4,8 @@ A classifier either gives an image one of several classes, by a softmax, or answ
 several labels whether the image has it, by a sigmoid: "multi-label".
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -29,6 +31,13 @@ def predicted(logits: np.ndarray, *, multi_label: bool) -> np.ndarray:
     A label is predicted where its probability exceeds 1/2.
     """
     return logits > 0.0 if multi_label else logits.argmax(axis=1)
+
+
+def named(answer: np.ndarray, names: Sequence[str]) -> str:
+    """Return the name of a class, or those of all labels that are 1 in a row (K,)."""
+    if np.ndim(answer) == 0:
+        return names[int(answer)]
+    return ", ".join(names[place] for place in np.flatnonzero(answer).tolist()) or "none"
 
 
 def agreement(predicted: np.ndarray, expected: np.ndarray) -> float:

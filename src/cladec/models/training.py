@@ -15,7 +15,7 @@ from cladec import checks
 from cladec.errors import InputError
 from cladec.models import memory
 from cladec.models.batches import Batches, count_rows, for_fit
-from cladec.models.plateau import KeepBest
+from cladec.models.plateau import keep_best
 from cladec.models.precision import computing_in, keras_defaults
 from cladec.models.recipes import Recipe
 from cladec.models.training_rows import parted
@@ -144,7 +144,7 @@ def fit(
     arrays, everything = (inputs, targets), [StopAtNaN(), *_callbacks(callbacks)]
     if held_out is not None:
         arrays, others = parted(arrays, held_out)
-        everything.append(KeepBest())
+        everything.append(keep_best())
     rows = count_rows(arrays)
     epochs, batch_size = recipe.epochs_for(rows), recipe.batch_size_for(rows)
     images = memory.images_per_step(model, batch_size)
