@@ -188,6 +188,14 @@ def printed(rows: pd.DataFrame, title: str) -> Table:
 FORMATS = ("{:.2f}", "{:.2f}", "{:.1f}x", "{:.3f}")
 
 
+def of_other_parts(bench: Bench) -> pd.DataFrame:
+    """The rows of the table that this run does not measure anew."""
+    if not bench.out.is_file():
+        return pd.DataFrame(columns=COLUMNS)
+    rows = pd.read_csv(bench.out).fillna({"note": ""})
+    return rows[~rows["part"].isin(bench.parts)]
+
+
 def main(bench: Bench) -> None:
     """Print both tables and write them."""
     console = Console(width=120)
@@ -195,7 +203,7 @@ def main(bench: Bench) -> None:
         if not _has(module):
             console.print(f"{name} is not installed and left out: see the top of {__file__}")
     start(bench.threads)
-    rows = pd.DataFrame(columns=COLUMNS)
+    rows = of_other_parts(bench)
     for part in bench.parts:
         for subject in subjects(part, bench.images):
             new = pd.DataFrame(rows_of(part, subject, bench), columns=COLUMNS).fillna({"note": ""})
