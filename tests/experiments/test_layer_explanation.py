@@ -228,12 +228,38 @@ def test_labels_of_several_kinds_are_explained():
     assert all(0 <= same <= 1 for same in layer.fidelity().values())
 
 
+def test_a_classifier_of_another_range_is_explained_as_it_is(layer, classifier, named):
+    shifted = keras.Input((8, 8, 1))
+    unshifted = layers.Rescaling(0.5, 0.5)(shifted)
+    signed = keras.Model(shifted, classifier(unshifted), name="signed")
+    again = cladec.explain_layer(signed, "conv", named, alphas=[0.97], epochs=2, pixels="-1-1")
+    images = named.test.images
+    expected = layer.decoder.encoder.predict(images, verbose=0)
+    found = again.decoder.encoder.predict(images, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert again.measures.iloc[0]["fidelity"] == pytest.approx(
+        layer.measures.iloc[0]["fidelity"], abs=0.05
+    )
+    assert again.facts.classifier == "signed"
+
+
+def test_bytes_are_taken_where_the_classifier_is_said_to_want_them(classifier, tiny):
+    bytes_wanted = keras.Input((8, 8, 1))
+    from_bytes = keras.Model(bytes_wanted, classifier(layers.Rescaling(1 / 255)(bytes_wanted)))
+    images = np.round(tiny.train.images * 255)
+    given = {"data": (images, tiny.train.labels), "epochs": 1, "pixels": "0-255"}
+    layer = cladec.explain_layer(from_bytes, "conv", **given)
+    assert layer.examples.images.max() == 1
+    np.testing.assert_array_equal(layer.decode(images[:2]), layer.decode(images[:2] / 255))
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
         ({"alphas": 0.5}, "expected several numbers"),
         ({"alphas": [99]}, "alpha is 99"),
         ({"class_names": ("cat", "dog")}, "names of the classifier's 10 classes"),
+        ({"pixels": "0-2"}, "choose from 0-1, 0-255"),
         ({"reference": "new"}, "expected one of auto, fresh, tuned"),
         ({"data": np.zeros((1, 8, 8, 1))}, "single image"),
         ({"layer": "convolution"}, "no layer"),

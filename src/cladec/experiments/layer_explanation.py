@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cladec.data.dataset import Split
+from cladec.data.pixel_ranges import OWN
 from cladec.errors import InputError
 from cladec.experiments import layer_files, layer_page, layer_pictures
 from cladec.experiments.layer_data import LayerData, layer_data
@@ -23,6 +24,7 @@ from cladec.models import batches, given_images, recipes
 from cladec.models.batches import part_of
 from cladec.models.conditional import ConditionalClaDec, fit_conditional
 from cladec.models.given import checked
+from cladec.models.pixel_layers import with_pixels
 from cladec.models.precision import fastest
 from cladec.models.recipes import Recipe, Start
 from cladec.models.refae import RefAE, fit_refae
@@ -153,6 +155,7 @@ def explain_layer(
     alphas: Sequence[float] = ALPHAS,
     reference: Start = "auto",
     epochs: int | None = None,
+    pixels: str = OWN,
     class_names: Sequence[str] | None = None,
     seed: int = 0,
     report: OnProgress | None = None,
@@ -169,13 +172,15 @@ def explain_layer(
         alphas: the alphas to show and to measure; 0 is always one. `decode` takes every other.
         reference: where the encoder of RefAE starts, "fresh", "tuned" or "auto": see `fit_refae`.
         epochs: the passes over the training images, instead of those of the recipes.
+        pixels: the range of pixels that the classifier was trained on, see `with_pixels`; images
+            are given in [0, 1] whatever it is.
         class_names: the names of the classes, where the data have none.
         seed: the seed of weights, order and choice.
         report: is called with the share done; None shows a bar with the time left.
 
     Raises:
-        InputError: the layer is unknown, the data do not fit the classifier, or an option is out
-            of range.
+        InputError: the layer or the range of pixels is unknown, the data do not fit the
+            classifier, or an option is out of range.
 
     Examples:
         >>> few = images[:40], labels[:40]
@@ -186,6 +191,7 @@ def explain_layer(
         <LayerExplanation dense of ...>
     """
     shown = tuple(sorted({LOST_AT, *map(recipes.check_alpha, _several(alphas))}))
+    classifier = with_pixels(classifier, pixels)
     given = layer_data(classifier, data, class_names=class_names, seed=seed)
     parts = classifier, layer, given.dataset
 
