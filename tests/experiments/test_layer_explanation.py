@@ -107,6 +107,18 @@ def test_the_figure_has_a_row_for_every_decoder_and_says_what_it_shows(layer):
     assert wide == 2 * len(names) + 1  # and the colour bar
 
 
+def test_a_tuned_refae_is_named_so_wherever_it_is_shown(classifier, named, tmp_path):
+    layer = cladec.explain_layer(classifier, "conv", named, epochs=1, reference="tuned")
+    names = [axis.get_ylabel() for axis in layer.show().axes]
+    assert "RefAE (tuned)" in names
+    assert "RefAE" not in names
+    html = layer._repr_html_()
+    assert "normalised error of RefAE (tuned)" in html
+    page = layer.report(tmp_path / "layer.html").read_text("utf-8")
+    shown = page.count("RefAE (tuned)")
+    assert shown == 2 + 2 * (len(layer.examples.images) + len(layer.most_lost.images))
+
+
 def test_images_alone_are_answered_by_the_classifier_and_a_fifth_is_held_out(answered, tiny):
     layer, told = answered
     assert (layer.facts.trained_on, layer.facts.measured_on) == (77, 19)

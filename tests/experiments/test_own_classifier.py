@@ -107,6 +107,9 @@ def test_the_tables_say_which_reference_and_which_network(place: Path) -> None:
     assert set(tidy.loc[accuracies, "evaluation_network"]) == {"my-net"}
     assert tidy.loc[~accuracies, "evaluation_network"].isna().all()
     assert tidy.loc[tidy["model"] != "refae", "reference"].isna().all()
+    lost = pd.read_csv(place / "eval/evaluation_lost.csv")
+    assert list(lost)[:4] == ["dataset", "architecture", "layer", "reference"]
+    assert set(lost["reference"]) == {"tuned"}
 
 
 def test_a_saved_classifier_knows_its_pictures_and_its_reference(place: Path) -> None:
@@ -115,7 +118,9 @@ def test_a_saved_classifier_knows_its_pictures_and_its_reference(place: Path) ->
     saved = SavedClassifier(runs, models)
     assert saved.class_names == ("cat", "dog", "2")
     assert [run.short_title for run in saved.plain("middle")] == ["RefAE (tuned)", "ClaDec 0"]
-    assert saved.pair("middle", 0.0)[0].start == "tuned"
+    tuned = saved.pair("middle", 0.0)[0]
+    assert tuned.start == "tuned"
+    assert tuned.title == "pets my-net middle refae (tuned)"
     shown = saved.choose(2, 2)
     assert all(title.split(" - ")[0] in ("cat", "dog") for title in shown.titles)
     with Image.open(place / "eval/img/pets-my-net-middle-reconstructions.png") as picture:

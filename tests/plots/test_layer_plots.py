@@ -67,10 +67,16 @@ def test_lost_where_nothing_was_lost():
     assert_nothing_is_cut_off(figure)
 
 
+def start_of(layer: str, model: str, tuned: tuple[str, ...]) -> str | None:
+    if model != "refae":
+        return None
+    return "tuned" if layer in tuned else "fresh"
+
+
 LAYERS = ["convolution_1", "block2/batch_normalization", "flat", "logits"]
 
 
-def depth_figure(shape: tuple[int, int, int]) -> Figure:
+def depth_figure(shape: tuple[int, int, int], tuned: tuple[str, ...] = ()) -> Figure:
     shown = images(3, shape)
     decoded = {
         layer: {"refae": shown / (2 + depth), "cladec": shown / (12 + depth)}
@@ -79,6 +85,7 @@ def depth_figure(shape: tuple[int, int, int]) -> Figure:
     del decoded["flat"]["refae"]
     table = [
         row(layer=layer, model=model, eval=metric, value=depth + 1 + (model == "cladec"))
+        | {"reference": start_of(layer, model, tuned)}
         for metric in plots.LABELS
         for depth, layer in enumerate(LAYERS)
         for model in decoded[layer]
@@ -108,6 +115,21 @@ def test_layers_stand_above_their_measures(shape):
     assert "classifier" in [text.get_text() for text in curves[-1].get_legend().get_texts()]
 
 
+def test_a_tuned_refae_is_named_so_and_layers_say_it_where_they_differ():
+    tuned = depth_figure((6, 6, 1), tuned=tuple(LAYERS))
+    assert {line.get_label() for line in tuned.axes[-1].lines} >= {"RefAE (tuned)", "ClaDec"}
+    pictures = np.array(tuned.axes[3:27]).reshape(6, 4)
+    assert pictures[0, 0].get_ylabel() == "RefAE\n(tuned)"
+    assert [axis.get_title() for axis in pictures[0]] == LAYERS
+    mixed = depth_figure((6, 6, 1), tuned=("logits",))
+    titles = [axis.get_title() for axis in mixed.axes[3:7]]
+    assert titles == [*LAYERS[:3], "logits, RefAE (tuned)"]
+    assert mixed.axes[3].get_ylabel() == "RefAE"
+    assert "RefAE (fresh, tuned)" in {line.get_label() for line in mixed.axes[-1].lines}
+    for figure in (tuned, mixed):
+        assert_nothing_is_cut_off(figure)
+
+
 def test_layers_draw_refae_above_cladec():
     shown = images(3, (6, 6, 1))
     pictures = np.array(depth_figure((6, 6, 1)).axes[3:27]).reshape(6, 4)
@@ -134,7 +156,9 @@ def test_one_network_beside_a_decoder_for_each_alpha(alphas):
         for decoder, value in (("plain", 3.0), ("conditional", 2.0))
         for repeat in (-0.5, 0.5)
     ]
-    table += [row(model="refae", eval=metric, value=1.0) for metric in plots.LABELS]
+    table += [
+        row(model="refae", reference="tuned", eval=metric, value=1.0) for metric in plots.LABELS
+    ]
     figure = plots.conditional_beside_separate(
         shown, separate, one, pd.DataFrame(table), TITLES, marked=[False, True], title="digits"
     )
@@ -158,5 +182,6 @@ def test_one_network_beside_a_decoder_for_each_alpha(alphas):
         np.testing.assert_allclose(alone.get_ydata(), 3 + np.array(alphas))
         np.testing.assert_allclose(network.get_ydata(), 2 + np.array(alphas))
         np.testing.assert_allclose(reference.get_ydata(), 1)
+        assert reference.get_label() == "RefAE (tuned)"
         labels = [label.get_text() for label in axis.get_xticklabels()]
         assert labels == [f"{alpha:.12g}" for alpha in alphas]

@@ -55,6 +55,21 @@ def test_measures_over_alpha_draw_no_layer_of_one_alpha_beside_layers_of_more():
     }
 
 
+def test_a_tuned_refae_is_named_so_in_every_chart_of_measures():
+    runs = [
+        row(layer=layer, model=model, alpha=alpha, fraction=fraction, eval=metric, value=1.0)
+        | {"reference": start if model == "refae" else None}
+        for metric in plots.LABELS
+        for layer, start in (("early", "fresh"), ("late", "tuned"))
+        for fraction in (0.5, 1.0)
+        for model, alpha in (("refae", None), ("cladec", 0.0), ("cladec", 1.0))
+    ]
+    over_alpha = names_of_lines(plots.measures_over_alpha(pd.DataFrame(runs)))
+    assert over_alpha == {"ClaDec early", "RefAE early", "ClaDec late", "RefAE (tuned) late"}
+    over_fraction = plots.measures_over_fraction(pd.DataFrame(runs))
+    assert names_of_lines(over_fraction) == {"ClaDec 0", "ClaDec 1", "RefAE", "RefAE (tuned)"}
+
+
 def names_of_lines(figure: Figure) -> set[str]:
     return {line.get_label() for axis in figure.axes for line in axis.lines}
 

@@ -194,7 +194,8 @@ class LayerLost:
 
     Attributes:
         name: the name of the figure's file, without suffix.
-        about: the dataset, architecture and layer, which are the first columns of the tables.
+        about: the dataset, architecture, layer and the start of RefAE, which are the first columns
+            of the tables.
         summary: the means, the correlation and the images that lost most.
         figure: a figure of the images that lost most, and of the means.
     """
@@ -211,6 +212,7 @@ def layers_lost(saved: SavedClassifier) -> Iterator[LayerLost]:
         labels, names = saved.data.test.labels, saved.data.class_names
         summary = lost_information.summarize(lost, labels, saved.predicted, names)
         about = {"dataset": saved.dataset, "architecture": saved.architecture, "layer": layer}
+        about["reference"] = saved.pair(layer, 0.0)[0].start
         name = file_name(saved, layer, "lost")
         yield LayerLost(name, about, summary, _where_most_was_lost(saved, layer, summary))
 
@@ -222,7 +224,7 @@ def _where_most_was_lost(
     runs = saved.pair(layer, 0.0)
     refae, cladec = (saved.decode(run, shown.images) for run in runs)
     return plots.lost_by_layer(
-        {"original": shown.images, runs[0].short_title: refae, "ClaDec 0": cladec},
+        {"original": shown.images, runs[0].short_title: refae, runs[1].short_title: cladec},
         lost_information.lost_maps(shown.images, cladec, refae),
         shown.titles,
         summary.classes,
@@ -244,7 +246,8 @@ def save_lost(layers: Sequence[LayerLost], out: Path) -> list[Path]:
     """Write what the layers lost and its correlations as CSV files, and return these files.
 
     A cell is empty if its value is undefined: for a class without images, or a correlation without
-    wrongly classified images. Without layers, nothing is written.
+    wrongly classified images. There is no column `reference` if every RefAE is fresh. Without
+    layers, nothing is written.
     """
     tables = {
         LOST_TABLE: [layer.summary.classes.assign(**layer.about) for layer in layers],
@@ -255,5 +258,7 @@ def save_lost(layers: Sequence[LayerLost], out: Path) -> list[Path]:
         table = pd.concat(parts, ignore_index=True)
         first = list(layers[0].about)
         table = table[[*first, *table.columns.drop(first)]]
+        if (table["reference"] == "fresh").all():
+            table = table.drop(columns="reference")
         files.append(write_table(table, out / name))
     return files

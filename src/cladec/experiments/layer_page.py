@@ -46,6 +46,7 @@ def render(layer: "LayerExplanation") -> str:
     script = pages.text("cladec.experiments", "layer.js")
     return pages.template("cladec.experiments", "layer.html").render(
         layer=layer.layer,
+        reference=layer_pictures.reference_title(layer),
         caption=layer_pictures.caption(layer),
         numbers=layer_pictures.five_numbers(layer),
         table=layer_pictures.table_of(layer),

@@ -15,6 +15,7 @@ from cladec.metrics import lost_information
 from cladec.models import batches
 from cladec.models.predictions import named
 from cladec.models.recipes import alpha_text
+from cladec.models.titles import cladec_title, refae_title
 
 if TYPE_CHECKING:
     from cladec.experiments.layer_explanation import LayerExplanation
@@ -83,7 +84,7 @@ class Pictures:
     """Images as an explained layer shows them.
 
     Attributes:
-        decoded: "RefAE" and "ClaDec <alpha>" -> images (N, H, W, C).
+        decoded: the titles of RefAE and of ClaDec at each alpha -> images (N, H, W, C).
         lost: what was lost of them, (N, H, W).
         predicted: what the classifier says of the originals.
     """
@@ -95,8 +96,8 @@ class Pictures:
         reference = batches.predict(layer.reference, images)
         alphas = list(layer.fidelity()) if alphas is None else alphas
         at = {alpha: layer.decode(images, alpha) for alpha in alphas}
-        self.decoded = {"RefAE": reference}
-        self.decoded |= {f"ClaDec {alpha_text(alpha)}": decoded for alpha, decoded in at.items()}
+        self.decoded = {reference_title(layer): reference}
+        self.decoded |= {cladec_title(alpha): decoded for alpha, decoded in at.items()}
         self.lost = lost_information.lost_maps(images, at[0.0], reference)
         self.predicted = answers(layer.decoder, images)
 
@@ -115,6 +116,11 @@ class Pictures:
         true = [named(label, names) for label in labels]
         pairs = list(zip(true, predicted, strict=True))
         return [" - ".join(pair) for pair in pairs], [first != second for first, second in pairs]
+
+
+def reference_title(layer: "LayerExplanation") -> str:
+    """Return "RefAE", with where its encoder started if that is not from scratch."""
+    return refae_title([layer.reference.start])
 
 
 def first_labels(labels: np.ndarray) -> np.ndarray:
@@ -166,7 +172,7 @@ def table_of(layer: "LayerExplanation") -> list[list[str]]:
     lines = [["", "squared error", "normalised error", "same answer"]]
     for row in layer.measures.itertuples():
         alpha = cast(float, row.alpha)
-        name = str(row.model) if np.isnan(alpha) else f"{row.model} {alpha_text(alpha)}"
+        name = reference_title(layer) if np.isnan(alpha) else cladec_title(alpha)
         error = (
             f"{row.squared_error:.4g} ({row.squared_error_low:.4g} to {row.squared_error_high:.4g})"
         )
@@ -182,8 +188,8 @@ def five_numbers(layer: "LayerExplanation") -> dict[str, str]:
     reference, errors, same = layer.measures.iloc[0], layer.normalised_error(), layer.fidelity()
     return {
         "lost per image": lost_interval(layer),
-        "normalised error of ClaDec 0": f"{errors[0.0]:.3f}",
-        "normalised error of RefAE": f"{reference['normalised_error']:.3f}",
+        f"normalised error of {cladec_title(0.0)}": f"{errors[0.0]:.3f}",
+        f"normalised error of {reference_title(layer)}": f"{reference['normalised_error']:.3f}",
         **{
             f"same answer at alpha {alpha_text(alpha)}": f"{same[alpha]:.3f}"
             for alpha in (min(same), max(same))

@@ -10,6 +10,7 @@ from cladec.data.dataset import dataset_name
 from cladec.errors import InputError, check_types
 from cladec.models.kinds import KINDS, PLAIN, Kind, find_kind
 from cladec.models.recipes import ALPHAS, BETA, LATENT_DIM, Recipe, UnitChoice, alpha_text
+from cladec.models.titles import cladec_title, refae_title
 
 ModelKind = Literal["classifier", "refae", "cladec"]
 
@@ -81,14 +82,15 @@ class Run:
     @property
     def title(self) -> str:
         own = self.architecture if self.given is not None else None
-        return " ".join(filter(None, [self.name, own, self.layer, *self._parts]))
+        start = None if self.start == "fresh" else f"({self.start})"
+        return " ".join(filter(None, [self.name, own, self.layer, *self._parts, start]))
 
     @property
     def short_title(self) -> str:
         """The label of its images: RefAE, or ClaDec and its alpha."""
         if self.model == "refae":
-            return "RefAE" if self.start == "fresh" else f"RefAE ({self.start})"
-        return f"ClaDec {alpha_text(self.alpha or 0.0)}"
+            return refae_title([self.start])
+        return cladec_title(self.alpha or 0.0)
 
     @property
     def _parts(self) -> list[str]:

@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from cladec.models.titles import refae_title
 from cladec.plots.images import (
     CELL,
     GAP,
@@ -21,7 +22,14 @@ from cladec.plots.images import (
     row_height,
     title_height,
 )
-from cladec.plots.measures import LABELS, draw_classifier, draw_legend, label_places, scale_axis
+from cladec.plots.measures import (
+    LABELS,
+    draw_classifier,
+    draw_legend,
+    label_places,
+    reference_title,
+    scale_axis,
+)
 
 DEPTH_MEASURES = ("reconstruction_loss", "fidelity", "evaluation_accuracy")
 
@@ -33,8 +41,8 @@ LEFT = 1.2
 NARROWEST = 6.0
 """Inches that a title needs, however few images stand below it."""
 
-DECODERS = {"refae": ("RefAE", "C1", "s--"), "cladec": ("ClaDec", "C0", "o-")}
-"""Name, colour and line of the two kinds of decoder, by `model` of the tidy table."""
+DECODERS = {"refae": ("C1", "s--"), "cladec": ("C0", "o-")}
+"""Colour and line of the two kinds of decoder, by `model` of the tidy table."""
 
 
 def lost_by_layer(
@@ -120,7 +128,9 @@ def layers_by_depth(
         title: above the figure.
     """
     layers, shape = list(decoded), images.shape[1:3]
-    names = 0.15 + 0.068 * max(map(len, layers))
+    tuned = _differing_references(runs)
+    titles = [f"{layer}, {tuned[layer]}" if layer in tuned else layer for layer in layers]
+    names = 0.15 + 0.068 * max(map(len, titles))
     left, top, height = 0.7 + CELL, 0.3 + names, row_height(shape)
     below = top + 2 * len(images) * height + 0.15
     width = max(left + len(layers) * CELL + 0.2, NARROWEST)
@@ -132,11 +142,12 @@ def layers_by_depth(
         draw_image(original[0, 0], image)
         original[0, 0].set_title("original", fontsize=9)
     axes = image_axes(figure, 2 * len(images), len(layers), shape, left=left, top=top)
-    for column, (layer, of_layer) in zip(axes.T, decoded.items(), strict=True):
+    for column, name, of_layer in zip(axes.T, titles, decoded.values(), strict=True):
         _draw_layer(column, of_layer)
-        column[0].set_title(plain(layer), fontsize=9, rotation=90)
+        column[0].set_title(plain(name), fontsize=9, rotation=90)
     for number, axis in enumerate(axes[:, 0]):
-        name = list(DECODERS.values())[number % 2][0]
+        reference = refae_title() if tuned else reference_title(runs).replace(" (", "\n(")
+        name = (reference, "ClaDec")[number % 2]
         axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     for number, metric in enumerate(DEPTH_MEASURES):
         place = {"left": left, "top": below + 1.4 * number, "height": 1.2}
@@ -144,10 +155,19 @@ def layers_by_depth(
         _draw_depth(axis, runs[runs["eval"] == metric], layers)
         axis.set_ylabel(metric.replace("_", "\n"), fontsize=9)
         scale_axis(axis, metric)
-    axis.set_xticks(range(len(layers)), map(plain, layers), rotation=90, fontsize=9)
+    axis.set_xticks(range(len(layers)), map(plain, titles), rotation=90, fontsize=9)
     axis.legend(fontsize=8)
     _write_title(figure, title)
     return figure
+
+
+def _differing_references(runs: pd.DataFrame) -> dict[str, str]:
+    """The layers whose RefAE has another title than is usual, if those of other layers have not."""
+    references = runs[runs["model"] == "refae"].groupby("layer")
+    titles = {str(layer): reference_title(rows) for layer, rows in references}
+    if len(set(titles.values())) < 2:
+        return {}
+    return {layer: title for layer, title in titles.items() if title != refae_title()}
 
 
 def _draw_layer(axes: np.ndarray, decoded: Mapping[str, np.ndarray]) -> None:
@@ -161,7 +181,8 @@ def _draw_layer(axes: np.ndarray, decoded: Mapping[str, np.ndarray]) -> None:
 
 
 def _draw_depth(axis: Axes, table: pd.DataFrame, layers: list[str]) -> None:
-    for model, (name, colour, line) in DECODERS.items():
+    for model, (colour, line) in DECODERS.items():
+        name = reference_title(table) if model == "refae" else "ClaDec"
         means = table[table["model"] == model].groupby("layer")["value"].mean()
         axis.plot(range(len(layers)), means.reindex(layers), line, color=colour, label=name)
     draw_classifier(axis, table)
@@ -233,7 +254,7 @@ def _draw_both(axis: Axes, table: pd.DataFrame, alphas: list[float]) -> None:
         axis.plot(range(len(alphas)), means.reindex(alphas), line, color=colour, label=name)
     reference = table.loc[table["model"] == "refae", "value"]
     if len(reference):
-        axis.axhline(reference.mean(), color="C1", ls="--", label="RefAE")
+        axis.axhline(reference.mean(), color="C1", ls="--", label=reference_title(table))
     label_places(axis, "alpha", alphas)
     axis.tick_params(axis="y", which="both", labelsize=8)
 

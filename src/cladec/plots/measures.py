@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
+from cladec.models.titles import cladec_title, refae_title
 from cladec.plots.images import plain, words
 
 LABELS = {
@@ -56,7 +57,8 @@ def _draw_measure(axis: Axes, table: pd.DataFrame) -> None:
         axis.plot(places, means.reindex(alphas), "o-", color=colour, label=plain(f"ClaDec {layer}"))
         reference = of_layer.loc[of_layer["model"] == "refae", "value"]
         if len(reference):
-            axis.axhline(reference.mean(), color=colour, ls="--", label=plain(f"RefAE {layer}"))
+            name = plain(f"{reference_title(of_layer)} {layer}")
+            axis.axhline(reference.mean(), color=colour, ls="--", label=name)
     draw_classifier(axis, table)
     label_places(axis, "alpha", alphas)
 
@@ -94,9 +96,9 @@ def _draw_fractions(axis: Axes, table: pd.DataFrame, colours: Mapping[float, np.
     decoders = table[table["layer"].notna()]
     for alpha, colour in colours.items():
         means = decoders[decoders["alpha"] == alpha].groupby("fraction")["value"].mean()
-        axis.plot(means.index, means, "o-", color=colour, label=f"ClaDec {alpha:.12g}")
+        axis.plot(means.index, means, "o-", color=colour, label=cladec_title(alpha))
     means = decoders[decoders["model"] == "refae"].groupby("fraction")["value"].mean()
-    axis.plot(means.index, means, "s--", color="C3", label="RefAE")
+    axis.plot(means.index, means, "s--", color="C3", label=reference_title(decoders))
     draw_classifier(axis, table)
     fractions = sorted(decoders["fraction"].unique())
     axis.set_xticks(fractions, [f"{fraction:.12g}" for fraction in fractions], rotation=45)
@@ -158,6 +160,13 @@ def scale_axis(axis: Axes, metric: str) -> None:
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(PlainNumbers())
         axis.yaxis.set_minor_formatter(PlainNumbers())
+
+
+def reference_title(table: pd.DataFrame) -> str:
+    """Return the title of the RefAEs in a tidy table, which says where their encoders started."""
+    if "reference" not in table:
+        return refae_title()
+    return refae_title(table["reference"].dropna())
 
 
 def draw_legend(figure: Figure, axes: Sequence[Axes], **place: Any) -> None:
