@@ -21,6 +21,9 @@ WITHOUT_TRAINING := tests/test_imports.py tests/test_text.py tests/test_packagin
   tests/metrics tests/plots tests/storage tests/models/test_cutting.py tests/models/test_answers.py \
   tests/models/test_layers.py tests/models/test_losses.py tests/models/test_recipes.py
 
+## Where this is set nothing is compiled, and every process that a test starts takes seconds longer.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint torch notebooks bench figures audit lock clean
 

@@ -11,7 +11,7 @@ processor seconds. Some decoded pictures are kept as a strip beside it. A layer 
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -26,6 +26,7 @@ from cladec.metrics import normalised
 from cladec.metrics.checkerboard import checkerboard
 from cladec.models import batches
 from cladec.models.plateau import verdict
+from cladec.models.precision import Precision, fastest
 from cladec.models.recipes import CLADEC
 
 
@@ -48,7 +49,9 @@ class Measurement:
     alphas: tuple[float, ...] = (0.0,)
     """Weights of the classification."""
     epochs: int | None = None
-    """Passes over the training pictures, mirrored ones too; None for as many as the recipe says."""
+    """Passes over the training pictures and their copies; None for as many as the recipe says."""
+    precision: Precision | None = None
+    """The numbers that are computed with: by default bfloat16 where the processor has it."""
     seed: int = 0
     """The seed of the decoder's weights."""
     out: Path = Path("benchmarks/photograph_decoders.csv")
@@ -96,7 +99,9 @@ def keep_strip(path: Path, images: np.ndarray, decoded: np.ndarray) -> None:
 
 def measured(settings: Measurement, classifier, layer: str, alpha: float, train, test) -> dict:
     """Train a decoder and return its row of the table."""
-    recipe = CLADEC.with_changes(settings.epochs, None)
+    recipe = replace(
+        CLADEC.with_changes(settings.epochs, None), precision=settings.precision or fastest()
+    )
     start, processor = time.perf_counter(), time.process_time()
     options = {"alpha": alpha, "recipe": recipe, "seed": settings.seed}
     model = cladec.fit_cladec(classifier, layer, train, **options)
@@ -111,6 +116,7 @@ def measured(settings: Measurement, classifier, layer: str, alpha: float, train,
         "alpha": alpha,
         "size": settings.size,
         "seed": settings.seed,
+        "precision": settings.precision or fastest(),
         "error": normalised.normalised_error(images, decoded, mean),
         "training_error": normalised.normalised_error(
             learned, batches.predict(model, learned), mean

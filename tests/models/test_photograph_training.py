@@ -1,4 +1,4 @@
-"""Decoders of photographs, trained: mirrored, stopped at a plateau, by a recipe of their own."""
+"""Decoders of photographs, trained: on varied copies, to a plateau, by a recipe of their own."""
 
 import keras
 import numpy as np
@@ -6,11 +6,13 @@ import pytest
 from keras import layers
 
 from cladec.data.dataset import Dataset, Split
+from cladec.errors import InputError
 from cladec.models.cladec import compute_codes, fit_cladec
 from cladec.models.photographs import Standardised
 from cladec.models.plateau import verdict
 from cladec.models.recipes import CLADEC, PHOTOGRAPH_RATE, Recipe
 from cladec.models.refae import fit_refae
+from cladec.models.training_rows import varied_if_few
 
 QUICK = Recipe(epochs=2, batch_size=16, learning_rate=2e-3, least_images=0, least_steps=0)
 
@@ -53,10 +55,21 @@ def test_codes_given_or_computed_train_the_same_decoder(network, photographs):
 def test_the_decoder_is_adapted_to_the_codes_and_they_stay_standardised(network, photographs):
     model = fit_cladec(network, "patches", photographs, alpha=0.0, recipe=QUICK)
     layer = next(layer for layer in model.decoder.layers if isinstance(layer, Standardised))
-    codes = compute_codes(network, "patches", photographs.train.images).astype(np.float32)
-    mirrored = compute_codes(network, "patches", photographs.train.images[:, :, ::-1])
-    both = np.concatenate([codes, mirrored]).reshape(-1, 6)
-    np.testing.assert_allclose(layer.mean.numpy(), both.mean(0), rtol=0.01)
+    varied = varied_if_few(photographs.train.images)[:]
+    codes = compute_codes(network, "patches", varied).astype(np.float32).reshape(-1, 6)
+    np.testing.assert_allclose(layer.mean.numpy(), codes.mean(0), rtol=0.01)
+
+
+def test_codes_may_come_with_those_of_the_copies(network, photographs):
+    varied = varied_if_few(photographs.train.images)[:]
+    codes = compute_codes(network, "patches", varied)
+    options = {"alpha": 0.5, "recipe": QUICK}
+    first = fit_cladec(network, "patches", photographs, **options)
+    second = fit_cladec(network, "patches", photographs, codes=codes, **options)
+    for ours, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    with pytest.raises(InputError, match="expected those of the"):
+        fit_cladec(network, "patches", photographs, codes=codes[:-1], **options)
 
 
 def test_a_refae_is_held_to_the_same_rule(network, photographs):
@@ -66,9 +79,9 @@ def test_a_refae_is_held_to_the_same_rule(network, photographs):
 
 def test_photographs_are_seen_more_often_and_at_a_lower_rate_unless_told():
     recipe = CLADEC.for_images((96, 96, 3))
-    assert recipe.epochs_for(5_000) == 20
+    assert recipe.epochs_for(5_000) == 15
     assert recipe.learning_rate == PHOTOGRAPH_RATE
-    assert CLADEC.for_images((192, 192, 3)).epochs_for(5_000) == 5
+    assert CLADEC.for_images((192, 192, 3)).epochs_for(5_000) == 4
     assert CLADEC.for_images((32, 32, 3)) is CLADEC
     assert CLADEC.with_changes(3, None).for_images((96, 96, 3)).epochs_for(5_000) == 3
     assert CLADEC.with_changes(None, 8).for_images((96, 96, 3)).batch_size_for(5_000) == 8

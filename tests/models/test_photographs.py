@@ -65,3 +65,25 @@ def test_the_thumbnail_is_linear_in_the_codes():
     both = model.predict_on_batch(first + 2.0 * second)
     apart = model.predict_on_batch(first) + 2.0 * model.predict_on_batch(second)
     np.testing.assert_allclose(both, apart, atol=1e-5)
+
+
+def test_pixels_are_shuffled_as_one_by_one():
+    cells = np.random.default_rng(0).random((2, 3, 5, 12)).astype(np.float32)
+    expected = np.zeros((2, 6, 10, 3), np.float32)
+    for row in range(6):
+        for column in range(10):
+            first = 3 * (2 * (row % 2) + column % 2)
+            expected[:, row, column] = cells[:, row // 2, column // 2, first : first + 3]
+    layer = photographs.PixelShuffle()
+    np.testing.assert_array_equal(layer(cells), expected)
+    assert layer.compute_output_shape((None, 3, 5, 12)) == (None, 6, 10, 3)
+
+
+def test_the_four_pixels_of_a_cell_are_alike_before_training():
+    """So that no checkerboard is there before the training, and none has to be unlearned."""
+    decoder = build_decoder((6, 6, 4), (48, 48, 3))
+    drawn = keras.Model(decoder.input, decoder.get_layer("shuffled").output)
+    codes = np.random.default_rng(0).normal(size=(2, 6, 6, 4)).astype(np.float32)
+    image = drawn.predict(codes, verbose=0)
+    assert np.ptp(image) > 0.01
+    np.testing.assert_allclose(image[:, ::2, ::2], image[:, 1::2, 1::2], atol=1e-6)

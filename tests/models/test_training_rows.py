@@ -1,4 +1,4 @@
-"""Which rows train: mirrored ones of few photographs, never those that are held out."""
+"""Which rows train: varied copies of few photographs, never those that are held out."""
 
 import keras
 import numpy as np
@@ -6,17 +6,47 @@ import pytest
 
 from cladec.models import training_rows
 from cladec.models.plateau import verdict
-from cladec.models.training_rows import Joined, Mirrored, Rows, held_out, parted
+from cladec.models.training_rows import Joined, Parts, Rows, Varied, of_rows, parts
 
 IMAGES = np.random.default_rng(0).random((10, 40, 36, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize("rows", [3, 13, slice(7, 14), np.array([19, 0, 10])])
-def test_mirrored_images_come_behind_the_others(rows):
-    whole = np.concatenate([IMAGES, IMAGES[:, :, ::-1]])
-    twice = Mirrored(IMAGES)
-    assert (twice.shape, twice.dtype, len(twice)) == (whole.shape, whole.dtype, len(whole))
-    np.testing.assert_array_equal(twice[rows], whole[rows])
+def test_the_images_as_they_are_come_first():
+    varied = Varied(IMAGES, 2)
+    assert (varied.shape, varied.dtype, len(varied)) == ((30, 40, 36, 3), IMAGES.dtype, 30)
+    np.testing.assert_array_equal(varied[:10], IMAGES)
+
+
+@pytest.mark.parametrize("rows", [3, 13, slice(7, 24), np.array([29, 0, 10])])
+def test_a_copy_is_the_same_however_it_is_read(rows):
+    varied = Varied(IMAGES, 2)
+    np.testing.assert_array_equal(varied[rows], varied[:][rows])
+
+
+def test_a_copy_is_a_part_of_its_image_enlarged_and_perhaps_mirrored():
+    """On a ramp, rows and columns are linear: their ends tell the part that is seen."""
+    rows, columns = np.meshgrid(np.arange(40), np.arange(36), indexing="ij")
+    ramp = np.stack([rows, columns], axis=-1).astype(np.float32)[None]
+    copies = Varied(np.repeat(ramp, 200, axis=0), 1)[200:]
+    for axis, size in ((0, 40), (1, 36)):
+        seen = copies[..., axis]
+        line = seen[:, :, 18] if axis == 0 else seen[:, 20]
+        assert (np.ptp(seen, axis=2 - axis) < 1e-4).all()
+        assert line.min() >= 0
+        assert line.max() <= size - 1
+        side = np.abs(line[:, 30] - line[:, 5]) / 25
+        assert (side > training_rows.SMALLEST - 0.01).all()
+        assert (side < 1.0).all()
+    mirrored = copies[:, 20, 5, 1] > copies[:, 20, 30, 1]
+    assert 0.3 < mirrored.mean() < 0.7
+    assert (copies[:, 5, 5, 0] < copies[:, 30, 5, 0]).all()
+
+
+def test_copies_of_bytes_are_bytes():
+    pictures = (255 * IMAGES).astype(np.uint8)
+    copies = Varied(pictures, 1)[10:]
+    assert copies.dtype == np.uint8
+    np.testing.assert_allclose(copies / 255, Varied(IMAGES, 1)[10:], atol=2.5 / 255)
 
 
 @pytest.mark.parametrize("rows", [3, 13, slice(7, 14), slice(None, None, 3), np.array([14, 0, 10])])
@@ -27,31 +57,34 @@ def test_joined_arrays_are_one_array(rows):
     np.testing.assert_array_equal(joined[rows], whole[rows])
 
 
-def test_only_few_photographs_are_mirrored(monkeypatch):
-    assert isinstance(training_rows.mirrored_if_few(IMAGES), Mirrored)
+def test_only_few_photographs_are_varied(monkeypatch):
+    assert len(training_rows.varied_if_few(IMAGES)) == 10 * (1 + training_rows.COPIES)
     small = IMAGES[:, :32, :32]
-    assert training_rows.mirrored_if_few(small) is small
-    monkeypatch.setattr(training_rows, "FEW", 10)
-    assert training_rows.mirrored_if_few(IMAGES) is IMAGES
+    assert training_rows.varied_if_few(small) is small
+    monkeypatch.setattr(training_rows, "MOST", 39)
+    assert len(training_rows.varied_if_few(IMAGES)) == 30
+    monkeypatch.setattr(training_rows, "MOST", 19)
+    assert training_rows.varied_if_few(IMAGES) is IMAGES
 
 
-def test_a_photograph_is_held_out_with_its_mirror_image():
+def test_a_photograph_is_held_out_with_its_copies():
     images = np.zeros((40, 33, 8, 1))
-    chosen = held_out(Mirrored(images), 0)
-    assert len(set(chosen)) == 8
-    np.testing.assert_array_equal(chosen[:4] + 40, chosen[4:])
-    assert not np.array_equal(chosen, held_out(Mirrored(images), 1))
-    np.testing.assert_array_equal(held_out(images, 0), chosen[:4])
-    assert held_out(images[:, :32], 0) is None
-    assert held_out(images[:9], 0) is None
+    chosen = parts(Varied(images, 2), 0)
+    assert len(set(chosen.held_out)) == 4
+    assert chosen.held_out.max() < 40
+    assert len(set(chosen.trained)) == 120 - 12
+    assert not set(chosen.trained % 40) & set(chosen.held_out)
+    assert not np.array_equal(chosen.held_out, parts(Varied(images, 2), 1).held_out)
+    np.testing.assert_array_equal(parts(images, 0).held_out, chosen.held_out)
+    assert parts(images[:, :32], 0) is None
+    assert parts(images[:9], 0) is None
 
 
-def test_parts_share_no_row_and_miss_none():
+def test_arrays_of_some_rows():
     arrays = {"codes": np.arange(20), "images": Rows(np.arange(20) * 2, np.arange(20))}
-    kept, others = parted(arrays, np.array([3, 15]))
-    assert others["codes"][:].tolist() == [3, 15]
-    assert sorted([*kept["codes"][:], 3, 15]) == list(range(20))
-    np.testing.assert_array_equal(kept["images"][:], 2 * kept["codes"][:])
+    some = of_rows(arrays, np.array([3, 15]))
+    assert some["codes"][:].tolist() == [3, 15]
+    assert some["images"][:].tolist() == [6, 30]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +111,8 @@ def test_the_best_weights_are_kept():
     y = np.where(np.arange(40)[:, None] < 30, 1.0, -1.0).astype(np.float32)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="zeros")])
     recipe = Recipe(epochs=12, batch_size=10, learning_rate=0.1, least_images=0, least_steps=0)
-    history = fit(model, x, y, recipe, seed=0, loss="mse", held_out=np.arange(30, 40))
+    rows = Parts(np.arange(30), np.arange(30, 40))
+    history = fit(model, x, y, recipe, seed=0, loss="mse", parts=rows)
     assert len(history["val_loss"]) == 6  # the first pass was the best, and five more were worse
     loss = float(np.mean((model.predict(x[30:], verbose=0) - y[30:]) ** 2))
     assert loss == pytest.approx(min(history["val_loss"]), rel=1e-5)

@@ -171,7 +171,7 @@ def _evaluation_accuracy(
     """Return the test accuracy of a new classifier that is trained only on decoded images."""
     train, test = saved.data.train, saved.data.test
     # The codes are the same for every alpha.
-    inputs = {"codes": saved.codes(run)} if run.model == "cladec" else train.images
+    inputs = {"codes": saved.codes(run, train.images)} if run.model == "cladec" else train.images
     decoded = replace(
         saved.data,
         train=Split(saved.decode(run, inputs), train.labels),

@@ -23,9 +23,8 @@ from cladec.explainers import choose_units, explain, find_explainer
 from cladec.explainers.scores import LogitsModel, logits_model
 from cladec.metrics import lost_information, normalised
 from cladec.models import batches, cutting, loading, predictions
-from cladec.models.cladec import compute_codes
 from cladec.models.cutting import path_in_copy
-from cladec.models.fitting import check_data
+from cladec.models.fitting import check_data, codes_of
 from cladec.models.given import as_classifier
 from cladec.models.pixel_layers import with_pixels
 from cladec.progress import OnProgress
@@ -89,7 +88,7 @@ class SavedClassifier(SavedDecoders):
         self._is_elsewhere, self._measures, self._data = path is not None, measures, data
         self._form = form or {}
         self._pixels = pixels
-        self._codes: tuple[str, np.ndarray] | None = None
+        self._codes: tuple[tuple[str, int], np.ndarray] | None = None
         self._units: dict[tuple, np.ndarray] = {}
 
     @classmethod
@@ -215,13 +214,12 @@ class SavedClassifier(SavedDecoders):
         """The predicted classes of the test images, (N,)."""
         return self.predictions(self.test_logits)
 
-    def codes(self, run: Run) -> np.ndarray:
-        """Return the activations of the training images in the run's units; one layer is cached."""
-        layer, units = str(run.layer), self.units(run)
-        if self._codes is None or self._codes[0] != layer:
+    def codes(self, run: Run, images: Any) -> np.ndarray:
+        """Return the activations of images in the run's units; those of one layer are cached."""
+        of, units = (str(run.layer), len(images)), self.units(run)
+        if self._codes is None or self._codes[0] != of:
             self._codes = None  # frees the memory before it is needed again
-            images = self.data.train.images
-            self._codes = (layer, compute_codes(self.classifier, layer, images))
+            self._codes = (of, codes_of(self.classifier, str(run.layer), images))
         codes = self._codes[1]
         return codes if units is None else batches.chosen_units(codes, units)
 

@@ -21,6 +21,7 @@ from cladec.experiments.taking_over import take_over
 from cladec.models import classifiers
 from cladec.models.plateau import verdict
 from cladec.models.training import ReportProgress
+from cladec.models.training_rows import varied_if_few
 from cladec.progress import OnProgress, Progress, shown
 from cladec.storage import model_files
 
@@ -168,5 +169,6 @@ def _fit(
     if run.model == "refae":
         model = run.kind.fit_refae(*given, start=run.start, **options)
     else:
-        model = run.kind.fit_cladec(*given, alpha=run.alpha, codes=saved.codes(run), **options)
+        codes = saved.codes(run, varied_if_few(saved.data.train.images))
+        model = run.kind.fit_cladec(*given, alpha=run.alpha, codes=codes, **options)
     return model, model.history.history

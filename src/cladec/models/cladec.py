@@ -17,7 +17,7 @@ from cladec.data.dataset import Data
 from cladec.errors import InputError
 from cladec.models import cutting, given_images, losses, recipes
 from cladec.models.decoding import Decoding, check_parts, deserialized, images_and_labels
-from cladec.models.fitting import check_data, decoder_of, encode, fit_decoder, training_set
+from cladec.models.fitting import check_data, codes_of, decoder_of, fit_decoder, training_set
 from cladec.models.given import checked
 from cladec.models.photographs import standardise
 from cladec.models.recipes import Recipe
@@ -158,9 +158,8 @@ def compute_codes(
         >>> cladec.compute_codes(classifier, "dense", images).shape
         (360, 128)
     """
-    with seeded(0):
-        encoder = cutting.part(cutting.cut(classifier, layer, units), "codes")
-    return encode(encoder, given_images.check_images(classifier, images))
+    images = given_images.check_images(classifier, images)
+    return codes_of(classifier, layer, images, units)
 
 
 @checked

@@ -133,13 +133,12 @@ def decoder_graph(
         hidden = grid = _on_grid(wide, sizes[0])
     else:
         grid = _tokens(wide, cells)
-        hidden = _mixed(grid, sizes[0])
+        mixed = photographs.mixed if large else _mixed
+        hidden = mixed(_resized(grid, sizes[0]), sizes[0][2])
     bias = keras.initializers.Constant(_logit(mean_pixel))
     if large:
         hidden = photographs.detail(hidden, sizes, doublings, modulate)
-        drawn = layers.Conv2D(channels, 3, padding="same", bias_initializer=bias, name="image")
-        rough = photographs.thumbnail(grid, channels, *hidden.shape[1:3])
-        hidden = layers.Add(name="both")([rough, drawn(hidden)])
+        hidden = photographs.image(grid, hidden, channels, doublings, bias)
     else:
         hidden = _enlarged(modulate(hidden), sizes, doublings, channels, bias, modulate)
     hidden = _cropped(hidden, height, width)
@@ -254,10 +253,14 @@ def _tokens(codes, cells: tuple[int, int]):
     return layers.Reshape((*cells, codes.shape[-1]), name="token_grid")(codes)
 
 
-def _mixed(codes, size: Size):
-    if codes.shape[1:3] != size[:2]:
-        codes = layers.Resizing(*size[:2], interpolation="bilinear", name="grid")(codes)
-    return layers.Conv2D(size[2], 3, padding="same", activation="relu", name="mix")(codes)
+def _resized(codes, size: Size):
+    if codes.shape[1:3] == size[:2]:
+        return codes
+    return layers.Resizing(*size[:2], interpolation="bilinear", name="grid")(codes)
+
+
+def _mixed(codes, channels: int):
+    return layers.Conv2D(channels, 3, padding="same", activation="relu", name="mix")(codes)
 
 
 def _cropped(hidden, height: int, width: int):

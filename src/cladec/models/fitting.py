@@ -13,8 +13,9 @@ from cladec.models import batches, cutting, pixels
 from cladec.models.decoder import build_decoder, check_decoder
 from cladec.models.pixel_layers import takes_bytes
 from cladec.models.recipes import Recipe
+from cladec.models.selection import Units
 from cladec.models.training import fit, seeded
-from cladec.models.training_rows import Joined, Mirrored, Rows, held_out, is_mirrored
+from cladec.models.training_rows import Joined, Rows, parts, varied_if_few
 
 
 def check_data(classifier: keras.Model, data: Data) -> Dataset:
@@ -63,29 +64,30 @@ def training_set(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the codes, and the images and labels for `compute_loss`, of a training.
 
-    Few photographs come twice, the second time mirrored.
+    Few photographs come with varied copies.
 
     Args:
         encoder: the encoder.
         data: the images and labels.
-        codes: the codes of the training images, or None to compute them.
+        codes: the codes of the training images, with or without those of their varied copies; or
+            None to compute them.
 
     Raises:
         InputError: the caller's codes have another shape.
     """
     images, labels = data.train.images, data.train.labels
-    if codes is not None:
-        codes = _checked_codes(encoder, images, codes)
-    if not is_mirrored(images):
-        codes = encode(encoder, images) if codes is None else codes
-        return codes, {"images": images, "labels": labels}
-    twice = Mirrored(images)
+    varied = varied_if_few(images)
+    times = len(varied) // len(images)
+    compared = {"images": varied, "labels": np.concatenate([labels] * times)}
     if codes is None:
-        codes = encode(encoder, twice)
-    else:
-        others = encode(encoder, Rows(twice, np.arange(len(images), len(twice))))
-        codes = cast(np.ndarray, Joined(codes, others))
-    return codes, {"images": twice, "labels": np.concatenate([labels, labels])}
+        return encode(encoder, varied), compared
+    if times > 1 and len(codes) == len(varied):
+        return _checked_codes(encoder, varied, codes), compared
+    codes = _checked_codes(encoder, images, codes)
+    if times > 1:
+        copies = encode(encoder, Rows(varied, np.arange(len(images), len(varied))))
+        codes = cast(np.ndarray, Joined(codes, copies))
+    return codes, compared
 
 
 def _checked_codes(encoder: keras.Model, images: Any, codes: Any) -> np.ndarray:
@@ -110,7 +112,14 @@ def fit_decoder(
     images = compared["images"] if isinstance(compared, dict) else compared
     if isinstance(recipe, Recipe):  # `fit` refuses anything else
         recipe = recipe.for_images(images.shape[1:])
-    fit(model, inputs, compared, recipe, seed=seed, held_out=held_out(images, seed), **options)
+    fit(model, inputs, compared, recipe, seed=seed, parts=parts(images, seed), **options)
+
+
+def codes_of(classifier: keras.Model, layer: str, images: Any, units: Units = None) -> np.ndarray:
+    """Return the codes of checked images, see `compute_codes`."""
+    with seeded(0):
+        encoder = cutting.part(cutting.cut(classifier, layer, units), "codes")
+    return encode(encoder, images)
 
 
 def encode(encoder: keras.Model, images: Any) -> np.ndarray:

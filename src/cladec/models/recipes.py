@@ -120,7 +120,7 @@ class Recipe:
     least_steps: int = 40
     warm_up: float = 0.2
     precision: Precision = "float32"
-    least_photographs: int = 100_000
+    least_photographs: int = 75_000
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch_size": 1, "least_images": 0, "least_steps": 0}

@@ -18,7 +18,7 @@ from cladec.models.given import checked
 from cladec.models.recipes import Recipe, Start
 from cladec.models.selection import Units
 from cladec.models.training import Optimizer, seeded
-from cladec.models.training_rows import mirrored_if_few
+from cladec.models.training_rows import varied_if_few
 
 LARGE = 1_000_000
 """The weights from which the encoder of a RefAE starts from those of the classifier by default."""
@@ -123,7 +123,7 @@ def fit_refae(
         data = check_data(classifier, data)
         decoder = decoder_of(encoder.output_shape[1:], data, decoder)
         refae = RefAE(encoder, decoder, start=start, name="refae")
-    images = mirrored_if_few(data.train.images)
+    images = varied_if_few(data.train.images)
     options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
     fit_decoder(refae, images, images, recipe, **options)
     return refae

@@ -18,7 +18,7 @@ from cladec.models.batches import Batches, count_rows, for_fit
 from cladec.models.plateau import keep_best
 from cladec.models.precision import computing_in, keras_defaults
 from cladec.models.recipes import Recipe
-from cladec.models.training_rows import parted
+from cladec.models.training_rows import Parts, of_rows
 from cladec.progress import OnProgress
 
 
@@ -118,7 +118,7 @@ def fit(
     loss: Any = None,
     metrics: Sequence[Any] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    held_out: np.ndarray | None = None,
+    parts: Parts | None = None,
 ) -> dict[str, list[float]]:
     """Train `model` by `recipe` and return its history, a list per metric with a value per epoch.
 
@@ -133,8 +133,8 @@ def fit(
         loss: the loss of a model without its own `compute_loss`.
         metrics: the metrics for `compile`.
         callbacks: the Keras callbacks, for example a progress bar.
-        held_out: rows to measure after each pass instead of training on them; the weights of the
-            pass that was best on them are kept. None for no such rows.
+        parts: the rows to train on, and those to measure after each pass; the weights of the pass
+            that was best on these are kept. None to train on all.
 
     Raises:
         InputError: the loss became NaN or infinite, or an argument is invalid.
@@ -142,20 +142,20 @@ def fit(
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe is {recipe!r:.60}: expected Recipe(epochs, batch_size, ...)")
     arrays, everything = (inputs, targets), [StopAtNaN(), *_callbacks(callbacks)]
-    if held_out is not None:
-        arrays, others = parted(arrays, held_out)
+    if parts is not None:
+        arrays, others = (of_rows(arrays, rows) for rows in parts)
         everything.append(keep_best())
     rows = count_rows(arrays)
     epochs, batch_size = recipe.epochs_for(rows), recipe.batch_size_for(rows)
     images = memory.images_per_step(model, batch_size)
-    parts = math.ceil(batch_size / images)
+    portions = math.ceil(batch_size / images)
     batches = Batches(arrays, images, shuffle_seed=checks.whole("seed", seed, 0))
-    validation = {} if held_out is None else _for_validation(Batches(others, images))
+    validation = {} if parts is None else _for_validation(Batches(others, images))
     schedule = WarmUpCosine(recipe.learning_rate, len(batches) * epochs, recipe.warm_up)
     # XLA makes TensorFlow slower on a CPU, but JAX needs it.
     compiled = keras.backend.backend() == "jax"
     options = {"loss": loss, "metrics": list(metrics), "jit_compile": compiled}
-    model.compile(_new_optimizer(optimizer, schedule, parts), **options)
+    model.compile(_new_optimizer(optimizer, schedule, portions), **options)
     try:
         with computing_in(model, recipe.precision):
             given = for_fit(batches) | validation
@@ -174,9 +174,9 @@ def _for_validation(batches: Batches) -> dict[str, Any]:
     return {"validation_data": given["x"], "validation_steps": given.get("steps_per_epoch")}
 
 
-def _new_optimizer(given: Optimizer, rate: Any, parts: int = 1) -> keras.optimizers.Optimizer:
-    """Return an optimizer that takes a step after the gradients of every `parts` batches."""
-    summed = {"gradient_accumulation_steps": parts} if parts > 1 else {}
+def _new_optimizer(given: Optimizer, rate: Any, portions: int = 1) -> keras.optimizers.Optimizer:
+    """Return an optimizer that takes a step after the gradients of every `portions` batches."""
+    summed = {"gradient_accumulation_steps": portions} if portions > 1 else {}
     if given is None:
         # In a few epochs, a memory of 1,000 steps (0.999) is too slow: decoders end 7 % worse.
         return keras.optimizers.Adam(rate, beta_2=0.95, epsilon=1e-4, **summed)

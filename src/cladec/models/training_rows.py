@@ -1,6 +1,6 @@
-"""Which rows a decoder of photographs is trained on: all but a tenth, mirrored as well if few."""
+"""Which rows a decoder of photographs is trained on: all but a tenth, and varied copies of few."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -10,30 +10,70 @@ from cladec.models.recipes import is_photograph
 HELD_OUT = 0.1
 """The share of the training photographs that tell when a decoder has learned enough."""
 
-FEW = 20_000
-"""Fewer photographs than this are trained on mirrored as well: a decoder learns them by heart."""
+COPIES = 5
+"""The most varied copies of a photograph: a decoder learns few photographs by heart."""
+
+MOST = 40_000
+"""The most photographs and copies together; from half as many photographs on there are none."""
+
+SMALLEST = 0.8
+"""The least share of rows and of columns that a varied copy shows."""
 
 
-class Mirrored:
-    """A stand-in for the images (2 N, H, W, C): N images, then the same N mirrored left to right.
+class Varied:
+    """A stand-in for N images and varied copies of them, ((1 + copies) N, H, W, C).
 
-    Rows are mirrored when they are read.
+    The images as they are come first, then all of them once for each copy. A copy is a part of the
+    image, enlarged bilinearly to its size, and mirrored left to right or not. It is made when it is
+    read, always in the same way.
+
+    Args:
+        images: the images (N, H, W, C).
+        copies: the number of varied copies of each.
     """
 
-    def __init__(self, images: Any):
+    def __init__(self, images: Any, copies: int):
         self.images = images
-        self.shape, self.dtype = (2 * len(images), *images.shape[1:]), images.dtype
+        self.shape, self.dtype = ((1 + copies) * len(images), *images.shape[1:]), images.dtype
         self.ndim = len(self.shape)
+        generator = np.random.default_rng(0)
+        self._sides = generator.uniform(SMALLEST, 1.0, len(self))
+        self._places = generator.uniform(0.0, 1.0, (len(self), 2))
+        self._mirrored = generator.random(len(self)) < 0.5
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         places = np.arange(len(self))[rows]
-        count = len(self.images)
-        found = np.asarray(self.images[places % count])
-        mirrored = (places >= count)[..., None, None, None]
-        return np.where(mirrored, found[..., ::-1, :], found)
+        found = np.array(self.images[places % len(self.images)])
+        if not places.ndim:
+            return self._seen(found, int(places))
+        for number, place in enumerate(places):
+            if place >= len(self.images):
+                found[number] = self._seen(found[number], place)
+        return found
+
+    def _seen(self, image: np.ndarray, row: int) -> np.ndarray:
+        """Return what the copy in this row shows of an image."""
+        if row < len(self.images):
+            return image
+        for axis in (0, 1):
+            size, side = image.shape[axis], self._sides[row]
+            centres = (np.arange(size) + 0.5) * side - 0.5
+            centres += self._places[row, axis] * (1.0 - side) * size
+            image = _between(image, np.clip(centres, 0.0, size - 1.0), axis)
+        return image[:, ::-1] if self._mirrored[row] else image
+
+
+def _between(image: np.ndarray, centres: np.ndarray, axis: int) -> np.ndarray:
+    """Return an image at these places of an axis, each linearly between two rows or columns."""
+    lower = np.minimum(centres.astype(int), image.shape[axis] - 2)
+    share = (centres - lower).astype(np.float32)
+    share = share[:, None, None] if axis == 0 else share[None, :, None]
+    first, second = (np.take(image, lower + step, axis=axis) for step in (0, 1))
+    mixed = (1.0 - share) * first + share * second
+    return np.rint(mixed) if image.dtype.kind in "iu" else mixed
 
 
 class Rows:
@@ -70,38 +110,41 @@ class Joined:
         return found
 
 
-def is_mirrored(images: Any) -> bool:
-    """Return whether images (N, H, W, C) are photographs, and so few that they are mirrored."""
-    return is_photograph(*images.shape[1:3]) and len(images) < FEW
-
-
-def mirrored_if_few(images: Any) -> Any:
-    """Return the images, or `Mirrored` of them where `is_mirrored`."""
-    return Mirrored(images) if is_mirrored(images) else images
-
-
-def held_out(images: Any, seed: int) -> np.ndarray | None:
-    """Return the rows of images, or of `Mirrored`, to hold out; None if they are no photographs.
-
-    A photograph is held out with its mirror image, which would give it away.
-    """
+def copies_of(images: Any) -> int:
+    """Return how many varied copies images (N, H, W, C) get: some for few photographs, else 0."""
     if not is_photograph(*images.shape[1:3]):
-        return None
-    twice = isinstance(images, Mirrored)
-    count = len(images) // (2 if twice else 1)
-    order = np.random.default_rng(seed).permutation(count)
-    chosen = np.sort(order[: int(HELD_OUT * count)])
-    if not len(chosen):
-        return None
-    return np.concatenate([chosen, chosen + count]) if twice else chosen
+        return 0
+    return min(COPIES, max(0, MOST // len(images) - 1))
 
 
-def parted(arrays: Any, held_out: np.ndarray) -> tuple[Any, Any]:
-    """Return nested arrays without the rows `held_out`, and with these rows alone."""
-    count = len(keras.tree.flatten(arrays)[0])
-    kept = np.setdiff1d(np.arange(count), held_out)
-    first, second = (
-        keras.tree.map_structure(lambda array, order=order: Rows(array, order), arrays)
-        for order in (kept, held_out)
-    )
-    return first, second
+def varied_if_few(images: Any) -> Any:
+    """Return the images, or `Varied` of few photographs."""
+    copies = copies_of(images)
+    return Varied(images, copies) if copies else images
+
+
+class Parts(NamedTuple):
+    """The rows that a model is trained on, and others that tell when it has learned enough."""
+
+    trained: np.ndarray
+    held_out: np.ndarray
+
+
+def parts(images: Any, seed: int) -> Parts | None:
+    """Return the rows of images, or of `Varied`, to train on and to hold out.
+
+    A photograph is held out with its copies, which would give it away; it is measured as it is.
+    None if there is nothing to hold out, since these are no photographs, or too few.
+    """
+    count = len(images.images if isinstance(images, Varied) else images)
+    chosen = int(HELD_OUT * count)
+    if not is_photograph(*images.shape[1:3]) or not chosen:
+        return None
+    held_out = np.sort(np.random.default_rng(seed).permutation(count)[:chosen])
+    rows = np.arange(len(images))
+    return Parts(rows[~np.isin(rows % count, held_out)], held_out)
+
+
+def of_rows(arrays: Any, rows: np.ndarray) -> Any:
+    """Return nested arrays with these rows alone, which are read when they are needed."""
+    return keras.tree.map_structure(lambda array: Rows(array, rows), arrays)

@@ -25,7 +25,7 @@ from cladec.models.recipes import Recipe, Start
 from cladec.models.refae import RefAE, reference_encoder
 from cladec.models.selection import Units
 from cladec.models.training import Optimizer, seeded
-from cladec.models.training_rows import mirrored_if_few
+from cladec.models.training_rows import varied_if_few
 
 
 @keras_defaults()
@@ -300,7 +300,7 @@ def fit_variational_refae(
         decoder = decoder_of((latent_dim,), data, decoder)
         parts = {"posterior": posterior, "beta": beta, "seed": seed, "start": start}
         refae = VariationalRefAE(encoder, decoder, **parts, name="variational_refae")
-    images = mirrored_if_few(data.train.images)
+    images = varied_if_few(data.train.images)
     options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
     fit_decoder(refae, images, images, recipe, **options)
     return refae
