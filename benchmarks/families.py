@@ -4,7 +4,8 @@
     python benchmarks/families.py --families ResNet50 --methods grad_cam rise
     python benchmarks/families.py --table                          the table of what is there
 
-The networks have random weights and explain one photograph. Each family and method runs in a
+The networks have random weights, with normalisations that fit them, since the signal would die out
+otherwise, and explain one photograph. Each family and method runs in a
 process of its own, so that one that dies or takes too long stops no other. Seconds are processor
 seconds of all threads, which other work on the machine changes little, of a first explanation, with
 copying and tracing; GiB are the peak of resident memory above what the process held when the
@@ -81,7 +82,23 @@ def build(family: str):
 
     keras.utils.set_random_seed(0)
     shape = (SIZES[family], SIZES[family], 3)
-    return getattr(keras.applications, family)(weights=None, input_shape=shape)
+    model = getattr(keras.applications, family)(weights=None, input_shape=shape)
+    normalise(model, photograph(SIZES[family]))
+    return model
+
+
+def normalise(model, images: np.ndarray) -> None:
+    """Let every batch normalisation take its statistics from these images."""
+    import keras
+
+    kind = keras.layers.BatchNormalization
+    normalisations = [layer for layer in model.layers if isinstance(layer, kind)]
+    momenta = [layer.momentum for layer in normalisations]
+    for layer in normalisations:
+        layer.momentum = 0.0
+    model(images, training=True)
+    for layer, momentum in zip(normalisations, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def photograph(size: int) -> np.ndarray:
