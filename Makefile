@@ -5,7 +5,9 @@
 # make notebooks  run every notebook again, in place
 # make bench   time the published recipe and ours side by side
 # make torch   install PyTorch without CUDA, so that the tests on that backend are not skipped
-# make figures draw every picture of the README, from saved-models
+# make figures draw every picture of README and docs, from saved-models
+# make tables  write the numbers of README and docs, from eval/evaluation_runs.csv
+# make docs    build the documentation, into build/docs/site
 # make audit   look for known vulnerabilities of the pinned requirements; needs a network
 # make lock    pin the newest versions of the requirements in pyproject.toml
 
@@ -25,7 +27,7 @@ WITHOUT_TRAINING := tests/test_imports.py tests/test_text.py tests/test_packagin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint torch notebooks bench figures audit lock clean
+.PHONY: help demo test check lint torch notebooks bench figures tables docs audit lock clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -68,6 +70,13 @@ bench: $(BIN)/cladec
 
 figures: $(BIN)/pytest
 	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python benchmarks/explainer_figures.py
+
+tables: $(BIN)/cladec
+	$(BIN)/python benchmarks/tables.py
+
+docs: $(BIN)/pytest
+	$(BIN)/python docs/build_site.py
 
 audit: $(BIN)/pytest
 	@$(BIN)/python -c 'import requests; requests.head("https://api.osv.dev", timeout=10)' 2> /dev/null || \

@@ -1,8 +1,8 @@
-"""Every picture that the README shows, from saved models.
+"""Every picture of eval/img that README and docs show, from saved models.
 
     python benchmarks/figures.py --models saved-models
 
-The same commands as in the README, then a screenshot of the report; it takes some minutes. Debian's
+The same commands as in the docs, then a screenshot of the report; it takes some minutes. Debian's
 Chromium takes the screenshot.
 """
 
@@ -12,13 +12,12 @@ import shlex
 import shutil
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import sync_playwright
+from small_pictures import make_small
+
+from cladec.commands import main as commands
 
 ROOT = Path(__file__).parent.parent
-LARGEST = 300_000
-"""Bytes that a picture may have."""
-
 WINDOW = {"width": 1280, "height": 900}
 
 
@@ -29,14 +28,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "eval")
     options = parser.parse_args()
     pictures = options.out / "img"
-    main.main(["evaluate", "--models", str(options.models), "--out", str(options.out)])
+    commands.main(["evaluate", "--models", str(options.models), "--out", str(options.out)])
     comparison = Path("comparison")
-    main.main([*compare_command(options.models), "--out", str(comparison)])
+    commands.main([*compare_command(options.models), "--out", str(comparison)])
     for name in ("explanations", "ranking"):
         shutil.copy(comparison / f"{name}.png", pictures / f"fashion_mnist-{name}.png")
     report = Path("report.html")
     given = ["--models", str(options.models), "--evaluation", str(options.out)]
-    main.main(
+    commands.main(
         ["report", *given, "--ranking", str(comparison / "ranking.csv"), "--out", str(report)]
     )
     screenshot(report, pictures / "report.png")
@@ -45,15 +44,11 @@ def main() -> None:
 
 
 def compare_command(models: Path) -> list[str]:
-    """The comparison whose pictures the README shows, as it stands there."""
-    line = re.search(r"^ +\.venv/bin/cladec (compare .*--measures.*)$", readme(), re.M)
-    assert line, "the README has no line with cladec compare --measures"
+    """The comparison whose pictures the docs show, as it stands there."""
+    page = (ROOT / "docs" / "trust.md").read_text("utf-8")
+    line = re.search(r"^ +cladec (compare .*--measures.*)$", page, re.M)
+    assert line, "docs/trust.md has no line with cladec compare --measures"
     return shlex.split(line[1].replace("saved-models", shlex.quote(str(models))))
-
-
-def readme() -> str:
-    """Its text."""
-    return (ROOT / "README.md").read_text()
 
 
 def screenshot(report: Path, picture: Path) -> None:
@@ -75,16 +70,6 @@ def screenshot(report: Path, picture: Path) -> None:
         section.evaluate("section => section.scrollIntoView()")
         page.screenshot(path=picture)
         chromium.close()
-
-
-def make_small(picture: Path) -> None:
-    """Take fewer colours until the file is small enough to be in the repository."""
-    for colours in (256, 128, 64, 32, 16):
-        if picture.stat().st_size <= LARGEST:
-            break
-        with Image.open(picture) as image:
-            image.convert("RGB").quantize(colours).save(picture, optimize=True)
-    print(f"{picture}: {picture.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

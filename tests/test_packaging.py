@@ -171,7 +171,7 @@ def test_the_forms_and_workflows_of_the_repository_can_be_read() -> None:
         form = yaml.safe_load(path.read_text("utf-8"))
         assert {"name", "description", "body"} <= form.keys()
     workflows = {path.stem: path for path in folder.glob("workflows/*.yml")}
-    assert workflows.keys() == {"test", "publish"}
+    assert workflows.keys() == {"test", "publish", "docs"}
     for path in workflows.values():
         jobs = yaml.safe_load(path.read_text("utf-8"))["jobs"]
         assert all(job["runs-on"] and job["steps"] for job in jobs.values())

@@ -1,0 +1,64 @@
+"""Every explainer on the same image: the figures of the page docs/explainers.md.
+
+    python benchmarks/explainer_figures.py
+
+One classifier of Fashion-MNIST, with the RefAE and the ClaDec of its dense layer; what is missing
+in --models is trained. All methods with their defaults, asked for the class that is predicted.
+"""
+
+import argparse
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from small_pictures import make_small
+
+import cladec
+from cladec import plots
+from cladec.storage.outputs import save_figure
+
+ROOT = Path(__file__).parent.parent
+DATASET, LAYER = "fashion_mnist", "dense"
+IMAGE = 7
+"""The test image, a sandal: its straps, its heel and what lies between tell it from a boot."""
+
+ALL = "all"
+"""The figure of all methods side by side."""
+
+
+def main() -> None:
+    """Draw a figure for each method, and one of all of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, default=Path("saved-models"))
+    parser.add_argument("--image", type=int, default=IMAGE)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "img" / "explainers")
+    options = parser.parse_args()
+    saved = classifier(options.models)
+    image = saved.data.test.images[options.image : options.image + 1]
+    title = saved.class_names[int(saved.logits(image).argmax())]
+    explanations = dict(explained(saved, image))
+    for name, explanation in explanations.items():
+        figure = plots.side_by_side(image[0], {name: explanation}, title)
+        make_small(save_figure(figure, options.out / f"{name}.png"))
+    maps = {name: one for name, one in explanations.items() if one.ndim == 2}
+    figure = plots.side_by_side(image[0], maps, title)
+    make_small(save_figure(figure, options.out / f"{ALL}.png"))
+
+
+def classifier(models: Path) -> cladec.SavedClassifier:
+    """The classifier, with the RefAE and the ClaDec that the method cladec compares."""
+    sweep = cladec.Sweep(datasets=(DATASET,), layers=(LAYER,), alphas=(0.0,), out=models)
+    return cladec.SavedClassifier(cladec.train_missing(sweep), models)
+
+
+def explained(saved: cladec.SavedClassifier, image: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Each method's map (H, W), or image (H, W, C), by its name."""
+    for name in cladec.EXPLAINERS:
+        with warnings.catch_warnings():  # a map of zeros is a figure too
+            warnings.simplefilter("ignore", cladec.InputWarning)
+            yield name, saved.explain(image, method=name)[0]
+
+
+if __name__ == "__main__":
+    main()

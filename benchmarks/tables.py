@@ -1,0 +1,205 @@
+"""What README and docs say in numbers of the trained models: tables, and sentences with them.
+
+    python benchmarks/tables.py
+
+Reads eval/evaluation_runs.csv, and writes each text into its page, between the comments
+`<!-- benchmarks/tables.py: name -->` and `<!-- end -->`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from textwrap import fill
+
+import pandas as pd
+
+from cladec.errors import InputError
+from cladec.experiments.results import published
+from cladec.experiments.runs import VARIANTS
+from cladec.models.recipes import ALPHAS, alpha_text
+from cladec.storage.tables import read_table
+
+ROOT = Path(__file__).parent.parent
+RUNS = ROOT / "eval" / "evaluation_runs.csv"
+MEASURES = ("total_loss", "reconstruction_loss", "classification_loss", "evaluation_accuracy")
+SHARES = ("evaluation_accuracy", "fidelity")
+MODELS = ("classifier", "refae", *ALPHAS)
+"""Of each column: a kind of model, or a ClaDec's alpha."""
+
+FEW = ("classifier", "refae", 0.0, 0.5, 0.99, 1.0)
+"""The columns that the README shows."""
+
+CELLS = [(dataset, layer) for dataset in ("mnist", "fashion_mnist") for layer in ("dense", "conv")]
+
+
+@cache
+def ours() -> pd.DataFrame:
+    """The whole layers of `vgg`, decoded by plain decoders."""
+    rows = read_table(RUNS, ("dataset", "layer", "model", "alpha", "eval", "value"))
+    if rows is None:
+        raise InputError(f"{RUNS} is missing: run eval.py first")
+    # A table of before a setting existed has its usual value.
+    rows = rows.assign(**{name: usual for name, usual in VARIANTS.items() if name not in rows})
+    return rows[(rows[list(VARIANTS)].fillna(VARIANTS) == pd.Series(VARIANTS)).all(axis=1)]
+
+
+def number(
+    rows: pd.DataFrame, dataset: str, layer: str, measure: str, model: str | float
+) -> float | None:
+    """The mean of a measure over repeats, None where there is none."""
+    rows = rows[(rows["dataset"] == dataset) & (rows["eval"] == measure)]
+    rows = rows[rows["layer"].isna() | (rows["layer"] == layer)]
+    kind = rows["alpha"] if isinstance(model, float) else rows["model"]
+    rows = rows[kind == model]
+    return None if rows.empty else float(rows["value"].mean())
+
+
+def cell(rows: pd.DataFrame, dataset: str, layer: str, measure: str, model: str | float) -> str:
+    """One number as it is printed, nothing where there is none."""
+    value = number(rows, dataset, layer, measure, model)
+    if value is None:
+        return ""
+    return f"{value:.4f}" if measure in SHARES else f"{value:.3g}"
+
+
+def title(model: str | float) -> str:
+    """The head of a column."""
+    return alpha_text(model) if isinstance(model, float) else {"refae": "refAE"}.get(model, model)
+
+
+def table(head: str, rows: list[list[str]], models: tuple[str | float, ...]) -> str:
+    """Markdown: a head, and rows with a column for each model."""
+    lines = [f"| {head} | {' | '.join(map(title, models))} |"]
+    lines.append("| --- " * (head.count("|") + 1 + len(models)) + "|")
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def measures() -> str:
+    """Everything beside the published figures, a table for each layer."""
+    sources = {"ours": ours(), "published": published()}
+    parts = []
+    for dataset, layer in CELLS:
+        rows = [
+            [
+                f"`{measure}`" if source == "ours" else "",
+                source,
+                *(cell(numbers, dataset, layer, measure, model) for model in MODELS),
+            ]
+            for measure in MEASURES
+            for source, numbers in sources.items()
+        ]
+        parts.append(f"### {dataset}, {layer}\n\n{table('measure | of', rows, MODELS)}")
+    return "\n\n".join(parts)
+
+
+def compared() -> str:
+    """In how many cells our total loss is the lower one, and which are the others."""
+    higher = {of: more for of in CELLS if (more := _higher(*of))}
+    count = len(CELLS) * len(ALPHAS)
+    lower = count - sum(map(len, higher.values()))
+    others = "; ".join(
+        f"{dataset} {layer} at {', '.join(map(alpha_text, more))}"
+        f" (by at most {100 * max(more.values()):.1f} %)"
+        for (dataset, layer), more in higher.items()
+    )
+    return (
+        f"The total loss of ClaDec is below the published one in {lower} of {count} cells"
+        f"{', above it on ' + others if others else ''}."
+    )
+
+
+def _higher(dataset: str, layer: str) -> dict[float, float]:
+    """By how much our total loss is above the published one, at the alphas where it is."""
+    more = {
+        alpha: number(ours(), dataset, layer, "total_loss", alpha)
+        / number(published(), dataset, layer, "total_loss", alpha)
+        - 1
+        for alpha in ALPHAS
+    }
+    return {alpha: share for alpha, share in more.items() if share > 0}
+
+
+def claim() -> str:
+    """On which layers ClaDec's pictures teach a classifier more than RefAE's, as the paper says."""
+
+    def holding(rows: pd.DataFrame) -> str:
+        found = [
+            f"{dataset} `{layer}`"
+            for dataset, layer in CELLS
+            if number(rows, dataset, layer, "evaluation_accuracy", 0.0)
+            > number(rows, dataset, layer, "evaluation_accuracy", "refae")
+        ]
+        return f"{len(found)} of {len(CELLS)} layers ({', '.join(found)})" if found else "no layer"
+
+    return (
+        f"Here it is so on {holding(ours())}, in the published figures on {holding(published())}."
+    )
+
+
+def reading() -> str:
+    """Four rows of evaluation_result.csv, and the first things to read in them."""
+    of = "fashion_mnist", "dense"
+    wanted = ("reconstruction_loss", "classification_loss", "evaluation_accuracy", "fidelity")
+    rows = [[f"`{name}`", *(cell(ours(), *of, name, model) for model in FEW)] for name in wanted]
+    could, kept = (number(ours(), *of, wanted[0], model) for model in ("refae", 0.0))
+    before, after = (number(ours(), *of, "fidelity", alpha) for alpha in (0.0, 0.5))
+    sentences = (
+        f"RefAE comes to an error of {could:.3g}, ClaDec at alpha 0 to {kept:.3g}: the layer lost "
+        f"{kept - could:.3g}. The classifier answers the same for {100 * before:.0f} % of the "
+        f"images decoded at alpha 0, and for {100 * after:.0f} % at 0.5."
+    )
+    return table("Fashion-MNIST, `dense`", rows, FEW) + "\n\n" + sentences
+
+
+def lost() -> str:
+    """What the layers of Fashion-MNIST lost, and what a little weight on the answer brings."""
+    values = {
+        (layer, model): number(ours(), "fashion_mnist", layer, "reconstruction_loss", model)
+        for layer in ("dense", "conv")
+        for model in ("refae", 0.0, 0.5)
+    }
+    before, after = (
+        number(ours(), "fashion_mnist", "dense", "fidelity", alpha) for alpha in (0.0, 0.5)
+    )
+    sentences = [
+        f"Of Fashion-MNIST the {layer} layer gives {values[layer, 0.0]:.3g} where its RefAE gets "
+        f"to {values[layer, 'refae']:.3g}: it lost "
+        f"{values[layer, 0.0] - values[layer, 'refae']:.3g}."
+        for layer in ("dense", "conv")
+    ]
+    more = values["dense", 0.5] - values["dense", 0.0]
+    sentences.append(
+        f"A little weight on the classifier's answer (alpha 0.5) changes the error of the dense "
+        f"layer by {more:+.2g}, and its fidelity from {before:.2f} to {after:.2f}."
+    )
+    return "\n".join(sentences)
+
+
+TEXTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "README.md": {"reading": reading},
+    "docs/research.md": {"measures": measures, "compared": compared, "claim": claim, "lost": lost},
+}
+"""The functions that write each text, by page and name."""
+
+
+def _wrapped(line: str) -> str:
+    return line if line.startswith("|") else fill(line, 100)
+
+
+def filled(page: str, text: str) -> str:
+    """The text of a page with the numbers of now."""
+    for name, write in TEXTS[page].items():
+        begin, end = f"<!-- benchmarks/tables.py: {name} -->", "<!-- end -->"
+        pattern = rf"(?<={re.escape(begin)}\n).*?(?={re.escape(end)})"
+        written = "\n".join(map(_wrapped, write().splitlines()))
+        text, count = re.subn(pattern, lambda _, new=written: f"\n{new}\n\n", text, flags=re.S)
+        if not count:
+            raise InputError(f"{page} has no place for {name!r}: expected {begin} and {end}")
+    return text
+
+
+if __name__ == "__main__":
+    for page in TEXTS:
+        path = ROOT / page
+        path.write_text(filled(page, path.read_text("utf-8")), "utf-8")
