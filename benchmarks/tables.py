@@ -75,6 +75,7 @@ def table(head: str, rows: list[list[str]], models: tuple[str | float, ...]) -> 
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
 
 
+@cache
 def measures() -> str:
     """Everything beside the published figures, a table for each layer."""
     sources = {"ours": ours(), "published": published()}
@@ -93,6 +94,7 @@ def measures() -> str:
     return "\n\n".join(parts)
 
 
+@cache
 def compared() -> str:
     """In how many cells our total loss is the lower one, and which are the others."""
     higher = {of: more for of in CELLS if (more := _higher(*of))}
@@ -120,6 +122,7 @@ def _higher(dataset: str, layer: str) -> dict[float, float]:
     return {alpha: share for alpha, share in more.items() if share > 0}
 
 
+@cache
 def claim() -> str:
     """On which layers ClaDec's pictures teach a classifier more than RefAE's, as the paper says."""
 
@@ -137,6 +140,7 @@ def claim() -> str:
     )
 
 
+@cache
 def reading() -> str:
     """Four rows of evaluation_result.csv, and the first things to read in them."""
     of = "fashion_mnist", "dense"
@@ -152,6 +156,7 @@ def reading() -> str:
     return table("Fashion-MNIST, `dense`", rows, FEW) + "\n\n" + sentences
 
 
+@cache
 def lost() -> str:
     """What the layers of Fashion-MNIST lost, and what a little weight on the answer brings."""
     values = {
