@@ -188,7 +188,7 @@ def test_the_values_are_those_of_the_models(trained: Path, evaluated: Path) -> N
 def test_what_the_layer_lost_is_the_difference_of_the_tables(evaluated: Path) -> None:
     lost = pd.read_csv(evaluated / "evaluation_lost.csv")
     assert list(lost) == [
-        *("dataset", "architecture", "layer", "class", "images", "lost", "low", "high"),
+        *("dataset", "architecture", "layer", "class", "images", "lost", "low", "high", "remark"),
     ]
     assert lost["class"].tolist() == ["all", *"0123456789"]
     wide = pd.read_csv(evaluated / "evaluation_result.csv").set_index("eval")

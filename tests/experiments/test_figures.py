@@ -177,7 +177,7 @@ def test_what_the_layers_lost(saved, tmp_path):
     ]
     means, correlations = map(pd.read_csv, files)
     first = ["dataset", "architecture", "layer"]
-    assert list(means) == [*first, "class", "images", "lost", "low", "high"]
+    assert list(means) == [*first, "class", "images", "lost", "low", "high", "remark"]
     assert list(correlations) == [*first, "images", "wrong", "correlation", "low", "high"]
     data = saved.data
     errors = []

@@ -1,6 +1,7 @@
-"""The record of a decoder of photographs says how well it was trained."""
+"""The record of a decoder of photographs, and the tables, say how well it was trained."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -31,3 +32,10 @@ def test_a_decoder_of_photographs_has_a_verdict_in_its_record(tmp_path):
     for model in ("refae", "cladec"):
         assert found[model][0] in known
         assert found[model][1]
+    settings = cladec.Evaluation(models=out, out=tmp_path / "eval", workers=0)
+    table = cladec.evaluate(replace(settings, evaluation_accuracy=False))
+    for model, rows in table.groupby("model"):
+        assert set(rows["verdict"].dropna()) == {found[str(model)][0]} - {None}
+        values = rows.set_index("eval")["value"]
+        assert ("training_error" in values) == (model != "classifier")
+        assert (values.drop("training_error", errors="ignore") >= 0).all()

@@ -145,3 +145,9 @@ def test_same_seed_same_intervals():
     assert one.classes.equals(same.classes)
     assert one.correlation.equals(same.correlation)
     assert not one.classes.equals(other.classes)
+
+
+def test_only_an_interval_below_zero_gets_a_remark():
+    assert "not trained enough" in lost_information.remark(-0.3, -0.1)
+    assert lost_information.remark(-0.3, 0.1) == lost_information.remark(0.1, 0.3) == ""
+    assert lost_information.remark(np.nan, np.nan) == ""

@@ -4,6 +4,7 @@ The measures of a model are kept beside it (`.evaluation.json`), so that the nex
 measures new models.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,9 @@ from cladec.models.training import ReportProgress
 from cladec.progress import OnProgress, Progress, shown
 from cladec.storage.tables import write_table
 
+SOME = 500
+"""The most training images on which a decoder's training error is measured."""
+
 
 def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.DataFrame:
     """Measure every saved model and write both tables.
@@ -37,7 +41,7 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.Dat
 
     Returns:
         The tidy table with one row per run and metric and the columns dataset, architecture, layer,
-        fraction, units, decoder, latent_dim, beta, model, alpha, repeat, reference,
+        fraction, units, decoder, latent_dim, beta, model, alpha, repeat, reference, verdict,
         evaluation_network, eval, value.
 
     Raises:
@@ -61,7 +65,8 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.Dat
     evaluation.cluster.check([run.dataset for run in runs])
     with shown(progress) as progress:
         measures = _measured(runs, evaluation, progress)
-    table = pd.DataFrame([row for run in runs for row in results.tidy_rows(run, measures[run])])
+    rows = (results.tidy_rows(run, measures[run], evaluation.models) for run in runs)
+    table = pd.DataFrame([row for rows_of_run in rows for row in rows_of_run])
     write_table(table, evaluation.out / results.RUNS_TABLE)
     write_table(results.wide_table(table), evaluation.out / results.RESULT_TABLE)
     models = evaluation.models.absolute()
@@ -153,7 +158,12 @@ def _normalised(saved: SavedClassifier, run: Run, reconstruction: float) -> dict
     nothing = normalised.squared_error(images, mean)
     if nothing == 0:  # every image is the mean image
         return {}
-    measures = {"normalised_error": reconstruction / nothing}
+    learned = saved.data.train.images
+    learned = learned[:: math.ceil(len(learned) / SOME)]
+    measures = {
+        "normalised_error": reconstruction / nothing,
+        "training_error": normalised.normalised_error(learned, saved.decode(run, learned), mean),
+    }
     code_shape = saved.load(run).encoder.output_shape[1:]
     grid = normalised.grid_of(code_shape, *images.shape[1:3])
     if grid is not None:

@@ -236,21 +236,29 @@ def _where_most_was_lost(
 def _in_words(summary: lost_information.Summary) -> str:
     overall, row = summary.classes.iloc[0], summary.correlation.iloc[0]
     mean = f"lost {overall['lost']:.3g} per image ({overall['low']:.3g} to {overall['high']:.3g})"
+    if warning := lost_information.remark(overall["low"], overall["high"]):
+        mean = f"{mean}\n{warning}"
     if np.isnan(row["correlation"]):
         return f"{mean}\nno correlation with being wrong: {row['wrong']:.0f} images are wrong"
     interval = f"{row['low']:.3f} to {row['high']:.3f}"
     return f"{mean}\ncorrelation with being wrong {row['correlation']:.3f} ({interval})"
 
 
+def _remarked(classes: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of what was lost of each class with a column of remarks."""
+    intervals = zip(classes["low"], classes["high"], strict=True)
+    return classes.assign(remark=[lost_information.remark(*interval) for interval in intervals])
+
+
 def save_lost(layers: Sequence[LayerLost], out: Path) -> list[Path]:
     """Write what the layers lost and its correlations as CSV files, and return these files.
 
-    A cell is empty if its value is undefined: for a class without images, or a correlation without
-    wrongly classified images. There is no column `reference` if every RefAE is fresh. Without
-    layers, nothing is written.
+    A remark says where RefAE was not trained enough. A cell is empty if its value is undefined: for
+    a class without images, or a correlation without wrongly classified images. There is no column
+    `reference` if every RefAE is fresh. Without layers, nothing is written.
     """
     tables = {
-        LOST_TABLE: [layer.summary.classes.assign(**layer.about) for layer in layers],
+        LOST_TABLE: [_remarked(layer.summary.classes).assign(**layer.about) for layer in layers],
         CORRELATION_TABLE: [layer.summary.correlation.assign(**layer.about) for layer in layers],
     }
     files = []

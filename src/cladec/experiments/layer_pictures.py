@@ -155,10 +155,9 @@ def caption(layer: "LayerExplanation") -> list[str]:
 
 def lost_in_words(layer: "LayerExplanation") -> str:
     """Return what was lost, with a warning where that cannot be."""
-    text = f"lost per image: {lost_interval(layer)}"
-    if layer.lost_by_class.iloc[0]["high"] < 0:
-        text += "; ClaDec is better than RefAE, which was not trained enough to compare with"
-    return text
+    text, overall = f"lost per image: {lost_interval(layer)}", layer.lost_by_class.iloc[0]
+    warning = lost_information.remark(overall["low"], overall["high"])
+    return f"{text}; {warning}" if warning else text
 
 
 def lost_interval(layer: "LayerExplanation") -> str:

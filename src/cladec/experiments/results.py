@@ -19,6 +19,7 @@ METRICS = (
     "reconstruction_loss",
     "normalised_error",
     "thumbnail_error",
+    "training_error",
     "classification_loss",
     "evaluation_accuracy",
     "fidelity",
@@ -121,10 +122,21 @@ def classifier_records(runs: list[Run], models: Path) -> dict[Path, dict[str, An
     }
 
 
-def tidy_rows(run: Run, measures: dict[str, float]) -> list[dict[str, Any]]:
-    """Return one row per metric that is defined for this kind of model."""
+def tidy_rows(
+    run: Run, measures: dict[str, float], models: Path | None = None
+) -> list[dict[str, Any]]:
+    """Return one row per metric that is defined for this kind of model.
+
+    Args:
+        run: the run.
+        measures: its measures.
+        models: the folder with its model, whose record has the verdict on its training; or None.
+    """
     about = {name: getattr(run, name) for name in COLUMNS} | {"dataset": run.name}
     about["reference"] = run.start if run.model == "refae" else None
+    if models is not None:
+        record = model_files.read_json(model_files.record_path(run.path(models)))
+        about["verdict"] = record.get("verdict")
     networks = {"evaluation_accuracy": run.evaluated_by}
     return [
         about

@@ -80,6 +80,14 @@ def lost_per_image(maps: np.ndarray) -> np.ndarray:
     return maps.sum(axis=(1, 2), dtype=np.float64)
 
 
+def remark(low: float, high: float) -> str:
+    """A warning if less than nothing was lost, by the interval of the mean; else nothing.
+
+    RefAE trains the encoder as well, so it can only be worse where it was not trained enough.
+    """
+    return "RefAE was not trained enough: ClaDec is better" if high < 0 else ""
+
+
 def summarize(
     lost: np.ndarray,
     labels: np.ndarray,
