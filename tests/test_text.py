@@ -93,10 +93,11 @@ def drawn() -> dict[str, Figure]:
         "every alpha": plots.conditional_beside_separate(
             images, alphas, alphas, whole, both, title=title
         ),
-        "side_by_side": plots.side_by_side(images[0], {"saliency": maps[0]}, title),
-        "explanation_grid": plots.explanation_grid(
-            images, {"rise": maps}, [ODD[0], title], title=title
-        ),
+        **{
+            f"side_by_side {name}": plots.side_by_side(images[0], {"saliency": maps[0]}, name)
+            for name in ODD
+        },
+        "explanation_grid": plots.explanation_grid(images, {"rise": maps}, both, title=title),
         "confusion": plots.confusion(np.eye(count, dtype=int), ODD, title=title),
         "curves": plots.curves(*(make(labels, probabilities) for make in curves), ODD),
         "ranking": plots.ranking(ranked, floor="_x", title=title),
@@ -109,7 +110,7 @@ def drawn() -> dict[str, Figure]:
 def test_figures_show_odd_names_as_they_are(drawn):
     named = {
         *("image_grid", "measures_over_alpha", "lost", "fractions", "layers", "every alpha"),
-        *("side_by_side", "explanation_grid", "confusion", "curves", "grid", "codes", "plane"),
+        *("explanation_grid", "confusion", "curves", "grid", "codes", "plane"),
     }
     for name, figure in drawn.items():
         figure.set_dpi(40)
@@ -119,6 +120,9 @@ def test_figures_show_odd_names_as_they_are(drawn):
         assert not [text for text in ours if is_math_text(text) and "mathdefault" not in text]
         seen = " ".join(text.replace(r"\$", "$") for text in ours)
         assert [shown for shown in SHOWN if name in named and shown not in seen] == [], name
+    for name, shown in zip(ODD, SHOWN, strict=True):
+        drawn_title = drawn[f"side_by_side {name}"].axes[0].get_title()
+        assert drawn_title.replace(r"\$", "$").lstrip("\N{ZERO WIDTH SPACE}") == shown
 
 
 @pytest.mark.parametrize("name", ["curves", "codes", "plane"])

@@ -1,51 +1,32 @@
-"""Maps over images: what is drawn, read back from the figures themselves."""
+"""Figures of explanations: what is drawn, read back from the figures themselves."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from drawing import drawn
+from drawing import assert_nothing_is_cut_off, drawn
+from matplotlib.colors import to_hex
 
 from cladec import plots
+from cladec.metrics.effects import Effects
 
 
-def test_signed_maps_are_red_for_and_blue_against():
-    image = np.full((2, 2, 1), 0.5)
-    colours = plots.heat_map(image, np.array([[1.0, -1.0], [0.0, 0.5]]))
-    (first, against), (neutral, weaker) = colours
-    assert first[0] > 2 * first[2]
-    assert against[2] > 2 * against[0]
-    assert np.ptp(neutral) == 0
-    assert weaker[0] > weaker[2]
-    assert weaker[1] > 2 * first[1]
-    assert 0 <= colours.min() <= colours.max() <= 1
+def images_of(figure):
+    """The axes with images, not those of colour bars."""
+    return [axis for axis in drawn(figure) if axis.images]
 
 
-def test_unsigned_maps_are_sequential_and_zero_shows_the_image():
-    image = np.array([[[0.0], [1.0], [0.5]]])
-    colours = plots.heat_map(image, np.array([[0.0, 0.0, 2.0]]))[0]
-    assert np.ptp(colours[0]) == np.ptp(colours[1]) == 0
-    assert colours[1, 0] > colours[0, 0]
-    assert colours[2, 0] > colours[2, 2]
+def bars_of(figure):
+    """The axes of colour bars."""
+    return [axis for axis in figure.axes if axis.collections]
 
 
-def test_an_unsigned_map_far_from_zero_is_drawn_from_its_lowest_value():
-    image, attribution = np.full((5, 5, 1), 0.5), np.arange(25.0).reshape(5, 5)
-    np.testing.assert_allclose(
-        plots.heat_map(image, attribution + 100),
-        plots.heat_map(image, attribution),
-    )
+def minus(text: str) -> str:
+    return text.replace("\N{MINUS SIGN}", "-")
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, -1.0, 1e-30, 1e30])
-def test_constant_maps_can_be_drawn(value):
-    colours = plots.heat_map(np.full((3, 3, 3), 0.5), np.full((3, 3), value))
-    assert np.isfinite(colours).all()
-
-
-def test_one_extreme_pixel_does_not_hide_the_others():
-    attribution = np.zeros((28, 28))
-    attribution[3:8, 3:8], attribution[20, 20] = 1, 1000
-    colours = plots.heat_map(np.zeros((28, 28, 1)), attribution)
-    np.testing.assert_allclose(colours[5, 5], colours[20, 20])
+def effects(of: str, changes: list[float]) -> Effects:
+    return Effects(of, np.zeros(len(changes)), np.array(changes))
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (60, 40, 3)])
@@ -54,22 +35,87 @@ def test_side_by_side_wraps_and_names_every_method(shape):
     image = generator.random(shape)
     explanations = {f"method_{i}": generator.normal(size=shape[:2]) for i in range(7)}
     explanations["dream"] = generator.random(shape)
-    axes = drawn(plots.side_by_side(image, explanations, "cat - dog"))
+    figure = plots.side_by_side(image, explanations, "cat\n98%")
+    axes = images_of(figure)
     titles = [axis.get_title() for axis in axes]
-    assert titles == ["cat - dog", *(f"method {i}" for i in range(7)), "dream"]
+    assert titles == ["cat\n98%", *(f"method {i}" for i in range(7)), "dream"]
     np.testing.assert_array_equal(axes[0].images[0].get_array(), np.squeeze(image))
     np.testing.assert_array_equal(axes[-1].images[0].get_array(), np.squeeze(explanations["dream"]))
     expected = plots.heat_map(image, explanations["method_3"])
     np.testing.assert_array_equal(axes[4].images[0].get_array(), expected)
-    boxes = [axis.title.get_window_extent() for axis in axes[:2]]
-    assert boxes[0].x1 < boxes[1].x0
+    assert len(bars_of(figure)) == 7
+    assert_nothing_is_cut_off(figure)
+    assert figure.get_figwidth() * figure.dpi <= 1700
 
 
-def test_explanation_grid_has_a_row_per_image():
+def test_a_map_below_the_floor_is_the_grey_image_and_says_so():
+    image, tiny = np.full((9, 9, 1), 0.5), np.linspace(-1e-8, 1e-8, 81).reshape(9, 9)
+    explanations = {"lime": tiny, "saliency": np.abs(tiny), "anchors": np.zeros((9, 9))}
+    said = {"lime": effects("probability", [-3e-4]), "saliency": effects("score", [-2.0])}
+    figure = plots.side_by_side(image, explanations, "cat", effects=said)
+    _, lime, saliency, anchors = images_of(figure)
+    grey = plots.heat_map(image, None)
+    np.testing.assert_array_equal(lime.images[0].get_array(), grey)
+    np.testing.assert_array_equal(anchors.images[0].get_array(), grey)
+    assert np.abs(saliency.images[0].get_array() - grey).max() > 0.2
+    below = [minus(axis.get_xlabel()) for axis in (lime, saliency, anchors)]
+    assert below == ["nothing found:\nprobability -0.0003", "score -2", "empty rule"]
+    notes = figure.texts[-1].get_text().replace("\n", " ")
+    assert "Empty rule: the class stays whatever is hidden" in notes
+    assert "Below 0.01 (score: 0.04) nothing was found" in notes
+    assert_nothing_is_cut_off(figure)
+
+
+def test_a_map_of_zeros_says_so_without_effects():
+    figure = plots.side_by_side(np.zeros((4, 4, 1)), {"grad_cam": np.zeros((4, 4))}, "cat")
+    assert images_of(figure)[1].get_xlabel() == "nothing found"
+
+
+def test_explanation_grid_has_a_row_and_a_scale_for_each_method():
     images = np.random.default_rng(0).random((2, 8, 8, 1))
-    figure = plots.explanation_grid(images, {"a_b": images[..., 0]}, ["one", "two"])
-    axes = drawn(figure)
-    assert [axis.get_title() for axis in axes] == ["image", "a b", "", ""]
-    assert [axis.get_ylabel() for axis in axes] == ["one", "", "two", ""]
-    expected = plots.heat_map(images[1], images[1, ..., 0])
-    np.testing.assert_array_equal(axes[3].images[0].get_array(), expected)
+    maps = images[..., 0] * np.array([1.0, 5.0])[:, None, None]
+    titles = ["one - one", "two, too - three"]
+    answers = {"a_b": maps, "guided_backpropagation": -maps, "deep_dream": images}
+    said = {"a_b": effects("score", [-1.0, 0.01])}
+    figure = plots.explanation_grid(
+        images, answers, titles, title="t", effects=said, marked=[False, True]
+    )
+    axes = images_of(figure)
+    assert len(axes) == 8
+    assert [axis.get_title() for axis in axes] == ["one\none", "two, too\nthree", *[""] * 6]
+    assert to_hex(axes[1].title.get_color()) == to_hex("firebrick")
+    names = [axis.texts[-1].get_text() for axis in axes[::2]]
+    assert names == ["image", "score", "guided\nbackpropagation", "deep dream"]
+    assert axes[2].texts[0].get_text() == "a b"
+    # The second map says nothing, so that the scale is that of the first.
+    np.testing.assert_array_equal(axes[3].images[0].get_array(), plots.heat_map(images[1], None))
+    own = plots.Scale.of(maps[:1])
+    expected = plots.heat_map(images[0], maps[0], own)
+    np.testing.assert_array_equal(axes[2].images[0].get_array(), expected)
+    both = plots.Scale.of(-maps)
+    for axis, image, of_image in zip(axes[4:6], images, maps, strict=True):
+        expected = plots.heat_map(image, -of_image, both)
+        np.testing.assert_array_equal(axis.images[0].get_array(), expected)
+    below = [minus(axis.get_xlabel()) for axis in axes[2:4]]
+    assert below == ["-1", "nothing found:\n+0.01"]
+    assert len(bars_of(figure)) == 2
+    assert_nothing_is_cut_off(figure)
+
+
+def test_a_signed_method_is_drawn_around_zero_even_if_nothing_speaks_against_the_class():
+    maps = np.random.default_rng(0).random((2, 4, 4))
+    figure = plots.explanation_grid(np.zeros((2, 4, 4, 1)), {"lime": maps}, ["a", "b"])
+    expected = plots.heat_map(np.zeros((4, 4, 1)), maps[0], plots.Scale.of(maps, signed=True))
+    np.testing.assert_array_equal(images_of(figure)[2].images[0].get_array(), expected)
+
+
+@pytest.mark.parametrize("count", [1, 6, 9])
+def test_all_methods_of_many_images_fit_the_widest_figure(count):
+    images = np.random.default_rng(0).random((count, 6, 6, 3))
+    maps = dict.fromkeys(("grad_cam_plus_plus", "activation_maximization"), images[..., 0])
+    long = ["black-and-tan coonhound - Egyptian cat"] * count
+    figure = plots.explanation_grid(images, maps, long)
+    assert figure.get_figwidth() * figure.dpi <= 1700
+    assert_nothing_is_cut_off(figure)
+    titles = [axis.title.get_window_extent() for axis in images_of(figure)[:count]]
+    assert all(one.x1 < other.x0 for one, other in pairwise(titles))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from cladec import data, plots
 from cladec.commands.classifier import load_classifier
@@ -14,10 +15,11 @@ from cladec.commands.settings import Comparison
 from cladec.data.arrays import drawn_rows
 from cladec.errors import InputError, InputWarning
 from cladec.experiments.saved_models import SavedClassifier
-from cladec.metrics import bootstrap, robustness
+from cladec.metrics import bootstrap, effects_of_methods, robustness
 from cladec.metrics.measures import MEASURES
 from cladec.metrics.ranking import rank
 from cladec.metrics.robustness import MapMaker
+from cladec.models.predictions import named
 from cladec.progress import OnProgress, Progress
 from cladec.storage import model_files
 from cladec.storage.outputs import save_figure
@@ -60,17 +62,14 @@ def compare(
     settings.check()
     saved = load_classifier(settings, data.load(settings.dataset), progress, decoded=True)
     test, out = saved.data.test, settings.out
-    images = test.images[drawn_rows(len(test.images), settings.images, settings.seed)]
+    rows = drawn_rows(len(test.images), settings.images, settings.seed)
+    images = test.images[rows]
     targets = saved.logits(images).argmax(axis=1)
     measured = _Comparing(settings, saved, images, targets)
     values, maps = measured.all_methods(progress, complain)
     table = rank(values, settings.seed)
     figure = plots.ranking(table, floor=FLOOR, title=f"{saved.data.name}, {len(images)} images")
-    grid = plots.explanation_grid(
-        images[:SHOWN],
-        {method: of_method[:SHOWN] for method, of_method in maps.items()},
-        [saved.class_names[target] for target in targets[:SHOWN]],
-    )
+    grid = _explanations(saved, rows[:SHOWN], maps, targets)
     checksum = model_files.checksum(settings.model)
     files = [write_table(table.assign(classifier_sha256=checksum), out / "ranking.csv")]
     files.append(save_figure(figure, out / "ranking.png"))
@@ -79,6 +78,24 @@ def compare(
     if len(fidelity):
         files.append(write_table(fidelity, out / "fidelity.csv"))
     return table, files
+
+
+def _explanations(
+    saved: SavedClassifier, rows: np.ndarray, maps: dict[str, np.ndarray], targets: np.ndarray
+) -> Figure:
+    """Draw the maps of the first test images that were compared."""
+    count, names = len(rows), saved.class_names
+    images, labels = saved.data.test.images[rows], saved.data.test.labels[rows]
+    first = {method: of_method[:count] for method, of_method in maps.items()}
+    true = [named(label, names) for label in labels]
+    predicted = [names[target] for target in targets[:count]]
+    return plots.explanation_grid(
+        images,
+        first,
+        [" - ".join(pair) for pair in zip(true, predicted, strict=True)],
+        effects=effects_of_methods(saved.classifier, images, first, targets[:count]),
+        marked=[one != other for one, other in zip(true, predicted, strict=True)],
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from cladec import data, plots
 from cladec.commands.classifier import explain_all, load_classifier
@@ -13,6 +14,7 @@ from cladec.data.image_folder import read_image, read_pixels
 from cladec.errors import InputError
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.explainers.inputs import resolve_targets
+from cladec.metrics import effects_of_methods
 from cladec.models import cutting
 from cladec.progress import Progress
 from cladec.storage.outputs import save_arrays, save_figure
@@ -51,11 +53,19 @@ def explain_files(settings: Explanation, progress: Progress, complain: Complain)
     stack = np.stack(list(images.values()))
     targets, titles = _targets(saved, stack, settings.target)
     maps = explain_all(saved, settings, stack, targets, progress, complain)
+    effects = effects_of_methods(saved.classifier, stack, maps, targets) if maps else {}
     files = []
     for i, name in enumerate(images if maps else ()):
-        of_image = {method: arrays[i] for method, arrays in maps.items()}
+        figure = plots.side_by_side(
+            stack[i],
+            {method: arrays[i] for method, arrays in maps.items()},
+            titles[i],
+            effects={method: of_method.of_image(i) for method, of_method in effects.items()},
+        )
+        arrays = {"image": stack[i], "target": np.array(targets[i])}
+        arrays |= {method: of_method[i] for method, of_method in maps.items()}
         try:
-            files += _save(settings.out / name, stack[i], of_image, titles[i], targets[i])
+            files += _save(settings.out / name, figure, arrays)
         except InputError as error:
             complain(error)
     return files
@@ -85,19 +95,15 @@ def _read(
 def _targets(
     saved: SavedClassifier, images: np.ndarray, target: int | None
 ) -> tuple[np.ndarray, list[str]]:
-    """Return the class to explain in each image, and titles with the class and its probability."""
+    """Return the class to explain in each image, and titles, the class and its probability."""
     targets = resolve_targets(saved.scores, images, target)
     shares = saved.probabilities(images)[np.arange(len(images)), targets]
     names = saved.class_names
-    titles = [f"{names[k]} ({share:.0%})" for k, share in zip(targets, shares, strict=True)]
+    titles = [f"{names[k]}\n{share:.0%}" for k, share in zip(targets, shares, strict=True)]
     return targets, titles
 
 
-def _save(
-    path: Path, image: np.ndarray, explanations: dict[str, np.ndarray], title: str, target: int
-) -> list[Path]:
-    figure = plots.side_by_side(image, explanations, title)
-    arrays = {"image": image, "target": np.array(target), **explanations}
+def _save(path: Path, figure: Figure, arrays: dict[str, np.ndarray]) -> list[Path]:
     return [
         save_figure(figure, path.with_name(f"{path.name}.png")),
         save_arrays(path.with_name(f"{path.name}.npz"), arrays),

@@ -118,8 +118,9 @@ def _explain_confusion(
     if not maps:
         return []
     titles = [f"{probabilities[row, predicted]:.0%}" for row in rows]
-    title = f"{names[true]} taken for {names[predicted]} (its probability on the left)"
-    figure = plots.explanation_grid(images, maps, titles, title=title)
+    title = f"{names[true]} taken for {names[predicted]}, with its probability"
+    effects = metrics.effects_of_methods(saved.classifier, images, maps, targets)
+    figure = plots.explanation_grid(images, maps, titles, title=title, effects=effects)
     path = settings.out / f"confusion-{true}-{predicted}.png"
     arrays = {"images": images, "rows": rows, **maps}
     return [save_figure(figure, path), save_arrays(path.with_suffix(".npz"), arrays)]

@@ -32,6 +32,8 @@ class Explainer:
         signed: its maps have negative values, where a pixel speaks against the class.
         makes_images: it gives images (N, H, W, C) instead of maps (N, H, W).
         answers_alone: it asks the classifier for its answers, which may be any function's.
+        explains: what of the target class: its "score" before the softmax, its "probability", or
+            its "rule" (when it is predicted at all); "" where it explains no class.
 
     Examples:
         >>> cladec.EXPLAINERS["grad_cam"].options
@@ -45,6 +47,7 @@ class Explainer:
     signed: bool = False
     makes_images: bool = False
     answers_alone: bool = False
+    explains: str = "score"
 
     @cached_property
     def function(self) -> Callable[..., "np.ndarray"]:
@@ -92,18 +95,22 @@ EXPLAINERS: dict[str, Explainer] = {
         Explainer("activations", "score_cam"),
         Explainer("activations", "eigen_cam"),
         Explainer("relevance", "lrp", signed=True),
-        Explainer("perturbation", "occlusion", signed=True, answers_alone=True),
-        Explainer("perturbation", "rise", answers_alone=True),
-        Explainer("sensitivity", "sobol", answers_alone=True),
-        Explainer("sensitivity", "hsic", answers_alone=True),
-        Explainer("surrogates", "lime", signed=True, answers_alone=True),
-        Explainer("coalitions", "kernel_shap", signed=True, answers_alone=True),
-        Explainer("rules", "anchors", answers_alone=True),
+        Explainer(
+            "perturbation", "occlusion", signed=True, answers_alone=True, explains="probability"
+        ),
+        Explainer("perturbation", "rise", answers_alone=True, explains="probability"),
+        Explainer("sensitivity", "sobol", answers_alone=True, explains="probability"),
+        Explainer("sensitivity", "hsic", answers_alone=True, explains="probability"),
+        Explainer("surrogates", "lime", signed=True, answers_alone=True, explains="probability"),
+        Explainer(
+            "coalitions", "kernel_shap", signed=True, answers_alone=True, explains="probability"
+        ),
+        Explainer("rules", "anchors", answers_alone=True, explains="rule"),
         Explainer("shapley", "shap_deep", signed=True),
         Explainer("gradients", "shap_gradient", signed=True),
         Explainer("synthesis", "activation_maximization", makes_images=True),
         Explainer("synthesis", "deep_dream", makes_images=True),
-        Explainer("decoding", "cladec"),
+        Explainer("decoding", "cladec", explains=""),
     )
 }
 """Every explainer by its name: a function of (model, images, targets, *, options)."""

@@ -3,9 +3,12 @@ from .classification import class_report as class_report
 from .classification import confusion_matrix as confusion_matrix
 from .classification import precision_recall_curves as precision_recall_curves
 from .classification import roc_curves as roc_curves
+from .effects import Effects as Effects
 from .faithfulness import deletion as deletion
 from .faithfulness import insertion as insertion
 from .faithfulness import mu_fidelity as mu_fidelity
+from .hiding import effects_of_methods as effects_of_methods
+from .hiding import hiding_effects as hiding_effects
 from .lost_information import lost_maps as lost_maps
 from .robustness import randomisation as randomisation
 from .robustness import stability as stability

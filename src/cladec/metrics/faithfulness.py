@@ -87,13 +87,18 @@ def insertion(
         blur: standard deviation of the Gaussian blur in pixels; None for a quarter of the width,
             which leaves nothing of a digit to recognise.
     """
-    width = images.shape[2] / 4 if blur is None else blur
-    at_least(0, blur=width)
+    at_least(0, blur=0 if blur is None else blur)
 
-    def blurred(image: np.ndarray) -> np.ndarray:
-        return gaussian_filter(image, (width, width, 0))
+    def other(image: np.ndarray) -> np.ndarray:
+        return blurred(image, blur)
 
-    return _perturb(model, images, maps, targets, blurred, True, steps, seed, batch_size)
+    return _perturb(model, images, maps, targets, other, True, steps, seed, batch_size)
+
+
+def blurred(image: np.ndarray, deviation: float | None = None) -> np.ndarray:
+    """An image (H, W, C) after a Gaussian blur, of a quarter of its width unless it is given."""
+    width = image.shape[1] / 4 if deviation is None else deviation
+    return gaussian_filter(image, (width, width, 0))
 
 
 def _perturb(

@@ -8,7 +8,8 @@ Examples:
 """
 
 from cladec.plots.classification import confusion, curves, reliability
-from cladec.plots.explanations import explanation_grid, heat_map, side_by_side
+from cladec.plots.explanations import explanation_grid, side_by_side
+from cladec.plots.heat_maps import Scale, heat_map
 from cladec.plots.images import draw_image, image_grid
 from cladec.plots.kept import Row, kept_by_layer
 from cladec.plots.latent import latent_classes, latent_codes, latent_grid
@@ -18,6 +19,7 @@ from cladec.plots.measures import LABELS, measures_over_alpha, measures_over_fra
 __all__ = [
     "LABELS",
     "Row",
+    "Scale",
     "conditional_beside_separate",
     "confusion",
     "curves",

@@ -1,67 +1,179 @@
 """Explanations -> figures: maps over their images, one image or several."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cladec.plots.images import draw_image, plain, words
+from cladec.explainers.registry import EXPLAINERS
+from cladec.metrics.effects import FLOORS, SHARE, Effects
+from cladec.plots.heat_maps import Scale, draw_colour_bar, heat_map, number
+from cladec.plots.images import (
+    CELL,
+    GAP,
+    axes_at,
+    brief,
+    draw_image,
+    draw_titles,
+    image_axes,
+    plain,
+    row_height,
+    title_height,
+    words,
+)
 
-CELL = 1.5
-"""Side of one explained image, in inches."""
+SIDE = 1.5
+"""The width of an image among the explanations of a single one, in inches."""
 
 COLUMNS = 6
 """Explanations side by side before a new line begins."""
 
-HINT = "red, yellow: matters, or speaks for the class; blue: speaks against it"
+LONGEST_LINE = 26
+"""Letters of a line above the image among its explanations."""
+
+LEFT = 1.5
+"""Where the images of a grid begin, in inches: what is left of them is for the names of methods."""
+
+NAME_LETTERS = 18
+"""Letters of the name of a method that fit into one line at its left."""
+
+LINE = 0.14
+"""The height of a line of small text, in inches."""
+
+NOTE_LETTERS = 18
+"""Letters of a note to an inch."""
+
+HINT = "orange: matters, or speaks for the class; blue: speaks against it."
+ABOUT_EFFECTS = (
+    "Numbers: how the probability of the class, or its score before the softmax, changes if the "
+    f"{100 * SHARE:g} % of the pixels that the map marks most are blurred. Below "
+    f"{FLOORS['probability']:g} (score: {FLOORS['score']:g}) nothing was found: no map is drawn."
+)
+ABOUT_RULES = (
+    "Empty rule: the class stays whatever is hidden, or another class is predicted than explained."
+)
 
 
-def heat_map(image: np.ndarray, attribution: np.ndarray) -> np.ndarray:
-    """An image with its attribution map laid over it in colour.
+@dataclass(frozen=True, eq=False)
+class _Explained:
+    """What one method says of images: maps on one scale, or images."""
 
-    A map with negative values takes a diverging colour map centred at zero (red for, blue against),
-    any other a sequential one that begins at its lowest value. The image is faded to grey, and the
-    more a pixel matters the more of its colour is seen. Strengths are relative to the map's 99.5th
-    percentile, so that a single pixel cannot make the rest vanish.
+    method: str
+    answers: np.ndarray
+    effects: Effects | None
+    with_unit: bool = False
+    """Whether the texts say what changes; else they are numbers."""
 
-    Args:
-        image: (H, W, C) in [0, 1].
-        attribution: (H, W).
+    @property
+    def is_map(self) -> bool:
+        return self.answers.ndim == 3
 
-    Returns:
-        (H, W, 3) in [0, 1].
-    """
-    signed = attribution.min() < 0
-    if not signed and np.ptp(attribution) > 0:
-        attribution = attribution - attribution.min()
-    largest = np.percentile(np.abs(attribution), 99.5) or np.abs(attribution).max() or 1.0
-    strength = np.clip(attribution / largest, -1, 1)
-    hue, place = ("RdBu_r", 0.5 + strength / 2) if signed else ("YlOrRd", strength)
-    faded = 0.35 + 0.5 * image.mean(axis=-1, keepdims=True)
-    opacity = 0.9 * np.abs(strength)[..., None] ** 0.75
-    return (1 - opacity) * faded + opacity * colormaps[hue](place)[..., :3]
+    @property
+    def found(self) -> np.ndarray:
+        """Whether each map tells anything, (N,)."""
+        found = np.array([answer.any() for answer in self.answers])
+        return found if self.effects is None else found & self.effects.found
+
+    @property
+    def scale(self) -> Scale:
+        """Of the maps that tell anything, or of all if none does."""
+        row = EXPLAINERS.get(self.method)
+        told = self.answers[self.found] if self.found.any() else self.answers
+        return Scale.of(told, signed=bool((told < 0).any()) or (row is not None and row.signed))
+
+    @property
+    def texts(self) -> list[str]:
+        """What stands below each map: its effect, or that there is none."""
+        if not self.is_map:
+            return [""] * len(self.answers)
+        row = EXPLAINERS.get(self.method)
+        empty = "empty rule" if row is not None and row.explains == "rule" else "nothing found"
+        if self.effects is None:
+            return ["" if found else empty for found in self.found]
+        unit = f"{self.effects.of} " if self.with_unit else ""
+        return [
+            ("" if found else f"{empty}:\n") + unit + _signed(change)
+            for change, found in zip(self.effects.changes, self.found, strict=True)
+        ]
+
+    @property
+    def lines(self) -> int:
+        """The number of lines of the texts."""
+        return max(len(text.splitlines()) for text in self.texts)
+
+    def draw(self, axis: Axes, image: np.ndarray, row: int) -> None:
+        """Draw the explanation of an image, and the text below it."""
+        answer, found = self.answers[row], bool(self.found[row])
+        if self.is_map:
+            answer = heat_map(image, answer if found else None, self.scale)
+        draw_image(axis, answer)
+        colour = "black" if found else "firebrick"
+        axis.set_xlabel(self.texts[row], fontsize=7, labelpad=2, color=colour)
 
 
-def side_by_side(image: np.ndarray, explanations: Mapping[str, np.ndarray], title: str) -> Figure:
-    """One image and its explanations, some in a row.
+def _signed(change: float) -> str:
+    return f"{'+' if change > 0 else ''}{number(float(change))}" if change else "0"
+
+
+def _explained(
+    explanations: Mapping[str, np.ndarray],
+    effects: Mapping[str, Effects] | None,
+    *,
+    with_unit: bool = False,
+) -> list[_Explained]:
+    effects = effects or {}
+    return [
+        _Explained(name, answers, effects.get(name), with_unit)
+        for name, answers in explanations.items()
+    ]
+
+
+def side_by_side(
+    image: np.ndarray,
+    explanations: Mapping[str, np.ndarray],
+    title: str,
+    *,
+    effects: Mapping[str, Effects] | None = None,
+) -> Figure:
+    """One image and its explanations, some in a row, each map with its colour bar.
 
     Args:
         image: (H, W, C) in [0, 1].
         explanations: method -> attribution map (H, W), or an image (H, W, C) in [0, 1].
-        title: above the image itself.
+        title: above the image itself, in up to two lines.
+        effects: method -> what hiding the marked pixels of this image changes, from
+            `metrics.effects_of_methods`. A map below the floor is not drawn, and says so.
     """
-    columns = min(COLUMNS, len(explanations) + 1)
-    rows = -(-(len(explanations) + 1) // columns)
-    figure, axes = _image_axes(rows, columns, image.shape)
-    for axis in axes.flat[len(explanations) + 1 :]:
-        axis.set_axis_off()
-    draw_image(axes.flat[0], image)
-    axes.flat[0].set_title(plain(title), fontsize=8)
-    for axis, (method, explanation) in zip(axes.flat[1:], explanations.items(), strict=False):
-        _draw_explanation(axis, image, explanation)
-        axis.set_title(words(method), fontsize=8)
+    of_image = {name: answer[None] for name, answer in explanations.items()}
+    methods = _explained(of_image, effects, with_unit=True)
+    rows = -(-(len(methods) + 1) // COLUMNS)
+    columns = -(-(len(methods) + 1) // rows)
+    height = SIDE * image.shape[0] / image.shape[1]
+    below = LINE * max((each.lines for each in methods), default=0)
+    pitch, step = SIDE + 0.15, height + below + 0.65
+    width = 0.1 + max(columns, 3) * pitch
+    notes = _notes(methods, width)
+    figure = Figure(figsize=(width, rows * step + 0.2 + LINE * len(notes)), dpi=150)
+    for place, explained in enumerate([None, *methods]):
+        down, across = divmod(place, columns)
+        left, top = 0.1 + across * pitch, 0.35 + down * step
+        axis = axes_at(figure, left=left, top=top, width=SIDE, height=height)
+        if explained is None:
+            draw_image(axis, image)
+            lines = [brief(line, LONGEST_LINE) for line in title.split("\n")[:2]]
+            axis.set_title(plain("\n".join(lines)), fontsize=8)
+            continue
+        explained.draw(axis, image, 0)
+        axis.set_title(words(explained.method), fontsize=8)
+        if explained.is_map:
+            under = {"left": left + 0.1 * SIDE, "top": top + height + below + 0.08}
+            bar = axes_at(figure, **under, width=0.8 * SIDE, height=0.07)
+            draw_colour_bar(bar, explained.scale, orientation="horizontal")
+    _write_notes(figure, notes)
     return figure
 
 
@@ -71,37 +183,77 @@ def explanation_grid(
     titles: Sequence[str],
     *,
     title: str = "",
+    effects: Mapping[str, Effects] | None = None,
+    marked: Sequence[bool] = (),
 ) -> Figure:
-    """Images in rows, methods in columns.
+    """Images in columns, methods in rows, each method with one scale and its colour bar.
 
     Args:
         images: (N, H, W, C) in [0, 1].
         explanations: method -> attribution maps (N, H, W), or images (N, H, W, C) in [0, 1].
-        titles: N, at the left of the images.
+        titles: N, above the images: a class, or "true - predicted" in two lines.
         title: above the figure.
+        effects: method -> what hiding the marked pixels changes, from
+            `metrics.effects_of_methods`. A map below the floor is not drawn, and says so.
+        marked: columns whose title is drawn in red, such as wrongly classified images.
     """
-    figure, axes = _image_axes(len(images), len(explanations) + 1, images.shape[1:])
-    for i, (row, image) in enumerate(zip(axes, images, strict=True)):
-        draw_image(row[0], image)
-        row[0].set_ylabel(plain(titles[i]), fontsize=9)
-        for axis, maps in zip(row[1:], explanations.values(), strict=True):
-            _draw_explanation(axis, image, maps[i])
-    for axis, name in zip(axes[0], ["image", *explanations], strict=True):
-        axis.set_title(words(name), fontsize=8)
+    methods, shape = _explained(explanations, effects), images.shape[1:3]
+    top = title_height(titles) + (0.3 if title else 0.05)
+    heights = [row_height(shape) + LINE * each.lines for each in methods]
+    width = max(LEFT + len(images) * CELL + 0.75, 5.0)
+    notes = _notes(methods, width)
+    below = top + row_height(shape) + sum(heights)
+    figure = Figure(figsize=(width, below + 0.15 + LINE * len(notes)), dpi=150)
+    originals = image_axes(figure, 1, len(images), shape, left=LEFT, top=top)[0]
+    for axis, image in zip(originals, images, strict=True):
+        draw_image(axis, image)
+    draw_titles(originals, titles, marked)
+    _name_row(originals[0], "image", "")
+    place = top + row_height(shape)
+    for explained, height in zip(methods, heights, strict=True):
+        _draw_method(figure, explained, images, place)
+        place += height
     if title:
-        figure.suptitle(plain(title))
+        figure.suptitle(plain(title), fontsize=10, y=1 - 0.08 / figure.get_figheight(), va="top")
+    _write_notes(figure, notes)
     return figure
 
 
-def _image_axes(rows: int, columns: int, shape: tuple[int, ...]) -> tuple[Figure, np.ndarray]:
-    """Axes for images of one shape, and below them what the colours mean."""
-    cell_height = CELL * shape[0] / shape[1]
-    size = (columns * (CELL + 0.12) + 0.3, rows * (cell_height + 0.35) + 0.3)
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
-    figure.supxlabel(HINT, fontsize=8, color="dimgrey")
-    return figure, figure.subplots(rows, columns, squeeze=False)
+def _draw_method(figure: Figure, explained: _Explained, images: np.ndarray, top: float) -> None:
+    """Draw a row of a grid: what a method says of each image, its name and its colour bar."""
+    shape = images.shape[1:3]
+    axes = image_axes(figure, 1, len(images), shape, left=LEFT, top=top)[0]
+    for row, (axis, image) in enumerate(zip(axes, images, strict=True)):
+        explained.draw(axis, image, row)
+    _name_row(axes[0], explained.method, explained.effects.of if explained.effects else "")
+    if explained.is_map:
+        left, height = LEFT + len(images) * CELL + 0.02, row_height(shape) - GAP
+        bar = axes_at(figure, left=left, top=top, width=0.09, height=height)
+        draw_colour_bar(bar, explained.scale)
 
 
-def _draw_explanation(axis: Axes, image: np.ndarray, explanation: np.ndarray) -> None:
-    is_map = explanation.ndim == 2
-    draw_image(axis, heat_map(image, explanation) if is_map else explanation)
+def _name_row(axis: Axes, method: str, unit: str) -> None:
+    """Name a row at its left; below it, in grey, what the numbers of the row are changes of."""
+    place: dict[str, Any] = {"textcoords": "offset points", "ha": "right"}
+    name = "\n".join(textwrap.wrap(words(method), NAME_LETTERS))
+    axis.annotate(name, (0, 0.5), (-6, 0), "axes fraction", va="center", fontsize=9, **place)
+    if unit:
+        place |= {"va": "top", "fontsize": 7, "color": "dimgrey"}
+        axis.annotate(unit, (0, 0), (-6, -2), "axes fraction", **place)
+
+
+def _notes(methods: Sequence[_Explained], width: float) -> list[str]:
+    """Return what has to be known to read the figure, in lines."""
+    notes = [HINT]
+    if any(each.effects is not None for each in methods):
+        notes.append(ABOUT_EFFECTS)
+    if any("empty rule" in each.texts for each in methods):
+        notes.append(ABOUT_RULES)
+    return textwrap.wrap(" ".join(notes), int((width - 0.2) * NOTE_LETTERS))
+
+
+def _write_notes(figure: Figure, notes: Sequence[str]) -> None:
+    width, height = figure.get_size_inches()
+    figure.text(
+        *(0.1 / width, 0.06 / height), "\n".join(notes), fontsize=7, color="dimgrey", va="bottom"
+    )

@@ -1,6 +1,7 @@
 """Grids of images, and what every figure of images shares."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +16,13 @@ GAP = 0.05
 """What is left free between two images of a grid, in inches."""
 
 TITLE_LENGTH = 12
-"""Characters that fit above one image; longer titles "true - predicted" take two lines."""
+"""Characters that fit above one image in the usual size."""
+
+BETWEEN = " - "
+"""What stands between the true and the predicted class in a title."""
+
+LONGEST_TITLE = 14
+"""Characters that fit above one image in a small size; longer names are cut."""
 
 
 def plain(text: str) -> str:
@@ -30,6 +37,20 @@ def plain(text: str) -> str:
 def words(name: str) -> str:
     """A name of a method or measure as people write it."""
     return plain(name.replace("_", " "))
+
+
+def brief(name: str, length: int = LONGEST_TITLE) -> str:
+    """A name of a class in at most `length` letters: its first synonym, cut at its end.
+
+    Examples:
+        >>> from cladec.plots.images import brief
+        >>> brief("tench, Tinca tinca"), brief("black-and-tan coonhound")
+        ('tench', 'black-and-tan…')
+    """
+    name = printable(name)
+    if len(name) > length:
+        name = name.split(",")[0]
+    return name if len(name) <= length else f"{name[: length - 1].rstrip()}…"
 
 
 def image_grid(
@@ -59,7 +80,7 @@ def row_height(shape: tuple[int, ...]) -> float:
 
 def title_height(titles: Sequence[str]) -> float:
     """The room that `draw_titles` needs, in inches."""
-    return 0.12 + 0.16 * (1 + _is_long(titles))
+    return 0.12 + 0.15 * (1 + any(BETWEEN in title for title in titles))
 
 
 def image_axes(
@@ -106,16 +127,28 @@ def draw_rows(axes: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
         row[0].set_ylabel(plain(name), rotation=0, ha="right", va="center", fontsize=9)
 
 
-def draw_titles(axes: np.ndarray, titles: Sequence[str], marked: Sequence[bool] = ()) -> None:
-    """Write a title above each of N axes, those marked in red, in two lines where it is long."""
-    for column, (axis, title) in enumerate(zip(axes, titles, strict=True)):
+def draw_titles(
+    axes: np.ndarray, titles: Sequence[str], marked: Sequence[bool] = (), *, headed: bool = True
+) -> None:
+    """Write a title above each of N axes, "true - predicted" in two lines.
+
+    Args:
+        axes: (N,).
+        titles: N; long names are shortened, see `brief`.
+        marked: which of them are red.
+        headed: whether the left of the titles says which line is which.
+    """
+    parts = [[brief(part) for part in title.split(BETWEEN, 1)] for title in titles]
+    longest = max(len(part) for lines in parts for part in lines)
+    size = 8.0 if longest <= TITLE_LENGTH else 7.0
+    for column, (axis, lines) in enumerate(zip(axes, parts, strict=True)):
         wrong = column < len(marked) and marked[column]
-        text = title.replace(" - ", " -\n") if _is_long(titles) else title
-        axis.set_title(plain(text), fontsize=8, color="firebrick" if wrong else "black")
-
-
-def _is_long(titles: Sequence[str]) -> bool:
-    return max(map(len, titles)) > TITLE_LENGTH
+        colour = "firebrick" if wrong else "black"
+        axis.set_title(plain("\n".join(lines)), fontsize=size, color=colour, pad=4)
+    if headed and any(len(lines) == 2 for lines in parts):
+        place: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "baseline"}
+        place |= {"fontsize": size, "color": "dimgrey"}
+        axes[0].annotate("true\npredicted", (0, 1), (-6, 4), "axes fraction", **place)
 
 
 def draw_image(axis: Axes, image: np.ndarray) -> None:
