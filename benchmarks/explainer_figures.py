@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from small_pictures import make_small
 
 import cladec
 from cladec import plots
+from cladec.metrics import effects_of_methods
 from cladec.storage.outputs import save_figure
 
 ROOT = Path(__file__).parent.parent
@@ -38,12 +38,14 @@ def main() -> None:
     image = saved.data.test.images[options.image : options.image + 1]
     title = saved.class_names[int(saved.logits(image).argmax())]
     explanations = dict(explained(saved, image))
-    for name, explanation in explanations.items():
-        figure = plots.side_by_side(image[0], {name: explanation}, title)
-        make_small(save_figure(figure, options.out / f"{name}.png"))
-    maps = {name: one for name, one in explanations.items() if one.ndim == 2}
-    figure = plots.side_by_side(image[0], maps, title)
-    make_small(save_figure(figure, options.out / f"{ALL}.png"))
+    effects = effects_of_methods(saved.classifier, image, explanations)
+    one = {name: answer[0] for name, answer in explanations.items()}
+    for name, answer in one.items():
+        figure = plots.side_by_side(image[0], {name: answer}, title, effects=effects)
+        save_figure(figure, options.out / f"{name}.png")
+    maps = {name: answer for name, answer in one.items() if answer.ndim == 2}
+    figure = plots.side_by_side(image[0], maps, title, effects=effects)
+    save_figure(figure, options.out / f"{ALL}.png")
 
 
 def classifier(models: Path) -> cladec.SavedClassifier:
@@ -53,11 +55,11 @@ def classifier(models: Path) -> cladec.SavedClassifier:
 
 
 def explained(saved: cladec.SavedClassifier, image: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Each method's map (H, W), or image (H, W, C), by its name."""
+    """Each method's map (1, H, W), or image (1, H, W, C), by its name."""
     for name in cladec.EXPLAINERS:
         with warnings.catch_warnings():  # a map of zeros is a figure too
             warnings.simplefilter("ignore", cladec.InputWarning)
-            yield name, saved.explain(image, method=name)[0]
+            yield name, saved.explain(image, method=name)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,29 @@
 
     python benchmarks/figures.py --models saved-models
 
-The same commands as in the docs, then a screenshot of the report; it takes some minutes. Debian's
-Chromium takes the screenshot.
+The same commands as in the docs, an animation over alpha of every decoder of all alphas, and a
+screenshot of the report; it takes some minutes. Debian's Chromium takes the screenshot.
 """
 
 import argparse
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
-from small_pictures import make_small
 
 from cladec.commands import main as commands
+from cladec.experiments import stories
+from cladec.experiments.figures import file_name
+from cladec.experiments.records import saved_runs
+from cladec.experiments.runs import by_classifier
+from cladec.experiments.saved_models import SavedClassifier
+from cladec.storage.outputs import in_few_bytes, save_animation
 
 ROOT = Path(__file__).parent.parent
+
 WINDOW = {"width": 1280, "height": 900}
 
 
@@ -29,18 +36,27 @@ def main() -> None:
     options = parser.parse_args()
     pictures = options.out / "img"
     commands.main(["evaluate", "--models", str(options.models), "--out", str(options.out)])
+    for picture in animations(options.models, pictures):
+        print(f"{picture}: {picture.stat().st_size / 1000:.0f} kB")
     comparison = Path("comparison")
     commands.main([*compare_command(options.models), "--out", str(comparison)])
     for name in ("explanations", "ranking"):
         shutil.copy(comparison / f"{name}.png", pictures / f"fashion_mnist-{name}.png")
     report = Path("report.html")
     given = ["--models", str(options.models), "--evaluation", str(options.out)]
-    commands.main(
-        ["report", *given, "--ranking", str(comparison / "ranking.csv"), "--out", str(report)]
-    )
+    ranking = ["--ranking", str(comparison / "ranking.csv")]
+    commands.main(["report", *given, *ranking, "--out", str(report)])
     screenshot(report, pictures / "report.png")
-    for picture in sorted(pictures.glob("*.png")):
-        make_small(picture)
+
+
+def animations(models: Path, pictures: Path) -> Iterator[Path]:
+    """Save an animation for every whole layer that one network decodes at every alpha."""
+    for runs in by_classifier(saved_runs(models)):
+        saved = SavedClassifier(runs, models)
+        for run in saved.decoders:
+            if run.kind.every_alpha and run.fraction == 1 and run.repeat == 0:
+                name = file_name(saved, str(run.layer), "alpha")
+                yield save_animation(stories.animation(saved, run), pictures / f"{name}.webp")
 
 
 def compare_command(models: Path) -> list[str]:
@@ -52,24 +68,17 @@ def compare_command(models: Path) -> list[str]:
 
 
 def screenshot(report: Path, picture: Path) -> None:
-    """The section of the first classifier in the report, its dense layer at alpha 0.5."""
+    """The first view of the report."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         page = chromium.new_page(viewport=WINDOW, color_scheme="light", reduced_motion="reduce")
         page.goto(report.resolve().as_uri())
-        section = page.locator(".of-classifier").first
-        whole = re.compile(r"^\s*dense\s*$")  # there may be parts of it too
-        section.locator(".layers label", has_text=whole).click()
-        slider = section.locator(".alpha").first
-        for _ in range(5):
-            slider.press("ArrowRight")
-        slider.blur()
-        page.mouse.move(0, 0)
-        section.evaluate("section => section.scrollIntoView()")
-        page.screenshot(path=picture)
+        small = in_few_bytes(page.screenshot())
         chromium.close()
+    assert small, "the first view of the report has too much detail for a small picture"
+    picture.write_bytes(small)
 
 
 if __name__ == "__main__":

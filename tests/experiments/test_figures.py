@@ -10,11 +10,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from cladec.errors import InputError
-from cladec.experiments import figures
+from cladec.experiments import figures, stories
 from cladec.experiments.records import saved_runs
 from cladec.experiments.results import METRICS, keep_measures, own_measures, tidy_rows
 from cladec.experiments.runs import Run, by_classifier
 from cladec.experiments.saved_models import SavedClassifier
+from cladec.experiments.stories import telling_images
 from cladec.experiments.trainer import Trainer
 from cladec.models.recipes import Recipe
 from cladec.storage import model_files
@@ -75,7 +76,7 @@ def rows_of(figure) -> dict[str, list]:
 def test_every_figure_that_there_are_models_for(drawn):
     assert set(drawn) == {
         *(f"digits-{layer}-reconstructions" for layer in ("dense", "block_1", "convolution_1")),
-        *("digits-measures", "digits-layers", "digits-dense-conditional"),
+        *("digits-measures", "digits-layers", "digits-dense-conditional", "digits-dense-story"),
         *("digits-dense-fractions", "digits-dense-fraction-images"),
     }
 
@@ -199,6 +200,56 @@ def test_what_the_layers_lost(saved, tmp_path):
     assert row["correlation"] == pytest.approx(np.corrcoef(expected, wrong)[0, 1], abs=1e-4)
     assert (row["images"], row["wrong"]) == (len(wrong), wrong.sum())
     assert lost[1].summary.most_lost[0] == expected.argmax()
+
+
+def test_a_story_shows_what_was_lost_of_five_images_and_what_the_answer_needs(saved, drawn):
+    chosen = telling_images(saved.lost["dense"], saved.data.test.labels, saved.is_right)
+    figure = drawn["digits-dense-story"]
+    pictures = np.array([axis for axis in figure.axes if axis.images]).reshape(5, len(chosen))
+    titles = [axis.get_title() for axis in pictures[0]]
+    assert titles == [title.replace(" - ", "\n") for title in saved.show(chosen).titles]
+    shown = saved.data.test.images[chosen]
+    conditional = next(run for run in saved.decoders if run.kind.every_alpha)
+    expected = (shown, saved.lost_maps("dense", shown), saved.decode(conditional, shown, 0.99))
+    for axes, images in zip(pictures[[0, 3, 4]], expected, strict=True):
+        for axis, image in zip(axes, images, strict=True):
+            drawn_image = axis.images[0].get_array()
+            np.testing.assert_allclose(drawn_image, np.squeeze(image), atol=1e-3)
+
+
+def test_telling_images_are_of_different_classes_right_and_wrong_much_and_little_lost():
+    generator = np.random.default_rng(0)
+    lost, labels = generator.random(200), generator.integers(0, 10, 200)
+    is_right = generator.random(200) > 0.2
+    chosen = telling_images(lost, labels, is_right)
+    assert len(set(chosen)) == 5
+    assert (np.diff(lost[chosen]) <= 0).all()
+    (wrong,) = [number for number in chosen if not is_right[number]]
+    assert lost[wrong] == lost[~is_right].max()
+    right = [number for number in chosen if is_right[number]]
+    assert lost[right[-1]] == lost[is_right].min()
+    assert lost[right[0]] == lost[is_right].max()
+    assert len(set(labels[right[:3]])) == 3
+
+
+@pytest.mark.parametrize("right", [0, 1, 3])
+def test_telling_images_of_few_images_are_as_many_as_there_are(right):
+    is_right = np.arange(3) < right
+    chosen = telling_images(np.arange(3.0), np.arange(3), is_right)
+    assert len(chosen) == right + (right < 3)
+
+
+def test_an_animation_has_a_frame_for_every_alpha(saved, monkeypatch):
+    monkeypatch.setattr(stories, "FRAMES", 3)
+    run = next(run for run in saved.decoders if run.kind.every_alpha)
+    titles, last = [], None
+    for figure in stories.animation(saved, run):
+        titles.append(figure.axes[-1].get_title(loc="left"))
+        last = figure.axes[len(figure.axes) // 2].images[-1].get_array()
+    assert (titles[0], titles[-1], len(titles)) == ("alpha 0", "alpha 1", 3)
+    chosen = telling_images(saved.lost["dense"], saved.data.test.labels, saved.is_right)
+    decoded = saved.decode(run, saved.data.test.images[chosen], 1.0)
+    np.testing.assert_allclose(last, decoded[0, ..., 0], atol=1e-3)
 
 
 def test_where_nothing_can_be_compared_nothing_is_written(tmp_path):

@@ -84,9 +84,9 @@ def test_explanation_grid_has_a_row_and_a_scale_for_each_method():
     assert len(axes) == 8
     assert [axis.get_title() for axis in axes] == ["one\none", "two, too\nthree", *[""] * 6]
     assert to_hex(axes[1].title.get_color()) == to_hex("firebrick")
-    names = [axis.texts[-1].get_text() for axis in axes[::2]]
-    assert names == ["image", "score", "guided\nbackpropagation", "deep dream"]
-    assert axes[2].texts[0].get_text() == "a b"
+    names = [axis.get_ylabel() for axis in axes[::2]]
+    assert names == ["image", "a b", "guided\nbackpropagation", "deep dream"]
+    assert axes[2].texts[-1].get_text() == "below: change of\nthe score"
     # The second map says nothing, so that the scale is that of the first.
     np.testing.assert_array_equal(axes[3].images[0].get_array(), plots.heat_map(images[1], None))
     own = plots.Scale.of(maps[:1])

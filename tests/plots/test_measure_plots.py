@@ -30,9 +30,27 @@ def test_measures_over_alpha():
         line, reference = axis.lines
         np.testing.assert_allclose(line.get_ydata(), list(values.values()))
         np.testing.assert_allclose(reference.get_ydata(), 1.5)
+        (bars,) = axis.collections
+        reach = [segment[:, 1].tolist() for segment in bars.get_segments()]
+        assert reach == [[value - 1, value + 1] for value in values.values()]
+        assert axis.get_xlabel() == "alpha (evenly spaced, not to scale)"
         assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "0.5", "1"]
     assert figure.axes[0].get_yscale() == "log"
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["ClaDec conv", "RefAE conv", "smallest to largest of the repeats"]
     figure.savefig(io.BytesIO())
+
+
+def test_repeats_of_a_refae_are_a_band_and_a_single_run_has_no_bar():
+    table = pd.DataFrame(
+        [row(alpha=alpha, eval="fidelity", value=0.5) for alpha in (0.0, 1.0)]
+        + [row(model="refae", eval="fidelity", value=value) for value in (0.1, 0.4)]
+    )
+    axis = plots.measures_over_alpha(table).axes[list(plots.LABELS).index("fidelity")]
+    assert axis.lines[1].get_ydata()[0] == pytest.approx(0.25)
+    (band,) = axis.patches
+    assert (band.get_y(), band.get_height()) == pytest.approx((0.1, 0.3))
+    assert not axis.collections
 
 
 def test_measures_over_alpha_draw_no_layer_of_one_alpha_beside_layers_of_more():
@@ -109,22 +127,39 @@ def test_measures_over_fraction():
         table.append(row(model="refae", eval=metric, value=2.0))
         table += [row(alpha=alpha, eval=metric, value=6 + alpha) for alpha in (0.0, 0.99)]
     figure = plots.measures_over_fraction(pd.DataFrame(table), title="digits")
-    assert len(figure.axes) == 2 * len(plots.LABELS)
-    for number, axis in enumerate(figure.axes):
-        shift = 10.0 * (number >= len(plots.LABELS))
-        assert axis.get_title().startswith("dense, random" if shift else "dense, first")
-        lines = {line.get_label(): line for line in axis.lines}
-        assert list(lines) == ["ClaDec 0", "ClaDec 0.99", "RefAE", "classifier"]
-        np.testing.assert_allclose(lines["ClaDec 0"].get_xdata(), [0.1, 0.5, 1])
-        np.testing.assert_allclose(lines["ClaDec 0"].get_ydata(), [5.1 + shift, 5.5 + shift, 6])
-        np.testing.assert_allclose(lines["RefAE"].get_ydata(), [1.1 + shift, 1.5 + shift, 2])
+    assert len(figure.axes) == len(plots.LABELS)
+    for axis, label in zip(figure.axes, plots.LABELS.values(), strict=True):
+        assert axis.get_title() == f"dense: {label}"
+        lines = {(line.get_label(), line.get_linestyle()): line for line in axis.lines}
+        models = ["RefAE", "ClaDec 0", "ClaDec 0.99"]
+        assert list(lines)[:-1] == [(model, line) for model in models for line in ("-", "--")]
+        assert list(lines)[-1] == ("classifier", ":")
+        for line, shift in (("-", 0.0), ("--", 10.0)):
+            cladec, refae = lines["ClaDec 0", line], lines["RefAE", line]
+            np.testing.assert_allclose(cladec.get_xdata(), [0.1, 0.5, 1])
+            np.testing.assert_allclose(cladec.get_ydata(), [5.1 + shift, 5.5 + shift, 6])
+            np.testing.assert_allclose(refae.get_ydata(), [1.1 + shift, 1.5 + shift, 2])
+            assert cladec.get_color() != refae.get_color()
         assert [label.get_text() for label in axis.get_xticklabels()] == ["0.1", "0.5", "1"]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["ClaDec 0", "ClaDec 0.99", "RefAE", "classifier"]
-    above, below = np.split(np.array(figure.axes), 2)
-    for first, random in zip(above, below, strict=True):
-        assert first.get_ylim() == random.get_ylim()
+    assert names == [
+        *("RefAE", "ClaDec 0", "ClaDec 0.99", "classifier", "first units", "random units"),
+        "smallest to largest of the repeats",
+    ]
     assert_nothing_is_cut_off(figure)
+
+
+def test_fractions_of_several_layers_have_four_charts_each():
+    table = pd.DataFrame(
+        row(layer=layer, alpha=0.0, fraction=fraction, eval=metric, value=fraction)
+        for layer in ("conv", "dense")
+        for fraction in (0.5, 1.0)
+        for metric in plots.LABELS
+    )
+    figure = plots.measures_over_fraction(table)
+    labels = list(plots.LABELS.values())
+    titles = [f"{layer}: {label}" for layer in ("conv", "dense") for label in labels]
+    assert [axis.get_title() for axis in figure.axes] == titles
 
 
 def test_ranking_puts_the_best_on_top_and_marks_the_floor():

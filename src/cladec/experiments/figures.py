@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cladec import plots
+from cladec.experiments import stories
 from cladec.experiments.runs import Run, by_classifier
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.metrics import lost_information
@@ -109,6 +110,13 @@ def _smallest_alpha(runs: list[Run]) -> list[Run]:
     )
 
 
+def layer_stories(saved: SavedClassifier) -> Figures:
+    """Draw what each layer keeps of a few images, at one glance."""
+    for layer in saved.layers:
+        if (figure := stories.story(saved, layer)) is not None:
+            yield file_name(saved, layer, "story"), figure
+
+
 def layers(saved: SavedClassifier) -> Figures:
     """Draw what each layer keeps, from input to output, if more than two are decoded."""
     runs = _smallest_alpha([run for layer in saved.layers for run in saved.plain(layer)])
@@ -167,23 +175,25 @@ def both_kinds(saved: SavedClassifier, run: Run) -> pd.DataFrame:
 def latent_planes(saved: SavedClassifier) -> Figures:
     """Draw decoded points, codes of the test images and classes for each variational model."""
     data = saved.data
-    for run in saved.runs:
-        if run.latent_dim is None or run.layer is None:
-            continue
+    runs = [run for run in saved.runs if run.latent_dim is not None and run.layer is not None]
+    codes = {run: saved.load(run).encode(data.test.images)[0] for run in runs}
+    for run, z_mean in codes.items():
+        # One scale for all models of a layer, which are looked at side by side.
+        beside = [codes[other] for other in runs if other.layer == run.layer]
+        extent = max(latent_plane.extent_of(of_other) for of_other in beside)
         model = saved.load(run)
-        z_mean, _ = model.encode(data.test.images)
-        extent = latent_plane.extent_of(z_mean)
         classes = latent_plane.classified_plane(model, saved.classifier, extent=extent)
-        name = file_name(saved, run.layer, run.path(saved.models).stem)
+        name = file_name(saved, str(run.layer), run.path(saved.models).stem)
         title, names = run.title, data.class_names
         yield f"{name}-images", plots.latent_grid(latent_plane.decoded_plane(model), title=title)
-        codes = plots.latent_codes(z_mean, data.test.labels, names, extent=extent, title=title)
-        yield f"{name}-codes", codes
+        points = plots.latent_codes(z_mean, data.test.labels, names, extent=extent, title=title)
+        yield f"{name}-codes", points
         yield f"{name}-classes", plots.latent_classes(classes, extent, names, title=title)
 
 
 MAKERS: tuple[Callable[[SavedClassifier], Figures], ...] = (
-    *(reconstructions, measures, fractions, layers, one_for_every_alpha, latent_planes),
+    *(reconstructions, layer_stories, measures, fractions, layers, one_for_every_alpha),
+    latent_planes,
 )
 """The functions that draw the figures of one classifier."""
 

@@ -15,11 +15,13 @@ from cladec.plots.kept import Row, kept_by_layer
 from cladec.plots.latent import latent_classes, latent_codes, latent_grid
 from cladec.plots.layers import conditional_beside_separate, layers_by_depth, lost_by_layer
 from cladec.plots.measures import LABELS, measures_over_alpha, measures_over_fraction, ranking
+from cladec.plots.story import alpha_frames, layer_story, slider_alphas, slider_place
 
 __all__ = [
     "LABELS",
     "Row",
     "Scale",
+    "alpha_frames",
     "conditional_beside_separate",
     "confusion",
     "curves",
@@ -31,6 +33,7 @@ __all__ = [
     "latent_classes",
     "latent_codes",
     "latent_grid",
+    "layer_story",
     "layers_by_depth",
     "lost_by_layer",
     "measures_over_alpha",
@@ -38,4 +41,6 @@ __all__ = [
     "ranking",
     "reliability",
     "side_by_side",
+    "slider_alphas",
+    "slider_place",
 ]

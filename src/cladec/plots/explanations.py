@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +19,7 @@ from cladec.plots.images import (
     draw_image,
     draw_titles,
     image_axes,
+    name_row,
     plain,
     row_height,
     title_height,
@@ -37,9 +37,6 @@ LONGEST_LINE = 26
 
 LEFT = 1.5
 """Where the images of a grid begin, in inches: what is left of them is for the names of methods."""
-
-NAME_LETTERS = 18
-"""Letters of the name of a method that fit into one line at its left."""
 
 LINE = 0.14
 """The height of a line of small text, in inches."""
@@ -208,7 +205,7 @@ def explanation_grid(
     for axis, image in zip(originals, images, strict=True):
         draw_image(axis, image)
     draw_titles(originals, titles, marked)
-    _name_row(originals[0], "image", "")
+    name_row(originals[0], "image")
     place = top + row_height(shape)
     for explained, height in zip(methods, heights, strict=True):
         _draw_method(figure, explained, images, place)
@@ -225,21 +222,12 @@ def _draw_method(figure: Figure, explained: _Explained, images: np.ndarray, top:
     axes = image_axes(figure, 1, len(images), shape, left=LEFT, top=top)[0]
     for row, (axis, image) in enumerate(zip(axes, images, strict=True)):
         explained.draw(axis, image, row)
-    _name_row(axes[0], explained.method, explained.effects.of if explained.effects else "")
+    about = "" if explained.effects is None else f"below: change of\nthe {explained.effects.of}"
+    name_row(axes[0], explained.method.replace("_", " "), about)
     if explained.is_map:
         left, height = LEFT + len(images) * CELL + 0.02, row_height(shape) - GAP
         bar = axes_at(figure, left=left, top=top, width=0.09, height=height)
         draw_colour_bar(bar, explained.scale)
-
-
-def _name_row(axis: Axes, method: str, unit: str) -> None:
-    """Name a row at its left; below it, in grey, what the numbers of the row are changes of."""
-    place: dict[str, Any] = {"textcoords": "offset points", "ha": "right"}
-    name = "\n".join(textwrap.wrap(words(method), NAME_LETTERS))
-    axis.annotate(name, (0, 0.5), (-6, 0), "axes fraction", va="center", fontsize=9, **place)
-    if unit:
-        place |= {"va": "top", "fontsize": 7, "color": "dimgrey"}
-        axis.annotate(unit, (0, 0), (-6, -2), "axes fraction", **place)
 
 
 def _notes(methods: Sequence[_Explained], width: float) -> list[str]:

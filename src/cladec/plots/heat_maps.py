@@ -97,6 +97,6 @@ def draw_colour_bar(axis: Axes, scale: Scale, *, orientation: str = "vertical") 
     bar.outline.set_linewidth(0.5)
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 2) -> str:
     """A number in a few letters, such as 0.013 or 1.2e-08."""
-    return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")

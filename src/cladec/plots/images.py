@@ -1,5 +1,6 @@
 """Grids of images, and what every figure of images shares."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ GAP = 0.05
 
 TITLE_LENGTH = 12
 """Characters that fit above one image in the usual size."""
+
+NAME_LENGTH = 18
+"""Characters of the name of a row that fit into one line at its left."""
 
 BETWEEN = " - "
 """What stands between the true and the predicted class in a title."""
@@ -73,9 +77,9 @@ def image_grid(
     return figure
 
 
-def row_height(shape: tuple[int, ...]) -> float:
-    """How far the rows of images (H, W) are apart, in inches; columns are `CELL` apart."""
-    return CELL * shape[0] / shape[1]
+def row_height(shape: tuple[int, ...], cell: float = CELL) -> float:
+    """How far the rows of images (H, W) are apart, in inches; columns are `cell` apart."""
+    return cell * shape[0] / shape[1]
 
 
 def title_height(titles: Sequence[str]) -> float:
@@ -84,18 +88,25 @@ def title_height(titles: Sequence[str]) -> float:
 
 
 def image_axes(
-    figure: Figure, rows: int, columns: int, shape: tuple[int, ...], *, left: float, top: float
+    figure: Figure,
+    rows: int,
+    columns: int,
+    shape: tuple[int, ...],
+    *,
+    left: float,
+    top: float,
+    cell: float = CELL,
 ) -> np.ndarray:
     """Axes for a grid of images (H, W), from `left` and `top` on, in inches; (rows, columns)."""
-    height = row_height(shape)
+    height = row_height(shape, cell)
     return np.array(
         [
             [
                 axes_at(
                     figure,
-                    left=left + column * CELL,
+                    left=left + column * cell,
                     top=top + row * height,
-                    width=CELL - GAP,
+                    width=cell - GAP,
                     height=height - GAP,
                 )
                 for column in range(columns)
@@ -125,6 +136,17 @@ def draw_rows(axes: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
         for axis, image in zip(row, images, strict=True):
             draw_image(axis, image)
         row[0].set_ylabel(plain(name), rotation=0, ha="right", va="center", fontsize=9)
+
+
+def name_row(axis: Axes, name: str, about: str = "", *, size: float = 9.0) -> None:
+    """Name a row of images at the left of its first axes, and say in grey what it is about."""
+    lines = "\n".join(textwrap.wrap(plain(name), NAME_LENGTH))
+    above: dict[str, Any] = {"va": "bottom" if about else "center", "fontsize": size}
+    axis.set_ylabel(lines, rotation=0, ha="right", **above)
+    axis.yaxis.set_label_coords(-0.07, 0.58 if about else 0.5)
+    if about:
+        small: dict[str, Any] = {"fontsize": 0.75 * size, "color": "dimgrey"}
+        axis.text(-0.07, 0.5, about, ha="right", va="top", transform=axis.transAxes, **small)
 
 
 def draw_titles(

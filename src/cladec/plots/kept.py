@@ -6,27 +6,22 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from cladec.plots.images import (
     CELL,
-    GAP,
-    axes_at,
     draw_image,
     draw_titles,
     image_axes,
+    name_row,
     plain,
     row_height,
     title_height,
 )
+from cladec.plots.lost import LINE, UNIT, draw_lost
 
 LEFT = 1.2
 """Where the images begin, in inches: what is left of them is for the names of the rows."""
-
-LINE = 0.18
-"""The height of a line of text below an image or in the table, in inches."""
 
 COLUMN = 1.75
 """The width of a column of numbers, in inches."""
@@ -65,8 +60,8 @@ def kept_by_layer(
 
     Args:
         rows: the originals and what was decoded, from top to bottom.
-        maps: what was lost, (N, H, W), signed, from `lost_information.lost_maps`; they share one
-            diverging scale around zero, and their sums stand below them.
+        maps: what was lost, (N, H, W), signed, from `lost_information.lost_maps`: squared errors
+            of pixels on one scale, with those of the images below.
         titles: N column titles.
         table: lines of cells, the first one the names of the columns.
         marked: columns whose title is red, such as wrongly classified images.
@@ -87,7 +82,7 @@ def kept_by_layer(
         if number == 0:
             draw_titles(axes, titles, marked)
         place += height
-    _draw_maps(figure, _axes(figure, len(titles), shape, place), maps, place)
+    name_row(draw_lost(figure, maps, left=LEFT, top=place), "lost", UNIT)
     _write_table(figure, table, below)
     height = figure.get_size_inches()[1]
     figure.text(0.1 / width, 1 - 0.08 / height, plain(title), fontsize=9, va="top")
@@ -114,20 +109,6 @@ def _name(axis: Axes, name: str) -> None:
 def _write_below(axis: Axes, text: str, colour: str) -> None:
     text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     axis.set_xlabel(plain(text), fontsize=7, color=colour, labelpad=1.5)
-
-
-def _draw_maps(figure: Figure, axes: np.ndarray, maps: np.ndarray, top: float) -> None:
-    """Draw the signed maps in a row, with one colour scale and its bar."""
-    largest = float(np.abs(maps).max()) or 1.0
-    scale = Normalize(-largest, largest)
-    for axis, of_image in zip(axes, maps, strict=True):
-        axis.imshow(of_image, cmap="RdBu_r", norm=scale)
-        axis.set(xticks=[], yticks=[])
-        _write_below(axis, f"{of_image.sum():.3g}", "black")
-    _name(axes[0], "lost")
-    height = row_height(maps.shape[1:]) - GAP
-    bar = axes_at(figure, left=LEFT + len(axes) * CELL + 0.05, top=top, width=0.12, height=height)
-    figure.colorbar(ScalarMappable(scale, "RdBu_r"), cax=bar).ax.tick_params(labelsize=7)
 
 
 def _write_table(figure: Figure, table: Sequence[Sequence[str]], top: float) -> None:

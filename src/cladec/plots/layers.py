@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from cladec.models.titles import refae_title
@@ -18,15 +16,19 @@ from cladec.plots.images import (
     draw_rows,
     draw_titles,
     image_axes,
+    name_row,
     plain,
     row_height,
     title_height,
 )
+from cladec.plots.lost import UNIT, draw_lost
 from cladec.plots.measures import (
     LABELS,
     draw_classifier,
     draw_legend,
-    label_places,
+    draw_reference,
+    draw_repeats,
+    label_alphas,
     reference_title,
     scale_axis,
 )
@@ -56,7 +58,7 @@ def lost_by_layer(
 ) -> Figure:
     """The images of which a layer lost most, what it lost of them, and its mean for every class.
 
-    The maps share one diverging colour scale that is centred at zero.
+    The maps are squared errors of pixels, and share one scale that is centred at zero.
 
     Args:
         rows: name -> images (N, H, W, C) in [0, 1]: the originals and what was decoded.
@@ -68,33 +70,19 @@ def lost_by_layer(
     """
     count, shape = len(rows) + 1, maps.shape[1:]
     top = 0.55 + title_height(titles)
-    height, below = row_height(shape), top + count * row_height(shape)
+    below = top + count * row_height(shape)
     width = max(LEFT + len(titles) * CELL + 0.8, 2.0 + 0.45 * len(classes), NARROWEST)
     names = 0.3 + 0.055 * max(map(len, classes["class"]))
     figure = Figure(figsize=(width, below + 2.3 + names), dpi=120)
-    axes = image_axes(figure, count, len(titles), shape, left=LEFT, top=top)
-    draw_rows(axes[:-1], rows)
+    axes = image_axes(figure, len(rows), len(titles), shape, left=LEFT, top=top)
+    draw_rows(axes, rows)
     draw_titles(axes[0], titles, marked)
-    scale = _draw_maps(axes[-1], maps)
-    place = {"left": LEFT + len(titles) * CELL + 0.05, "top": below - height}
-    bar = axes_at(figure, **place, width=0.12, height=height - GAP)
-    figure.colorbar(ScalarMappable(scale, "RdBu_r"), cax=bar).ax.tick_params(labelsize=7)
+    first = draw_lost(figure, maps, left=LEFT, top=below - row_height(shape))
+    name_row(first, "lost", UNIT)
     chart = axes_at(figure, left=LEFT, top=below + 0.6, width=width - LEFT - 0.3, height=1.7)
     _draw_classes(chart, classes)
     _write_title(figure, title)
     return figure
-
-
-def _draw_maps(axes: np.ndarray, maps: np.ndarray) -> Normalize:
-    """Draw signed maps in a row; their common colour scale."""
-    largest = np.abs(maps).max() or 1.0
-    scale = Normalize(-largest, largest)
-    for axis, of_image in zip(axes, maps, strict=True):
-        axis.imshow(of_image, cmap="RdBu_r", norm=scale)
-        axis.set(xticks=[], yticks=[])
-        axis.set_xlabel(f"{of_image.sum():.1f}", fontsize=8)
-    axes[0].set_ylabel("lost", rotation=0, ha="right", va="center", fontsize=9)
-    return scale
 
 
 def _draw_classes(axis: Axes, classes: pd.DataFrame) -> None:
@@ -183,8 +171,8 @@ def _draw_layer(axes: np.ndarray, decoded: Mapping[str, np.ndarray]) -> None:
 def _draw_depth(axis: Axes, table: pd.DataFrame, layers: list[str]) -> None:
     for model, (colour, line) in DECODERS.items():
         name = reference_title(table) if model == "refae" else "ClaDec"
-        means = table[table["model"] == model].groupby("layer")["value"].mean()
-        axis.plot(range(len(layers)), means.reindex(layers), line, color=colour, label=name)
+        of_model = table[table["model"] == model]
+        draw_repeats(axis, of_model, "layer", layers, line, color=colour, label=name)
     draw_classifier(axis, table)
     # The centre of every column of pictures is the place of its layer.
     edge = 0.5 * (CELL - GAP) / CELL
@@ -219,16 +207,16 @@ def conditional_beside_separate(
     top = 0.6 + title_height(titles)
     below = top + (len(separate) + 1) * row_height(shape)
     width = max(LEFT + 2 * block, 1.4 * NARROWEST)
-    figure = Figure(figsize=(width, below + 3.5), dpi=120)
+    figure = Figure(figsize=(width, below + 3.7), dpi=120)
     sides = {"a decoder for each alpha": separate, "one network for every alpha": conditional}
     for number, (name, of_side) in enumerate(sides.items()):
         rows = {"original": images} | {f"alpha {alpha:.12g}": of_side[alpha] for alpha in separate}
         place = {"left": LEFT + number * block, "top": top}
         axes = image_axes(figure, len(rows), len(images), shape, **place)
         draw_rows(axes, rows)
-        draw_titles(axes[0], titles, marked)
+        draw_titles(axes[0], titles, marked, headed=number == 0)
         middle = place["left"] + (block - 0.35) / 2
-        figure.text(middle / width, 1 - 0.42 / (below + 3.5), name, ha="center", fontsize=10)
+        figure.text(middle / width, 1 - 0.42 / (below + 3.7), name, ha="center", fontsize=10)
         for axis in axes[:, 0] if number else ():
             axis.set_ylabel("")  # the rows are named at the left
     half = (width - LEFT - 0.9) / 2
@@ -250,12 +238,10 @@ def _draw_both(axis: Axes, table: pd.DataFrame, alphas: list[float]) -> None:
     }
     of_cladec = table[table["model"] == "cladec"]
     for decoder, (name, colour, line) in styles.items():
-        means = of_cladec[of_cladec["decoder"] == decoder].groupby("alpha")["value"].mean()
-        axis.plot(range(len(alphas)), means.reindex(alphas), line, color=colour, label=name)
-    reference = table.loc[table["model"] == "refae", "value"]
-    if len(reference):
-        axis.axhline(reference.mean(), color="C1", ls="--", label=reference_title(table))
-    label_places(axis, "alpha", alphas)
+        of_kind = of_cladec[of_cladec["decoder"] == decoder]
+        draw_repeats(axis, of_kind, "alpha", alphas, line, color=colour, label=name)
+    draw_reference(axis, table, color="C1", label=reference_title(table))
+    label_alphas(axis, alphas)
     axis.tick_params(axis="y", which="both", labelsize=8)
 
 

@@ -1,13 +1,18 @@
 """Measures over alpha, over the share of a layer, of methods; and how every measure is drawn."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter
 
 from cladec.models.titles import cladec_title, refae_title
@@ -19,6 +24,12 @@ LABELS = {
     "evaluation_accuracy": "evaluation accuracy",
     "fidelity": "fidelity",
 }
+
+ALPHA = "alpha (evenly spaced, not to scale)"
+"""What is written below an axis of alphas."""
+
+REPEATS = "smallest to largest of the repeats"
+"""What the bars and bands around means are."""
 
 
 def measures_over_alpha(runs: pd.DataFrame, *, title: str = "") -> Figure:
@@ -50,24 +61,25 @@ def _layers_with_curves(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_measure(axis: Axes, table: pd.DataFrame) -> None:
     alphas = sorted(table["alpha"].dropna().unique())
-    places = range(len(alphas))
     for number, layer in enumerate(sorted(table["layer"].dropna().unique())):
         of_layer, colour = table[table["layer"] == layer], f"C{number}"
-        means = of_layer[of_layer["model"] == "cladec"].groupby("alpha")["value"].mean()
-        axis.plot(places, means.reindex(alphas), "o-", color=colour, label=plain(f"ClaDec {layer}"))
-        reference = of_layer.loc[of_layer["model"] == "refae", "value"]
-        if len(reference):
-            name = plain(f"{reference_title(of_layer)} {layer}")
-            axis.axhline(reference.mean(), color=colour, ls="--", label=name)
+        decoded, name = of_layer[of_layer["model"] == "cladec"], plain(f"ClaDec {layer}")
+        draw_repeats(axis, decoded, "alpha", alphas, "o-", color=colour, label=name)
+        name = plain(f"{reference_title(of_layer)} {layer}")
+        draw_reference(axis, of_layer, color=colour, label=name)
     draw_classifier(axis, table)
-    label_places(axis, "alpha", alphas)
+    label_alphas(axis, alphas)
+
+
+UNITS = ("-", "--", ":", "-.")
+"""The lines of the choices of units, in their order by name."""
 
 
 def measures_over_fraction(runs: pd.DataFrame, *, title: str = "") -> Figure:
-    """Every measure over the share of a layer that is decoded; a row per layer and choice of units.
+    """Every measure over the share of a layer that is decoded, four charts for each layer.
 
-    A line per alpha of ClaDec; RefAE is drawn dashed, the classifier on the original images dotted.
-    The charts of a measure have one scale, so that layers and choices can be compared.
+    A colour for RefAE and for every alpha of ClaDec, a line for each choice of units: which units
+    of the same number tell more is seen in one chart.
 
     Args:
         runs: the tidy table of one classifier, as `evaluate` returns it; the whole layer (fraction
@@ -75,36 +87,52 @@ def measures_over_fraction(runs: pd.DataFrame, *, title: str = "") -> Figure:
         title: above the figure.
     """
     parts = runs[runs["layer"].notna() & (runs["fraction"] != 1)]
-    choices = sorted(set(zip(parts["layer"], parts["units"], strict=True)))
+    layers, units = sorted(parts["layer"].unique()), sorted(parts["units"].unique())
     alphas = sorted(parts["alpha"].dropna().unique())
-    colours = dict(zip(alphas, colormaps["viridis"](np.linspace(0, 0.9, len(alphas))), strict=True))
-    figure = Figure(figsize=(14, 3.1 * len(choices) + 0.8), dpi=120, layout="constrained")
-    axes = figure.subplots(len(choices), len(LABELS), squeeze=False, sharey="col")
-    for row, (layer, units) in zip(axes, choices, strict=True):
-        chosen = (runs["units"] == units) | (runs["fraction"] == 1)
-        of_choice = runs[runs["layer"].isna() | ((runs["layer"] == layer) & chosen)]
+    shades = map(to_hex, colormaps["viridis"](np.linspace(0, 0.8, len(alphas))))
+    colours: dict[float | None, str] = {None: "C3"}
+    colours |= dict(zip(alphas, shades, strict=True))
+    lines = dict(zip(units, cycle(UNITS)))
+    figure = Figure(figsize=(10, 6 * len(layers) + 1), dpi=120, layout="constrained")
+    charts = figure.subplots(2 * len(layers), 2, squeeze=False).reshape(len(layers), 4)
+    for row, layer in zip(charts, layers, strict=True):
+        of_layer = runs[runs["layer"].isna() | (runs["layer"] == layer)]
         for axis, metric in zip(row, LABELS, strict=True):
-            _draw_fractions(axis, of_choice[of_choice["eval"] == metric], colours)
-            axis.set_title(plain(f"{layer}, {units} units\n{LABELS[metric]}"), fontsize=9)
+            _draw_fractions(axis, of_layer[of_layer["eval"] == metric], colours, lines)
+            axis.set_title(plain(f"{layer}: {LABELS[metric]}"), fontsize=10)
             scale_axis(axis, metric)
-    draw_legend(figure, figure.axes, loc="outside lower center")
+    draw_legend(figure, figure.axes, others=_units_of_lines(lines), loc="outside lower center")
     figure.suptitle(plain(title))
     return figure
 
 
-def _draw_fractions(axis: Axes, table: pd.DataFrame, colours: Mapping[float, np.ndarray]) -> None:
+def _draw_fractions(
+    axis: Axes, table: pd.DataFrame, colours: Mapping[float | None, str], lines: Mapping[str, str]
+) -> None:
     decoders = table[table["layer"].notna()]
-    for alpha, colour in colours.items():
-        means = decoders[decoders["alpha"] == alpha].groupby("fraction")["value"].mean()
-        axis.plot(means.index, means, "o-", color=colour, label=cladec_title(alpha))
-    means = decoders[decoders["model"] == "refae"].groupby("fraction")["value"].mean()
-    axis.plot(means.index, means, "s--", color="C3", label=reference_title(decoders))
-    draw_classifier(axis, table)
     fractions = sorted(decoders["fraction"].unique())
+    for alpha, colour in colours.items():
+        is_refae = decoders["model"] == "refae"
+        of_model = decoders[is_refae if alpha is None else decoders["alpha"] == alpha]
+        name = reference_title(decoders) if alpha is None else cladec_title(alpha)
+        for units, line in lines.items():
+            of_line = of_model[(of_model["units"] == units) | (of_model["fraction"] == 1)]
+            measured = [part for part in fractions if (of_line["fraction"] == part).any()]
+            style = {"color": colour, "label": name}
+            draw_repeats(axis, of_line, "fraction", measured, f"o{line}", places=measured, **style)
+    draw_classifier(axis, table)
     axis.set_xticks(fractions, [f"{fraction:.12g}" for fraction in fractions], rotation=45)
     axis.tick_params(axis="x", labelsize=8)
     axis.set_xlabel("fraction of the layer", fontsize=9)
     axis.grid(alpha=0.3)
+
+
+def _units_of_lines(lines: Mapping[str, Any]) -> list[Line2D]:
+    """Return what the legend shows of the choices of units."""
+    return [
+        Line2D([], [], color="grey", linestyle=line, label=plain(f"{units} units"))
+        for units, line in lines.items()
+    ]
 
 
 def ranking(table: pd.DataFrame, *, floor: str, title: str = "") -> Figure:
@@ -169,13 +197,65 @@ def reference_title(table: pd.DataFrame) -> str:
     return refae_title(table["reference"].dropna())
 
 
-def draw_legend(figure: Figure, axes: Sequence[Axes], **place: Any) -> None:
-    """Name every line that one of the axes has, once, in a legend of the whole figure."""
+def draw_repeats(
+    axis: Axes,
+    table: pd.DataFrame,
+    column: str,
+    values: Sequence[Any],
+    line: str,
+    *,
+    places: Sequence[float] | None = None,
+    **style: Any,
+) -> None:
+    """Draw the means of repeats, and how far the repeats reach from the smallest to the largest.
+
+    Args:
+        axis: to draw into.
+        table: the rows of one measure.
+        column: the column whose values have a place each.
+        values: these values, in their order.
+        line: the format of the line.
+        places: where the values are; 0, 1, ... by default.
+        **style: the color and the label.
+    """
+    reach = table.groupby(column)["value"].agg(["mean", "min", "max"]).reindex(list(values))
+    places = range(len(values)) if places is None else places
+    axis.plot(places, reach["mean"], line, markersize=5, **style)
+    if (reach["max"] > reach["min"]).any():
+        axis.vlines(
+            places, reach["min"], reach["max"], colors=style["color"], linewidth=3, alpha=0.5
+        )
+
+
+def draw_reference(axis: Axes, table: pd.DataFrame, **style: Any) -> None:
+    """Draw the RefAE of a table as a dashed line, and how far its repeats reach as a band."""
+    values = table.loc[table["model"] == "refae", "value"]
+    if len(values):
+        axis.axhline(values.mean(), ls="--", **style)
+    if values.nunique() > 1:
+        axis.axhspan(values.min(), values.max(), color=style["color"], alpha=0.2, linewidth=0)
+
+
+def draw_legend(
+    figure: Figure, axes: Sequence[Axes], *, others: Sequence[Artist] = (), **place: Any
+) -> None:
+    """Name every line that one of the axes has, once, in a legend of the whole figure.
+
+    Args:
+        figure: the figure.
+        axes: whose lines are named; where one of them has repeats, their bars are named too.
+        others: more artists, with labels of their own.
+        **place: of the legend.
+    """
     handles: dict[Any, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    columns = min(len(handles), 6)
+    handles |= {artist.get_label(): artist for artist in others}
+    if any(isinstance(lines, LineCollection) for axis in axes for lines in axis.collections):
+        handles[REPEATS] = Line2D([], [], color="grey", linewidth=3, alpha=0.5, marker="")
+    longest = max((len(label) for label in handles), default=0)
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / (0.07 * longest + 0.6))))
     figure.legend(handles.values(), handles.keys(), ncols=columns, fontsize=9, **place)
 
 
@@ -186,9 +266,9 @@ def draw_classifier(axis: Axes, table: pd.DataFrame) -> None:
         axis.axhline(values.mean(), color="black", ls=":", label="classifier")
 
 
-def label_places(axis: Axes, name: str, values: Sequence[float]) -> None:
-    """Write `values` at the places 0, 1, ... of the lower axis: most alphas lie close together."""
-    axis.set_xticks(range(len(values)), [f"{value:.12g}" for value in values], rotation=45)
+def label_alphas(axis: Axes, alphas: Sequence[float]) -> None:
+    """Write alphas at the places 0, 1, ... of the lower axis: most of them lie close together."""
+    axis.set_xticks(range(len(alphas)), [f"{alpha:.12g}" for alpha in alphas], rotation=45)
     axis.tick_params(axis="x", labelsize=8)
-    axis.set_xlabel(name, fontsize=9)
+    axis.set_xlabel(ALPHA, fontsize=9)
     axis.grid(alpha=0.3)
