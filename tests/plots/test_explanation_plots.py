@@ -66,9 +66,21 @@ def test_a_map_below_the_floor_is_the_grey_image_and_says_so():
     assert_nothing_is_cut_off(figure)
 
 
-def test_a_map_of_zeros_says_so_without_effects():
-    figure = plots.side_by_side(np.zeros((4, 4, 1)), {"grad_cam": np.zeros((4, 4))}, "cat")
-    assert images_of(figure)[1].get_xlabel() == "nothing found"
+@pytest.mark.parametrize(
+    ("method", "value", "said"),
+    [
+        ("grad_cam", 0.0, "nothing found"),
+        ("grad_cam", 3.0, "nothing found"),
+        ("anchors", 0.0, "empty rule"),
+        ("anchors", 1.0, "whole image"),
+    ],
+)
+def test_a_map_that_is_the_same_everywhere_says_so_without_effects(method, value, said):
+    image = np.zeros((4, 4, 1))
+    figure = plots.side_by_side(image, {method: np.full((4, 4), value)}, "cat")
+    assert images_of(figure)[1].get_xlabel() == said
+    drawn_map = images_of(figure)[1].images[0].get_array()
+    np.testing.assert_array_equal(drawn_map, plots.heat_map(image, None))
 
 
 def test_explanation_grid_has_a_row_and_a_scale_for_each_method():

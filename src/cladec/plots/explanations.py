@@ -50,8 +50,15 @@ ABOUT_EFFECTS = (
     f"{100 * SHARE:g} % of the pixels that the map marks most are blurred. Below "
     f"{FLOORS['probability']:g} (score: {FLOORS['score']:g}) nothing was found: no map is drawn."
 )
+NOTHING = "nothing found"
+"""What is said of a map below the floor, or the same everywhere."""
+
+RULES = ("empty rule", "whole image")
+"""What is said of a rule that names no segment, and of one that names them all."""
+
 ABOUT_RULES = (
-    "Empty rule: the class stays whatever is hidden, or another class is predicted than explained."
+    "Empty rule: the class stays whatever is hidden, or another class is predicted than explained. "
+    "Whole image: no part of it is enough for the class."
 )
 
 
@@ -71,8 +78,8 @@ class _Explained:
 
     @property
     def found(self) -> np.ndarray:
-        """Whether each map tells anything, (N,)."""
-        found = np.array([answer.any() for answer in self.answers])
+        """Whether each map tells anything, (N,): one that is the same everywhere does not."""
+        found = np.array([np.ptp(answer) > 0 for answer in self.answers])
         return found if self.effects is None else found & self.effects.found
 
     @property
@@ -88,19 +95,20 @@ class _Explained:
         if not self.is_map:
             return [""] * len(self.answers)
         row = EXPLAINERS.get(self.method)
-        empty = "empty rule" if row is not None and row.explains == "rule" else "nothing found"
+        if row is not None and row.explains == "rule":
+            return ["" if np.ptp(rule) else RULES[int(rule.any())] for rule in self.answers]
         if self.effects is None:
-            return ["" if found else empty for found in self.found]
+            return ["" if found else NOTHING for found in self.found]
         unit = f"{self.effects.of} " if self.with_unit else ""
         return [
-            ("" if found else f"{empty}:\n") + unit + _signed(change)
+            ("" if found else f"{NOTHING}:\n") + unit + _signed(change)
             for change, found in zip(self.effects.changes, self.found, strict=True)
         ]
 
     @property
     def lines(self) -> int:
         """The number of lines of the texts."""
-        return max(len(text.splitlines()) for text in self.texts)
+        return max(1, *(len(text.splitlines()) for text in self.texts))
 
     def draw(self, axis: Axes, image: np.ndarray, row: int) -> None:
         """Draw the explanation of an image, and the text below it."""
@@ -235,7 +243,7 @@ def _notes(methods: Sequence[_Explained], width: float) -> list[str]:
     notes = [HINT]
     if any(each.effects is not None for each in methods):
         notes.append(ABOUT_EFFECTS)
-    if any("empty rule" in each.texts for each in methods):
+    if any(rule in each.texts for rule in RULES for each in methods):
         notes.append(ABOUT_RULES)
     return textwrap.wrap(" ".join(notes), int((width - 0.2) * NOTE_LETTERS))
 
