@@ -53,7 +53,7 @@ def animations(models: Path, pictures: Path) -> Iterator[Path]:
     """Save an animation for every whole layer that one network decodes at every alpha."""
     for runs in by_classifier(saved_runs(models)):
         saved = SavedClassifier(runs, models)
-        for run in saved.decoders:
+        for run in saved.runs:
             if run.kind.every_alpha and run.fraction == 1 and run.repeat == 0:
                 name = file_name(saved, str(run.layer), "alpha")
                 yield save_animation(stories.animation(saved, run), pictures / f"{name}.webp")

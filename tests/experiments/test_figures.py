@@ -209,7 +209,7 @@ def test_a_story_shows_what_was_lost_of_five_images_and_what_the_answer_needs(sa
     titles = [axis.get_title() for axis in pictures[0]]
     assert titles == [title.replace(" - ", "\n") for title in saved.show(chosen).titles]
     shown = saved.data.test.images[chosen]
-    conditional = next(run for run in saved.decoders if run.kind.every_alpha)
+    conditional = next(run for run in saved.runs if run.kind.every_alpha)
     expected = (shown, saved.lost_maps("dense", shown), saved.decode(conditional, shown, 0.99))
     for axes, images in zip(pictures[[0, 3, 4]], expected, strict=True):
         for axis, image in zip(axes, images, strict=True):
@@ -241,7 +241,7 @@ def test_telling_images_of_few_images_are_as_many_as_there_are(right):
 
 def test_an_animation_has_a_frame_for_every_alpha(saved, monkeypatch):
     monkeypatch.setattr(stories, "FRAMES", 3)
-    run = next(run for run in saved.decoders if run.kind.every_alpha)
+    run = next(run for run in saved.runs if run.kind.every_alpha)
     titles, last = [], None
     for figure in stories.animation(saved, run):
         titles.append(figure.axes[-1].get_title(loc="left"))

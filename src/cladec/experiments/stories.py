@@ -51,7 +51,7 @@ def story(saved: SavedClassifier, layer: str) -> Figure | None:
 def _faithful(saved: SavedClassifier, layer: str) -> tuple[Run, float] | None:
     """Return a ClaDec whose alpha is `HIGH`, or else the highest below 1, and that alpha."""
     alphas = {run.alpha: run for run in saved.plain(layer) if run.alpha and run.alpha < 1}
-    for run in saved.decoders:
+    for run in saved.runs:
         if run.layer == layer and run.kind.every_alpha and run.fraction == 1:
             alphas.setdefault(HIGH, run)
     if not alphas:
