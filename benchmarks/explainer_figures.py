@@ -20,8 +20,9 @@ from cladec.storage.outputs import save_figure
 
 ROOT = Path(__file__).parent.parent
 DATASET, LAYER = "fashion_mnist", "dense"
-IMAGE = 7
-"""The test image, a sandal: its straps, its heel and what lies between tell it from a boot."""
+IMAGE = 83
+"""The test image, an ankle boot that might be a sneaker: methods that compare probabilities find
+nothing in an image that the classifier is sure of, whatever is hidden of it."""
 
 ALL = "all"
 """The figure of all methods side by side."""
@@ -36,7 +37,8 @@ def main() -> None:
     options = parser.parse_args()
     saved = classifier(options.models)
     image = saved.data.test.images[options.image : options.image + 1]
-    title = saved.class_names[int(saved.logits(image).argmax())]
+    shares = saved.probabilities(image)[0]
+    title = f"{saved.class_names[shares.argmax()]} ({shares.max():.0%})"
     explanations = dict(explained(saved, image))
     effects = effects_of_methods(saved.classifier, image, explanations)
     one = {name: answer[0] for name, answer in explanations.items()}
