@@ -63,9 +63,10 @@ def test_links_and_pictures_of_the_published_readme_are_found_from_anywhere(whee
     here = f"{PROJECT['urls']['Homepage']}/"
     files = [target.removeprefix(here) for target in targets if target.startswith(here)]
     assert files
+    pictures = (".png", ".webp", ".gif")
     for file in files:
         kind, tag, path = file.split("/", 2)
-        assert (kind == "raw", tag) == (path.endswith(".png"), f"v{PROJECT['version']}")
+        assert (kind == "raw", tag) == (path.endswith(pictures), f"v{PROJECT['version']}")
         assert (ROOT / path.split("#")[0]).exists()
 
 
