@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from own import draw_pictures, small_network
 from PIL import Image
 from scripts import HERE
 
@@ -21,7 +22,6 @@ from cladec.experiments.saved_models import SavedClassifier
 from cladec.models import evaluation_network
 from cladec.models.loading import load_model, load_saved
 from cladec.models.recipes import Recipe
-from cladec.models.training import seeded
 from cladec.progress import Progress
 from cladec.storage import model_files
 
@@ -30,30 +30,6 @@ QUICK = ["--layers", "middle", "--alphas", "0", "--epochs", "1", "--batch-size",
 
 unlikely = pytest.mark.filterwarnings("ignore::cladec.errors.InputWarning")
 """The classifier is not trained, and is told to be no better than chance."""
-
-
-def small_network(seed: int, activation: str = "softmax") -> keras.Model:
-    with seeded(seed):
-        images = keras.Input((16, 16, 3))
-        hidden = images
-        for name, filters in (("early", 4), ("middle", 6)):
-            hidden = keras.layers.Conv2D(filters, 3, 2, "same", activation="relu", name=name)(
-                hidden
-            )
-        hidden = keras.layers.GlobalAveragePooling2D(name="pool")(hidden)
-        scores = keras.layers.Dense(3, activation=activation, name="scores")(hidden)
-        return keras.Model(images, scores, name="small")
-
-
-def draw_pictures(folder: Path) -> None:
-    random = np.random.default_rng(0)
-    for split, count in (("train", 8), ("test", 4)):
-        for label, name in enumerate(("cat", "dog")):
-            (folder / split / name).mkdir(parents=True)
-            for number in range(count):
-                pixels = 120 * label + 100 * random.random((16, 16, 3))
-                picture = Image.fromarray(pixels.astype("uint8"))
-                picture.save(folder / split / name / f"{number}.png")
 
 
 @pytest.fixture(scope="module")

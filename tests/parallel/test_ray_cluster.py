@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import own
+import pandas as pd
 import psutil
 import pytest
 import ray_nodes
@@ -133,6 +135,29 @@ def test_into_a_bucket_gives_the_same_tables(
     capsys.readouterr()
     main.create_models(None, [*TINY, "--out", bucket, *nodes.options])
     assert "4 of 4 models are trained already" in capsys.readouterr().out
+
+
+@needs_extra
+@pytest.mark.filterwarnings("ignore::cladec.errors.InputWarning")
+def test_a_classifier_of_ones_own_into_a_bucket(
+    nodes: Nodes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own.small_network(0).save(tmp_path / "my.keras")
+    own.draw_pictures(tmp_path / "pets")
+    given = ["--classifier", str(tmp_path / "my.keras"), "--datasets", str(tmp_path / "pets")]
+    chosen = ["--layers", "middle", "--alphas", "0", "--epochs", "1", "--batch-size", "8"]
+    bucket = "s3://bucket/of/own"
+    train = [*given, *chosen, "--out", bucket]
+    main.create_models(None, [*train, *nodes.options])
+    assert "[2/2] pets my middle cladec alpha 0" in capsys.readouterr().out
+    main.evaluate_models(None, ["--models", bucket, "--out", f"{bucket}/eval", *nodes.options])
+    with remote.location(f"{bucket}/eval/{TABLES[0]}").open() as file:
+        table = pd.read_csv(file)
+    assert set(table["architecture"]) == {"my"}
+    assert table[["refAE", "0"]].notna().all(axis=None)
+    capsys.readouterr()
+    main.create_models(None, [*train, "--workers", "0"])
+    assert "2 of 2 models are trained already" in capsys.readouterr().out
 
 
 @dataclass(frozen=True)

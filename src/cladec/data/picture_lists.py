@@ -106,7 +106,9 @@ def has_layout(source: str | os.PathLike[str]) -> bool:
     if is_table(path) or not path.is_dir():
         return is_table(path)
     folders = {each.name for each in _visible(path) if each.is_dir()}
-    return "train" in folders if folders & {"train", *TEST_NAMES} else bool(folders)
+    if folders & {"train", *TEST_NAMES}:
+        return "train" in folders
+    return bool(folders) or is_unlabelled(path)
 
 
 def fingerprint(source: Path) -> str:

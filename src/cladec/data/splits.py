@@ -127,15 +127,18 @@ class Dataset:
             )
         return split
 
-    def with_label_rows(self) -> "Dataset":
-        """Return the dataset with labels in rows (N, K), for a classifier of several labels."""
-        if self.is_multi_label:
+    def with_label_rows(self, count: int) -> "Dataset":
+        """Return the dataset with labels in rows (N, count), for a classifier of several labels.
+
+        The classifier may have more labels than there are classes: no image has those.
+        """
+        if self.is_multi_label and count == self.num_classes:
             return self
         train, test = (
-            _labelled(split, arrays.one_hot(split.labels, self.num_classes))
-            for split in (self.train, self.test)
+            _labelled(split, _rows(split.labels, count)) for split in (self.train, self.test)
         )
-        return replace(self, train=train, test=test)
+        names = (*self.class_names, *map(str, range(self.num_classes, count)))
+        return replace(self, train=train, test=test, class_names=names)
 
     def with_class_names(self, names: tuple[str, ...]) -> "Dataset":
         """Return the dataset with its classes in the order of these names, which may be more.
@@ -200,6 +203,13 @@ def as_split(
     if bytes_wanted:
         images = arrays.pixels(images, bytes_wanted=True)
     return Split(images, labels)
+
+
+def _rows(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return classes (N,), or rows of fewer labels, as rows (N, count)."""
+    if labels.ndim == 1:
+        return arrays.one_hot(labels, count)
+    return np.pad(labels, ((0, 0), (0, count - labels.shape[1])))
 
 
 def _labelled(split: Split, labels: np.ndarray) -> Split:

@@ -17,7 +17,7 @@ from cladec.experiments.missing import reason_to_train
 from cladec.experiments.planning import in_form
 from cladec.experiments.plans import RECORD, Given
 from cladec.experiments.runs import Run
-from cladec.models import loading
+from cladec.models import batches, cutting, loading
 from cladec.progress import Progress
 from cladec.storage import model_files
 
@@ -107,9 +107,10 @@ def _saver(classifier: keras.Model, user: Given) -> Callable[[Path], Any]:
 
 def _check_same(classifier: keras.Model, copy: keras.Model) -> None:
     """Raise InputError if a saved classifier answers otherwise than the one that was saved."""
-    given = classifier.inputs[0]
-    noise = np.random.default_rng(0).random((2, *given.shape[1:]))
-    images = (noise if "float" in given.dtype else 255 * noise).astype(given.dtype)
-    expected, found = (keras.ops.convert_to_numpy(model(images)) for model in (classifier, copy))
+    shape = cutting.image_shape(classifier)
+    noise = np.random.default_rng(0).random((2, *shape)).astype("float32")
+    expected, found = (
+        batches.predict(cutting.logits(model), noise) for model in (classifier, copy)
+    )
     if not np.allclose(expected, found, rtol=1e-3, atol=1e-4):
         raise InputError("the copy gives other answers")

@@ -45,7 +45,7 @@ def check_data(classifier: keras.Model, data: Data) -> Dataset:
             f"the dataset has {data.num_classes} classes, the classifier {classes}: use the "
             "dataset that it was trained on"
         )
-    return data.with_label_rows() if multi_label and data.num_classes == classes else data
+    return data.with_label_rows(classes) if multi_label else data
 
 
 def decoder_of(shape: tuple[int, ...], data: Dataset, given: keras.Model | None) -> keras.Model:

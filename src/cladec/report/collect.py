@@ -71,6 +71,11 @@ class Collector:
 
     def __call__(self, of: ClassifierRuns, report: OnProgress) -> Section:
         work = _Collected(SavedClassifier(of.runs, self.models), self)
+        if work.saved.scores.multi_label:
+            raise InputError(
+                f"{of.title} answers for several labels of an image, and the report compares "
+                "classes: look at the tables and pictures of eval.py instead"
+            )
         saved, rows = work.saved, work.rows
         report(0.1, {})
         decoded = tuple(map(work.decoded, saved.variants))
