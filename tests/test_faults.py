@@ -607,7 +607,7 @@ def test_results_are_defined(name, tmp_path, capsys):
 @pytest.mark.parametrize("label", [0, 1])
 def test_labels_that_are_all_the_same(label, tiny, classifier, tmp_path, monkeypatch, capsys):
     """A class that is missing from the training images, and with it constant labels."""
-    import cladec.experiments.saved_models
+    import cladec.experiments.saved_network
     from cladec.data.dataset import Dataset, Split
 
     constant = Dataset(
@@ -616,7 +616,7 @@ def test_labels_that_are_all_the_same(label, tiny, classifier, tmp_path, monkeyp
         tiny.test,
         tiny.class_names,
     )
-    monkeypatch.setattr(cladec.experiments.saved_models, "load", lambda name: constant)
+    monkeypatch.setattr(cladec.experiments.saved_network, "load", lambda name: constant)
     options = ["--datasets", "digits", "--layers", "dense", "--alphas", "0.5", "--epochs", "1"]
     main.create_models(None, [*options, *HERE, "--out", str(tmp_path / "saved-models")])
     command("evaluate_models", tmp_path)

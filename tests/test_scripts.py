@@ -20,7 +20,7 @@ from scripts import HERE, ROOT, SMALL, TINY, files_of, start
 from cladec import load
 from cladec.commands import console, main
 from cladec.data.dataset import Split
-from cladec.experiments import saved_models
+from cladec.experiments import saved_network
 from cladec.experiments.results import METRICS
 from cladec.models import cutting, loading
 from cladec.storage import model_files
@@ -368,7 +368,7 @@ def test_real_data(
         train=Split(whole.train.images[:12_000], whole.train.labels[:12_000]),
         test=Split(whole.test.images[:2_000], whole.test.labels[:2_000]),
     )
-    monkeypatch.setattr(saved_models, "load", lambda name: part)
+    monkeypatch.setattr(saved_network, "load", lambda name: part)
     settings = ["--datasets", "mnist", "--layers", "dense", "--alphas", "0.5", "--epochs", "1"]
     call([*settings, "--batch-size", "64", "--out", str(tmp_path / "models")], capsys)
     arguments = ["--models", str(tmp_path / "models"), "--out", str(tmp_path / "eval")]

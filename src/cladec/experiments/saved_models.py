@@ -1,32 +1,29 @@
-"""Load a saved classifier with its images, runs, decoders and measures."""
+"""Use a saved classifier together with its images, its runs, its decoders and its measures."""
 
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 
 from cladec.data.arrays import drawn_rows
-from cladec.data.dataset import Dataset, load
+from cladec.data.dataset import Dataset
 from cladec.data.pixel_ranges import OWN
 from cladec.errors import InputError
-from cladec.experiments import given_data, records, results
-from cladec.experiments.plans import Given
+from cladec.experiments import results
 from cladec.experiments.records import saved_runs
 from cladec.experiments.runs import Run
 from cladec.experiments.saved_decoders import SavedDecoders
+from cladec.experiments.saved_network import SavedNetwork
 from cladec.explainers import choose_units, explain, find_explainer
-from cladec.explainers.scores import LogitsModel, logits_model
-from cladec.metrics import lost_information, normalised
-from cladec.models import batches, cutting, loading, predictions
+from cladec.metrics import lost_information
+from cladec.models import batches
 from cladec.models.cutting import path_in_copy
-from cladec.models.fitting import check_data, codes_of
-from cladec.models.given import as_classifier
-from cladec.models.pixel_layers import with_pixels
+from cladec.models.fitting import codes_of
 from cladec.progress import OnProgress
 from cladec.storage import model_files
 
@@ -37,15 +34,7 @@ BACKGROUNDS = 50
 """The number of training images that SHAP and Anchors use for comparison."""
 
 
-class Shown(NamedTuple):
-    """Test images (N, H, W, C), their titles "true - predicted", and whether each is wrong."""
-
-    images: np.ndarray
-    titles: list[str]
-    wrong: list[bool]
-
-
-class SavedClassifier(SavedDecoders):
+class SavedClassifier(SavedDecoders, SavedNetwork):
     """A saved classifier with its images and decoders, which are loaded when they are used.
 
     Args:
@@ -81,13 +70,19 @@ class SavedClassifier(SavedDecoders):
         form: Mapping[str, Any] | None = None,
         pixels: str = OWN,
     ):
-        super().__init__(runs, models)
-        self.path = path or runs[0].classifier_path(self.models)
-        self._source = runs[0].dataset if runs else ""
-        self._is_given = bool(runs) and runs[0].given is not None and path is None
-        self._is_elsewhere, self._measures, self._data = path is not None, measures, data
-        self._form = form or {}
-        self._pixels = pixels
+        SavedDecoders.__init__(self, runs, models)
+        SavedNetwork.__init__(
+            self,
+            path or runs[0].classifier_path(self.models),
+            runs[0].dataset if runs else "",
+            self.models,
+            is_given=bool(runs) and runs[0].given is not None and path is None,
+            is_elsewhere=path is not None,
+            data=data,
+            form=form,
+            pixels=pixels,
+        )
+        self._measures = measures
         self._codes: tuple[tuple[str, int], np.ndarray] | None = None
         self._units: dict[tuple, np.ndarray] = {}
 
@@ -125,94 +120,6 @@ class SavedClassifier(SavedDecoders):
         }
         runs = [run for run in runs if run.classifier_path(models) in own]
         return cls(runs, models, path=path, data=data, **said)
-
-    @cached_property
-    def data(self) -> Dataset:
-        """The dataset that was given, or the one that the classifier was trained on."""
-        if self._data is not None:
-            return self._data
-        if self.given is None:
-            return load(self._source)
-        return given_data.read(self._source, self._network, self.given)
-
-    @cached_property
-    def given(self) -> Given | None:
-        """What is known of a user's own classifier; None for one that was trained here."""
-        return Given.from_record(self.record) if self._is_given else None
-
-    @cached_property
-    def origin(self) -> records.Origin | None:
-        """The place of the pictures, for the records."""
-        return records.origin(self._source, self.models)
-
-    @cached_property
-    def classifier(self) -> keras.Model:
-        """The classifier itself, loaded from its file.
-
-        Raises:
-            InputError: if the file is missing or damaged, its images have another size, or it does
-                not take pixels of the range.
-        """
-        if self._has_data and not self._is_given:
-            check_data(self._network, self.data)
-        return self._network
-
-    @cached_property
-    def _network(self) -> keras.Model:
-        """The classifier, which was not compared with the data."""
-        if not self._is_elsewhere:
-            classifier = loading.load_saved(self.path)
-        else:
-            images = {"images": self.data.train.images} if self._has_data else {}
-            classifier = as_classifier(self.path, **{**self._form, **images})
-        return with_pixels(classifier, self._pixels)
-
-    @property
-    def _has_data(self) -> bool:
-        return self._data is not None or not self._is_elsewhere
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The names of all classes of the model; a class without a name has its number."""
-        known = self.data.class_names if self._has_data else ()
-        return *known, *map(str, range(len(known), cutting.num_classes(self.classifier)))
-
-    @cached_property
-    def record(self) -> dict[str, Any]:
-        """The record of its training."""
-        return model_files.verify(self.path)
-
-    @cached_property
-    def scores(self) -> LogitsModel:
-        """The scores of the classifier before its softmax, as the explainers use them."""
-        return logits_model(self.classifier)
-
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return the scores before the softmax for images (N, H, W, C), (N, K) float32."""
-        return self.scores.predict(images)
-
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Return the probabilities of all classes for images (N, H, W, C), (N, K) float32."""
-        return self.scores.probabilities(images)
-
-    def predictions(self, logits: np.ndarray) -> np.ndarray:
-        """Return the predicted class of each image, (N,), or its labels, see `predictions`."""
-        return predictions.predicted(logits, multi_label=self.scores.multi_label)
-
-    @cached_property
-    def mean_image(self) -> np.ndarray:
-        """The mean of the training images, (H, W, C) float32."""
-        return normalised.mean_image(self.data.train.images)
-
-    @cached_property
-    def test_logits(self) -> np.ndarray:
-        """The scores of the test images, (N, K)."""
-        return self.logits(self.data.test.images)
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """The predicted classes of the test images, (N,)."""
-        return self.predictions(self.test_logits)
 
     def codes(self, run: Run, images: Any) -> np.ndarray:
         """Return the activations of images in the run's units; those of one layer are cached."""
@@ -290,30 +197,6 @@ class SavedClassifier(SavedDecoders):
         table = self.measures
         return table[(table["decoder"] == "plain") & (table["fraction"] == 1)]
 
-    def choose(self, right: int, wrong: int) -> Shown:
-        """Choose correctly classified test images, followed by wrongly classified ones."""
-        labels, is_right = self.data.test.labels, self.is_right
-        chosen: list[int] = []
-        for rows, count in ((is_right, right), (~is_right, wrong)):
-            chosen += _of_each_class(np.flatnonzero(rows), labels)[:count]
-        return self.show(chosen)
-
-    @cached_property
-    def is_right(self) -> np.ndarray:
-        """Whether each test image has the class, or exactly the labels, predicted, (N,)."""
-        return predictions.is_right(self.predicted, self.data.test.labels)
-
-    def show(self, chosen: Sequence[int] | np.ndarray) -> Shown:
-        """Return the test images with these indices."""
-        test, predicted = self.data.test, self.predicted
-        names = self.class_names
-        titles = [
-            f"{predictions.named(test.labels[i], names)} - {predictions.named(predicted[i], names)}"
-            for i in chosen
-        ]
-        wrong = [not self.is_right[i] for i in chosen]
-        return Shown(test.images[list(chosen)], titles, wrong)
-
     def explain(
         self,
         images: np.ndarray,
@@ -376,9 +259,3 @@ class SavedClassifier(SavedDecoders):
             )
         except InputError as error:
             raise InputError(f"{method}: {error}") from error
-
-
-def _of_each_class(indices: np.ndarray, labels: np.ndarray) -> list[int]:
-    """Return the indices with the first one of every class at the beginning."""
-    _, firsts = np.unique(labels[indices], axis=0, return_index=True)
-    return [*indices[firsts], *np.delete(indices, firsts)]
