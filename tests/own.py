@@ -24,14 +24,14 @@ def small_network(seed: int, activation: str = "softmax") -> keras.Model:
         return keras.Model(images, scores, name="small")
 
 
-def draw_pictures(folder: Path) -> None:
+def draw_pictures(folder: Path, side: int = SIDE) -> None:
     """Dark cats and bright dogs, in train/ and test/."""
     random = np.random.default_rng(0)
     for split, count in (("train", 8), ("test", 4)):
         for label, name in enumerate(("cat", "dog")):
             (folder / split / name).mkdir(parents=True)
             for number in range(count):
-                pixels = 120 * label + 100 * random.random((SIDE, SIDE, 3))
+                pixels = 120 * label + 100 * random.random((side, side, 3))
                 picture = Image.fromarray(pixels.astype("uint8"))
                 picture.save(folder / split / name / f"{number}.png")
 

@@ -3,18 +3,20 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from own import draw_pictures, small_network
+from own import draw_pictures, small_network, without_classes
 from PIL import Image
 from scripts import HERE
 
 from cladec import Evaluation, Sweep, evaluate, load
 from cladec.commands import main
+from cladec.data import stored_rows
 from cladec.data.dataset import Dataset, Split
 from cladec.errors import InputError
 from cladec.experiments import records, trainer
@@ -40,6 +42,9 @@ def place(made_once: Callable[..., Path]) -> Path:
         small_network(0).save(folder / "my net.keras")
         draw_pictures(folder / "pets")
         (folder / "names.txt").write_text("cat\ncat\n")
+        shutil.copytree(folder / "pets/train/cat", folder / "one class/cat")
+        for name in ("no picture/cat", "no picture/dog", "nothing"):
+            (folder / name).mkdir(parents=True)
         main.create_models(None, arguments(folder))
         models = str(folder / "saved-models")
         main.evaluate_models(None, ["--models", models, "--out", str(folder / "eval"), *HERE])
@@ -209,10 +214,8 @@ def test_answers_stand_for_missing_classes(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(shutil.copytree(place, tmp_path / "copy"))
-    for path in sorted((folder / "pets").glob("*/*/*.png")):
-        path.rename(folder / "pets" / f"{path.parent.parent.name}-{path.parent.name}-{path.name}")
-    for part in ("train", "test"):
-        shutil.rmtree(folder / "pets" / part)
+    (folder / "pets").rename(folder / "labelled")
+    without_classes(folder / "labelled", folder / "pets")
     sweep = sweep_of(folder)
     _, runs = trainer._planned(sweep, Progress())
     assert "own answers" in capsys.readouterr().out
@@ -235,6 +238,9 @@ def test_answers_stand_for_missing_classes(
         (["--datasets", "digits"], ["10 classes", "the classifier 3"]),
         (["--pixels", "0-2"], ["0-2", "0-255"]),
         (["--output", "scors"], ["scors", "scores"]),
+        (["--datasets", "{}/one class"], ["one class folder", "'cat'"]),
+        (["--datasets", "{}/no picture"], ["no picture", "has no pictures"]),
+        (["--datasets", "{}/nothing"], ["nothing", "expected train/<class>/"]),
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_written(
@@ -252,6 +258,55 @@ def test_bad_input_is_one_line_before_anything_is_written(
     assert errors.count("\n") == 1
     assert all(text in errors for text in named)
     assert not list((tmp_path / "models").rglob("*.keras"))
+
+
+@unlikely
+def test_codes_that_do_not_fit_the_disk_are_refused_before_anything_is_trained(
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(stored_rows, "IN_MEMORY", 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(free=4_000))
+    models, cached = tmp_path / "models", str(place / "saved-models-images")
+    more = ["--out", str(models), "--cache", cached, "--layers", "middle", "early"]
+    with pytest.raises(SystemExit) as ended:
+        main.create_models(None, arguments(place, *more))
+    assert ended.value.code == main.BAD_INPUT
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line[:7] != "warning"]
+    assert "the codes of layer 'early', 16 of shape (8, 8, 4), take 0.0 MiB" in told
+    assert [path.name for path in models.rglob("*.keras")] == ["classifier.keras"]
+
+
+@dataclass(frozen=True)
+class Usage:
+    free: int
+
+
+@unlikely
+def test_of_pictures_smaller_than_the_input_it_is_said_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_network(0).save(tmp_path / "my net.keras")
+    draw_pictures(tmp_path / "pets", side=10)
+    told: list[str] = []
+    monkeypatch.setattr(trainer, "_train", lambda *given: told.append(capsys.readouterr().err))
+    main.create_models(None, arguments(tmp_path))
+    assert "24 of 24 pictures" in told[0]
+    assert "smaller than the 16 x 16 pixels" in told[0]
+
+
+def test_pictures_without_classes_need_a_classifier_that_answers(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = without_classes(place / "pets", tmp_path / "photos")
+    with pytest.raises(SystemExit) as ended:
+        main.create_models(None, ["--datasets", str(folder), "--out", str(tmp_path / "models")])
+    assert ended.value.code == main.BAD_INPUT
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert f"{folder} has pictures without class folders" in errors
 
 
 def test_what_is_said_of_a_classifier_needs_one() -> None:

@@ -63,8 +63,8 @@ def load(
     Examples:
         >>> cladec.load("digits").train.images.shape
         (1437, 28, 28, 1)
-        >>> cladec.load("digits", shape=(32, 32, 3)).train.images.shape
-        (1437, 32, 32, 3)
+        >>> cladec.load("digits", shape=(24, 24, 3)).train.images.shape
+        (1437, 24, 24, 3)
     """
     name, source = os.fspath(name), find_source(os.fspath(name))
     if shape is not None and source.collect is not None:
@@ -80,7 +80,7 @@ def load(
     options = {"skip_unreadable": True} if source.skips and skip_unreadable else {}
     train, test, class_names = source.read(name, data_dir, **options)
     if shape is not None:
-        train, test = (fitted_arrays(part, Fitting(shape, fit)) for part in (train, test))
+        train, test = fitted_arrays(name, (train, test), Fitting(shape, fit))
     return _dataset(name, train, test, class_names)
 
 

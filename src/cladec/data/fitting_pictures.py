@@ -1,5 +1,6 @@
 """Fit pictures of any size and colour to the images that a model takes, as bytes."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,10 +9,13 @@ import numpy as np
 
 from cladec import checks
 from cladec.data import image_folder
-from cladec.errors import InputError
+from cladec.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from PIL import Image
+
+Arrays = tuple[np.ndarray, np.ndarray]
+"""Images (N, height, width, channels), and their labels (N,)."""
 
 FITS = ("crop", "pad", "stretch")
 """The ways to make another proportion of a picture."""
@@ -74,18 +78,34 @@ def fitted(name: Any, content: Path | bytes | np.ndarray, fitting: Fitting) -> F
     return Fitted(np.ascontiguousarray(scaled).reshape(fitting.shape), enlarged)
 
 
-def fitted_arrays(
-    split: tuple[np.ndarray, np.ndarray], fitting: Fitting
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (images, labels) with images (N, H, W, C) of the shape of `fitting`.
+def fitted_arrays(where: str, splits: tuple[Arrays, Arrays], fitting: Fitting) -> list[Arrays]:
+    """Return both splits (images, labels) with images (N, H, W, C) of the shape of `fitting`.
 
-    Images of another shape become bytes; others stay as they are.
+    Images of another shape become bytes; others stay as they are. `where` names them in a warning.
     """
-    images, labels = split
-    if images.shape[1:] == fitting.shape:
-        return split
-    pixels = [fitted(f"image {place}", image, fitting).pixels for place, image in enumerate(images)]
-    return np.stack(pixels), labels
+    found, enlarged = [], 0
+    for images, labels in splits:
+        if images.shape[1:] == fitting.shape:
+            found.append((images, labels))
+            continue
+        named = ((f"image {place}", image) for place, image in enumerate(images))
+        answers = [fitted(name, image, fitting) for name, image in named]
+        enlarged += sum(answer.enlarged for answer in answers)
+        found.append((np.stack([answer.pixels for answer in answers]), labels))
+    warn_of_enlarged(enlarged, sum(len(images) for images, _ in splits), where, fitting)
+    return found
+
+
+def warn_of_enlarged(enlarged: int, count: int, where: str, fitting: Fitting) -> None:
+    """Warn of pictures that were smaller than the images that a model takes, if there are any."""
+    if enlarged:
+        height, width, _ = fitting.shape
+        warnings.warn(
+            f"{enlarged} of {count} pictures of {where} are smaller than the {height} x {width} "
+            "pixels that are asked for: they are enlarged, and show nothing more for it",
+            InputWarning,
+            stacklevel=4,
+        )
 
 
 def _read(name: Any, content: Path | bytes, fitting: Fitting) -> np.ndarray:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cladec.data.fitting_pictures import Fitted, Fitting, fitted
+from cladec.data.fitting_pictures import Fitted, Fitting, fitted, warn_of_enlarged
 from cladec.data.held_out import check_parts
 from cladec.data.pictures import Pictures
 from cladec.data.stored_rows import GIB, Temporary, check_space, temporary_folder
 from cladec.data.unreadable import Unreadable
-from cladec.errors import InputError, InputWarning
+from cladec.errors import InputError
 
 if TYPE_CHECKING:
     from cladec.progress import OnProgress
@@ -164,7 +163,7 @@ def _written(
             "damaged; remove it, then prepare or copy it again"
         )
     unreadable.report(len(labels))
-    _warn_of_enlarged(enlarged, sum(readable), collection.where, fitting)
+    warn_of_enlarged(enlarged, sum(readable), collection.where, fitting)
     chosen = np.flatnonzero(readable)
     of_each = np.array(labels, np.int64)
     test = collection.test(of_each)
@@ -203,17 +202,6 @@ def _fit(picture: Picture, fitting: Fitting) -> Fitted | InputError:
         return fitted(picture.name, picture.content, fitting)
     except InputError as error:
         return error
-
-
-def _warn_of_enlarged(enlarged: int, count: int, where: str, fitting: Fitting) -> None:
-    if enlarged:
-        height, width, _ = fitting.shape
-        warnings.warn(
-            f"{enlarged} of {count} pictures of {where} are smaller than the {height} x {width} "
-            "pixels that are asked for: they are enlarged, and show nothing more for it",
-            InputWarning,
-            stacklevel=4,
-        )
 
 
 def _make_folder(folder: Path) -> None:

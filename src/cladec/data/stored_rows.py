@@ -165,14 +165,32 @@ def room(
     Raises:
         InputError: there is not enough space on the disk.
     """
-    size = math.prod(shape) * np.dtype(stored).itemsize
-    if size <= IN_MEMORY:
+    folder = folder_for(shape, stored, beside=beside)
+    if folder is None:
         return np.empty(shape, dtype or stored)
-    folder = beside.path.parent if isinstance(beside, StoredRows) else Path(tempfile.gettempdir())
-    check_space(folder, size, f"{shape[0]:,} rows of shape {shape[1:]}")
     owner = Temporary(folder / f".rows-{next(_NUMBERS)}.{os.getpid()}.unfinished")
     owner.path.touch()
     return StoredRows(owner.path, shape, stored, dtype).keep(owner)
+
+
+def folder_for(
+    shape: tuple[int, ...], stored: Any, *, beside: Any = None, what: str | None = None
+) -> Path | None:
+    """Return the folder of the file of `room`, or None if the array is in memory.
+
+    Args:
+        shape, stored, beside: those of `room`.
+        what: what the rows are, in words, for the error.
+
+    Raises:
+        InputError: there is not enough space on the disk.
+    """
+    size = math.prod(shape) * np.dtype(stored).itemsize
+    if size <= IN_MEMORY:
+        return None
+    folder = beside.path.parent if isinstance(beside, StoredRows) else Path(tempfile.gettempdir())
+    check_space(folder, size, what or f"{shape[0]:,} rows of shape {shape[1:]}")
+    return folder
 
 
 class Temporary:
@@ -195,6 +213,11 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def in_words(size: float) -> str:
+    """Return a number of bytes in words: "1.5 GiB", "0.3 MiB"."""
+    return f"{size / GIB:,.1f} GiB" if size >= GIB / 10 else f"{size / 2**20:,.1f} MiB"
+
+
 def check_space(folder: Path, size: int, what: str) -> None:
     """Raise InputError if a folder's disk has less than `size` bytes left.
 
@@ -206,7 +229,7 @@ def check_space(folder: Path, size: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise InputError(
-            f"{what} take {size / GIB:,.1f} GiB on the disk, and {folder} has {free / GIB:,.1f} "
-            "GiB left: free some, choose a folder on another disk with cache or TMPDIR, or use "
+            f"{what} take {in_words(size)} on the disk, and {folder} has {in_words(free)} left: "
+            "free some, choose a folder on another disk with cache or TMPDIR, or use "
             "fewer images"
         )

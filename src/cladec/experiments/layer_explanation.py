@@ -22,6 +22,7 @@ from cladec.experiments.layer_pictures import Facts
 from cladec.metrics import lost_information
 from cladec.models import batches, given_images, recipes
 from cladec.models.batches import part_of
+from cladec.models.code_space import check_space_for_codes
 from cladec.models.conditional import ConditionalClaDec, fit_conditional
 from cladec.models.given import checked
 from cladec.models.pixel_layers import with_pixels
@@ -180,7 +181,7 @@ def explain_layer(
 
     Raises:
         InputError: the layer or the range of pixels is unknown, the data do not fit the
-            classifier, or an option is out of range.
+            classifier, the codes of the layer do not fit the disk, or an option is out of range.
 
     Examples:
         >>> few = images[:40], labels[:40]
@@ -194,6 +195,7 @@ def explain_layer(
     classifier = with_pixels(classifier, pixels)
     given = layer_data(classifier, data, class_names=class_names, seed=seed)
     parts = classifier, layer, given.dataset
+    check_space_for_codes(classifier, [layer], given.dataset.train.images)
 
     def options(recipe: Recipe, told: OnProgress) -> dict[str, Any]:
         recipe = replace(recipe.with_changes(epochs, None), precision=fastest())

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from cladec.data.stored_rows import GIB, in_words
 from cladec.errors import InputError
 from cladec.experiments import records
 from cladec.experiments.given_data import read
@@ -46,7 +47,7 @@ def take_over(run: Run, user: Given, models: Path, progress: Progress) -> str | 
     def report(share: float, values: Mapping[str, float]) -> None:
         if not share:
             place = user.cache or "a temporary folder"
-            progress.say(f"images of {run.name}: {values['GiB']:.2g} GiB in {place}")
+            progress.say(f"images of {run.name}: {in_words(values['GiB'] * GIB)} in {place}")
 
     loaded = loading.load_model(user.file)
     classifier = in_form(loaded, user)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from cladec.experiments.saved_models import SavedClassifier
 from cladec.experiments.sweep import FITTED, Sweep
 from cladec.experiments.taking_over import take_over
 from cladec.models import classifiers
+from cladec.models.code_space import check_space_for_codes
 from cladec.models.plateau import verdict
 from cladec.models.training import ReportProgress
 from cladec.models.training_rows import varied_if_few
@@ -121,16 +123,30 @@ def _train(todo: list[Run], sweep: Sweep, progress: Progress) -> None:
         prepare(dataset, shape=FITTED if sweep.classifier else None)
     progress.begin(len(todo))
     out = sweep.out.absolute()
-    with sweep.cluster.workers(Trainer(out), sweep.workers, out, progress) as workers:
+    layers = tuple(dict.fromkeys(run.layer for run in todo if run.layer is not None))
+    with sweep.cluster.workers(Trainer(out, layers), sweep.workers, out, progress) as workers:
         for _ in workers.run(todo, needs(todo, out)):
             pass
 
 
 class Trainer(RunJob):
-    """Trains runs and saves them with their records."""
+    """Trains runs and saves them with their records.
+
+    Args:
+        models: the folder with the trained models.
+        layers: the layers that are decoded, whose codes must fit the disk.
+    """
+
+    def __init__(self, models: Path, layers: tuple[str, ...] = ()):
+        super().__init__(models)
+        self.layers = layers
+        self._checked: Path | None = None
 
     def do(self, saved: SavedClassifier, run: Run, report: OnProgress) -> None:
-        """Train one run."""
+        """Train one run; before the first decoder of a classifier, see whether all codes fit."""
+        if run.layer is not None and self._checked != saved.path:
+            check_space_for_codes(saved.classifier, self.layers, saved.data.train.images)
+            self._checked = saved.path
         start = time.perf_counter()
         try:
             model, history = _fit(saved, run, report)
