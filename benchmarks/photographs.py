@@ -5,11 +5,14 @@
 
 Random crops of the colour photographs of scikit-image, 224x224 in JPEG, labelled by photograph, are
 as many as wanted. A ClaDec of a layer of MobileNetV2 is trained on them in a process of its own,
-once with the pictures and codes on the disk, and once with both in memory as floats. Printed are
-the peak of its resident memory, and the images of a second of training, without the first steps.
-Bar: at most 3 GiB at both numbers, and images a second within a fifth of arrays.
+once with the pictures and codes on the disk, and once with both in memory as floats. From the disk,
+the same step is also fed by `tf.data`, `keras.utils.PyDataset` and, where it is installed, `grain`
+(`--feeds`). Printed are the peak of its resident memory, and the images of a second of training,
+without the first steps. Bar: at most 3 GiB at both numbers, and images a second within a fifth of
+arrays.
 """
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -23,15 +26,20 @@ from typing import Literal
 import keras
 import numpy as np
 import tyro
+from feeds import FEEDS
 from rich.console import Console
 from rich.table import Table
 
 import cladec
 from cladec.data import stored_rows
+from cladec.models import training
 
 SIZE, QUALITY = 224, 90
 WARM_UP = 5
 """The steps that are not timed: TensorFlow traces the model in the first."""
+
+
+Feed = Literal["cladec", "tf.data", "PyDataset", "grain"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,10 @@ class Bench:
     """Measure memory and speed with many photographs."""
 
     counts: tuple[int, ...] = (2_000, 20_000)
-    """The numbers of photographs; arrays in memory are measured at the first."""
+    """The numbers of photographs; arrays in memory, and feeds that are not the package's own, are
+    measured at the first."""
+    feeds: tuple[Feed, ...] = ("cladec", "tf.data", "PyDataset", "grain")
+    """The ways to feed the training from the disk."""
     classifier: Path | None = None
     """A classifier of 224x224 colour images; MobileNetV2 of random weights without it."""
     layer: str = "block_12_add"
@@ -51,7 +62,7 @@ class Bench:
     folder: Path | None = None
     """Where the photographs are, or are made; a temporary folder without it."""
     part: Literal["disk", "memory"] | None = None
-    """Measure this alone, in this process, at the first number."""
+    """Measure this alone, in this process, at the first number, with the first feed."""
 
 
 def photographs() -> list[np.ndarray]:
@@ -120,6 +131,7 @@ def measure(bench: Bench, folder: Path) -> dict[str, float]:
     start = clock()
     codes = cladec.compute_codes(classifier, bench.layer, data.train.images)
     encoded = clock() - start
+    training.for_fit = FEEDS[bench.feeds[0]]  # all else stays the same
     timer, recipe = Timer(bench.steps), cladec.Recipe(epochs=99, batch_size=64, learning_rate=1e-3)
     model = cladec.fit_cladec(
         *(classifier, bench.layer, data),
@@ -149,30 +161,40 @@ def in_process(bench: Bench) -> dict[str, float]:
     options = [
         f"--{name}={value}"
         for name, value in vars(bench).items()
-        if name != "counts" and value is not None
+        if name not in ("counts", "feeds") and value is not None
     ]
-    command = [sys.executable, __file__, "--counts", str(bench.counts[0]), *options]
+    lists = ["--counts", str(bench.counts[0]), "--feeds", bench.feeds[0]]
+    command = [sys.executable, __file__, *lists, *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def ways(bench: Bench, count: int) -> list[tuple[Literal["disk", "memory"], Feed]]:
+    """The places of the pictures and the feeds that are measured at a number of photographs."""
+    if count != bench.counts[0]:
+        return [("disk", "cladec")]
+    there = [feed for feed in bench.feeds if feed != "grain" or importlib.util.find_spec("grain")]
+    return [*(("disk", feed) for feed in there), ("memory", "cladec")]
+
+
 def main(bench: Bench) -> None:
-    """Print a row for each number of photographs and each place."""
+    """Print a row for each number of photographs, each place and each feed."""
     if bench.part is not None:
         assert bench.folder is not None
         print(json.dumps(measure(bench, bench.folder)))
         return
-    table = Table("photographs", "where", "peak GiB", "decoded/s", "encoded/s", "trained/s")
+    table = Table("photographs", "where", "feed", "peak GiB", "decoded/s", "encoded/s", "trained/s")
     with TemporaryDirectory() as temporary:
         for count in bench.counts:
             folder = (bench.folder or Path(temporary)) / str(count)
             if not folder.exists():
                 make(folder, count)
-            for part in ("disk", "memory")[: 2 if count == bench.counts[0] else 1]:
-                row = in_process(replace(bench, counts=(count,), folder=folder, part=part))
+            for part, feed in ways(bench, count):
+                one = replace(bench, counts=(count,), feeds=(feed,), folder=folder, part=part)
+                row = in_process(one)
                 texts = [f"{row[name]:.{2 * (name == 'peak')}f}" for name in row]
-                table.add_row(f"{count:,}", part, *texts)
-                print(count, part, *texts, flush=True)
+                table.add_row(f"{count:,}", part, feed, *texts)
+                print(count, part, feed, *texts, flush=True)
     Console().print(table)
 
 
