@@ -24,7 +24,7 @@ def test_every_row_comes_once_with_its_target(name: str, monkeypatch: pytest.Mon
     batches = Batches(({"codes": codes}, targets), 4, shuffle_seed=0)
     given = FEEDS[name](batches)["x"]
     if isinstance(given, keras.utils.PyDataset):
-        given = (given[step] for step in range(len(given)))
+        given = list(map(given.__getitem__, range(len(given))))
     found = []
     for inputs, compared in given:
         rows = np.asarray(compared["labels"])
