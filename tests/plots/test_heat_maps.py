@@ -98,6 +98,8 @@ def test_a_scale_is_that_of_all_maps_of_a_method():
     assert plots.Scale.of(-maps) == plots.Scale(2.0, signed=True)
     assert plots.Scale.of(maps, signed=True).ends == [-2.0, 0.0, 2.0]
     assert scale.ends == [0.0, 2.0]
+    assert plots.Scale.around_zero(-maps) == plots.Scale(2.0, signed=True)
+    assert plots.Scale.around_zero(0 * maps) == plots.Scale(1.0, signed=True)
     image = np.full((10, 10, 1), 0.5)
     weak = plots.heat_map(image, maps[0], scale)
     strong = plots.heat_map(image, maps[0])

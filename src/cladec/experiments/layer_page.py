@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup, escape
-from matplotlib import colormaps
 
 from cladec.data.dataset import Split
 from cladec.experiments import layer_pictures, pages
 from cladec.experiments.layer_pictures import Pictures
 from cladec.models.recipes import alpha_text
-from cladec.plots import sprites
+from cladec.plots import Scale, sprites
 from cladec.startup import own_version
 from cladec.storage import model_files
 
@@ -90,8 +89,8 @@ def _said(pictures: Pictures, decoded: np.ndarray) -> list[tuple[str, bool]]:
 
 def _coloured(maps: np.ndarray) -> np.ndarray:
     """Return signed maps (N, H, W) in the colours of one scale around zero, (N, H, W, 3)."""
-    largest = np.abs(maps).max() or 1.0
-    return colormaps["RdBu_r"](0.5 + 0.5 * maps / largest)[..., :3]
+    scale = Scale.around_zero(maps)
+    return scale.colours(scale.norm(maps))[..., :3]
 
 
 def inline(layer: "LayerExplanation") -> str:

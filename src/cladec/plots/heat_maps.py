@@ -48,6 +48,11 @@ class Scale:
         largest = float(largest or values.max(initial=0.0) or 1.0)
         return cls(largest, bool((maps < 0).any()) if signed is None else signed)
 
+    @classmethod
+    def around_zero(cls, maps: np.ndarray) -> "Scale":
+        """Return the scale of signed maps whose strongest colour is that of the largest value."""
+        return cls(float(np.abs(maps).max()) or 1.0, signed=True)
+
     @property
     def colours(self) -> Colormap:
         """Diverging and white at zero, or sequential from white."""

@@ -29,7 +29,7 @@ def draw_lost(
     Returns:
         The axes of the first map, which have no name yet.
     """
-    scale, shape = Scale(float(np.abs(maps).max()) or 1.0, signed=True), maps.shape[1:]
+    scale, shape = Scale.around_zero(maps), maps.shape[1:]
     axes = image_axes(figure, 1, len(maps), shape, left=left, top=top, cell=cell)[0]
     for axis, of_image in zip(axes, maps, strict=True):
         axis.imshow(of_image, cmap=scale.colours, norm=scale.norm)
