@@ -385,6 +385,25 @@ def check_legacy(content: bytes, folder: Path) -> None:
     keras.backend.clear_session(free_memory=False)
 
 
+@pytest.fixture(scope="module")
+def small(members, tmp_path_factory) -> keras.Model:
+    """The model that `members` hold."""
+    path = tmp_path_factory.mktemp("small") / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return loading.load_network(path)
+
+
+@given(damage=damages())
+def test_weights_of_damaged_archives(damage, members, small, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "fuzzed-weights.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, damage(member) if name == "model.weights.h5" else member)
+    result_of(model_files.read_weights, path, small)
+
+
 @given(damage=damages())
 def test_damaged_hdf5(damage, legacy, tmp_path_factory):
     check_legacy(damage(legacy), tmp_path_factory.getbasetemp())

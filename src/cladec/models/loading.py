@@ -83,3 +83,14 @@ def load_saved(path: Path) -> "keras.Model":
     """
     model_files.verify(path)
     return load_network(path)
+
+
+def load_weights(path: Path, model: "keras.Model") -> None:
+    """Give a model the weights of another of its architecture that this package saved.
+
+    Raises:
+        InputError: the file is missing, damaged or not a model of this package, or holds another
+            architecture.
+    """
+    model_files.verify(path)
+    model_files.read_weights(path, model)

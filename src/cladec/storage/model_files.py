@@ -231,6 +231,19 @@ def read(path: Path) -> "keras.Model":
     return model
 
 
+def read_weights(path: Path, model: "keras.Model") -> None:
+    """Give a model the weights in a `.keras` file of the same architecture.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds another architecture.
+    """
+    try:
+        keras_archive.check(path)
+        model.load_weights(path)
+    except Exception as error:  # a damaged file makes Keras raise nearly anything
+        raise InputError(f"{path} cannot be loaded: {_refusal(error)}") from error
+
+
 def _loader(path: Path) -> Callable[[Path], Any]:
     """Return the function that loads a file of this kind.
 
