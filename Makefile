@@ -1,4 +1,4 @@
-# make demo    train and evaluate the whole sweep on the embedded digits, into demo/
+# make demo    train and evaluate the whole sweep on the embedded digits, into demo/report.html
 # make test    check format, lint and types, and run all tests
 # make check   make lint, and the tests that train no model, in little more than a minute
 # make lint    check format, lint and types
@@ -47,6 +47,7 @@ $(BIN)/pytest: $(BIN)/cladec requirements-dev.txt
 demo: $(BIN)/cladec
 	$(BIN)/python create_models.py --datasets digits --out demo/saved-models
 	$(BIN)/python eval.py --models demo/saved-models --out demo/eval
+	$(BIN)/cladec report --models demo/saved-models --out demo/report.html
 
 lint: $(BIN)/pytest
 	$(BIN)/ruff format --check .

@@ -128,6 +128,26 @@ def report_file(trained: Path, evaluated: Path, made_once: Callable[..., Path]) 
     return made_once("report", make) / "report.html"
 
 
+@pytest.fixture(scope="session")
+def every_alpha(trained: Path, made_once: Callable[..., Path]) -> Path:
+    """The report of one network for every alpha beside a RefAE, without a ClaDec of its own."""
+    from cladec.commands import main
+
+    def make(folder: Path) -> None:
+        models = Path(shutil.copytree(trained, folder / "saved-models"))
+        for path in models.rglob("cladec-*"):
+            path.unlink()
+        tiny = [*TINY, "--decoder", "conditional", "--out", str(models), *HERE]
+        run("create_models.py", *tiny)
+        run("eval.py", "--models", str(models), "--out", str(folder / "eval"), *HERE)
+        chosen = ["--images", "10", "--methods", "saliency", *HERE]
+        main.main(
+            ["report", "--models", str(models), *chosen, "--out", str(folder / "report.html")]
+        )
+
+    return made_once("every-alpha", make) / "report.html"
+
+
 RANKING = """measure,method,mean,low,high,rank,higher_is_better,classifier_sha256
 deletion,saliency,0.2,0.1,0.3,1,False,{0}
 deletion,random,0.4,0.3,0.5,2,False,{0}

@@ -26,15 +26,15 @@ from cladec.commands.settings import REPORT_METHODS, ReportFile
 from cladec.experiments import Evaluation, evaluate
 from cladec.experiments.records import saved_runs
 from cladec.experiments.results import own_measures, published, tidy_rows
-from cladec.experiments.runs import Run, by_classifier, variants
+from cladec.experiments.runs import Run, Variant, by_classifier, variants
 from cladec.explainers import EXPLAINERS
 from cladec.metrics import lost_information
 from cladec.models import loading
 from cladec.models.recipes import ALPHAS, CLADEC, CLASSIFIER, REFAE
 from cladec.plots import sprites
 from cladec.progress import Progress
-from cladec.report import charts, choosing, measures, page
-from cladec.report.section import ClassifierRuns, Decoded, Section
+from cladec.report import alphas, charts, choosing, measures, network, page, rankings
+from cladec.report.section import ClassifierRuns, Decoded, Layer, Section
 from cladec.storage import model_files
 from cladec.storage.tables import csv_text, read_table
 
@@ -145,7 +145,7 @@ def test_sprites_hold_the_decoded_images(text: str, data: dict, trained: Path) -
     across = sprites.columns(len(images))
     for rule, expected in (
         ("#classifier-0 .original", images),
-        ('#classifier-0[data-layer="0"][data-alpha="1"] .cladec', np.asarray(decoder(images))),
+        ('#classifier-0 [data-layer="0"][data-alpha="1"] .cladec', np.asarray(decoder(images))),
     ):
         sheet = shown[rule]
         if sheet.ndim == 3:
@@ -176,7 +176,10 @@ def test_every_confusion_has_its_cell(text: str, trained: Path) -> None:
     assert set(cells) == {f"{i}-{j}" for i, j in zip(*np.nonzero(matrix), strict=True)}
     for name, cell in cells.items():
         i, j = map(int, name.split("-"))
-        assert cell["aria-label"] == f"{matrix[i, j]} images of {i} predicted as {j}"
+        share = 100 * matrix[i, j] / matrix[i].sum()
+        assert cell["aria-label"] == (
+            f"{matrix[i, j]} images of {i} predicted as {j}, {share:.1f} % of the class"
+        )
 
 
 def test_curves_ranking_and_maps_are_there(text: str, data: dict) -> None:
@@ -190,8 +193,53 @@ def test_curves_ranking_and_maps_are_there(text: str, data: dict) -> None:
         assert any(title in str(drawing["aria-label"]) for drawing in shown.all("svg")), title
     assert "Which explanation to trust" in text
     assert "0.200 <small>(0.100 to 0.300)</small>" in text
-    names = [maps["name"] for maps in data["maps"]]
-    assert names == ["saliency", "occlusion", "ClaDec, layer dense", "lost, layer dense"]
+    maps = re.findall(r'<figure data-map="\d+">.*?</figure>', text, re.S)
+    for figure, words in zip(
+        maps, (["saliency"], ["occlusion"], ["cladec", "layer dense, alpha 0"]), strict=True
+    ):
+        assert all(word in figure for word in (*words, "linear-gradient", 'class="effect"'))
+    for maps in data["maps"][:2]:
+        assert len(maps["effects"]) == maps["count"] == 60
+        assert all("probability" in text or "score" in text for text in maps["effects"])
+
+
+def test_the_network_is_drawn_with_what_each_layer_lost(text: str, data: dict) -> None:
+    lost = np.mean(lost_of_all_test_images := data["decoded"][0]["lost"])
+    assert len(lost_of_all_test_images) == 60
+    (node,) = re.findall(r'<label class="node">.*?</label>', text, re.S)
+    assert "<b>dense</b>" in node
+    assert "<small>128</small>" in node
+    assert np.isfinite(lost)
+    assert re.search(r"<small>lost [\d.]+</small>", node)
+    order = [
+        text.index(word) for word in ('class="end">image', "<b>dense</b>", 'class="end">answer')
+    ]
+    assert order == sorted(order)
+
+
+def test_one_network_for_every_alpha_tells_what_its_layer_lost(every_alpha: Path) -> None:
+    text = every_alpha.read_text("utf-8")
+    (found,) = re.findall(
+        r'<script type="application/json" class="data">(.*?)</script>', text, re.S
+    )
+    (dense,) = json.loads(found)["decoded"]
+    assert list(map(float, dense["alphas"])) == list(alphas.frames())
+    assert dense["places"] == sorted(set(dense["places"]))
+    assert len(dense["lost"]) == 10
+    shown, folder = pictures(text), every_alpha.parent / "saved-models/digits/vgg"
+    rules = [rule for rule in shown if rule.endswith(".cladec")]
+    assert len(rules) == len(alphas.frames())
+    images = load("digits").test.images
+    refae = loading.load_saved(folder / "dense/refae.keras")
+    decoder = loading.load_saved(folder / "dense/cladec-conditional.keras")
+    maps = lost_information.lost_maps(
+        images, decoder.predict(images, alpha=0.0), np.asarray(refae(images))
+    )
+    lost = lost_information.lost_per_image(maps)
+    rows = json.loads(found)["rows"]
+    np.testing.assert_allclose(dense["lost"], lost[rows], atol=0.02)
+    assert lost.argmax() in rows
+    assert f"<small>lost {lost.mean():.2g}</small>" in text
 
 
 def test_methods_of_every_kind_are_shown_by_default() -> None:
@@ -310,6 +358,9 @@ def test_a_table_that_cannot_be_read_is_named(content, trained, tmp_path, capsys
     assert str(table) in capsys.readouterr().err
 
 
+NETWORK = (("first", (4, 4, 8)), ("second", (16,)), ("third", (3,)))
+
+
 def section(name: str = "0", classes: int = 3) -> Section:
     """The section of a classifier that nothing decodes, made by hand."""
     random = np.random.default_rng(0)
@@ -325,7 +376,10 @@ def section(name: str = "0", classes: int = 3) -> Section:
         labels=labels,
         probabilities=probabilities,
         originals=sprites.data_url(random.random((6, 4, 4, 1))),
+        network=tuple(Layer(*each, is_decodable=True) for each in NETWORK),
         decoded=(),
+        lost_scale=None,
+        mean_lost={},
         maps=(),
         refusals=(f"grad_cam: {name}",),
         confusion=metrics.confusion_matrix(labels, probabilities.argmax(1), classes),
@@ -350,7 +404,7 @@ def models(tmp_path: Path) -> Path:
 
 def test_names_are_never_read_as_html(models: Path) -> None:
     folders = {"models": models, "evaluation": Path(EVIL.replace("/", ""))}
-    table = pd.DataFrame([[EVIL, EVIL, 1.0, 0.5, 1.5, 1, True]], columns=list(page.RANKING_COLUMNS))
+    table = pd.DataFrame([[EVIL, EVIL, 1.0, 0.5, 1.5, 1, True]], columns=list(rankings.COLUMNS))
     text = page.render([section(EVIL)], None, {Path("a" + EVIL): table}, **folders)
     assert EVIL not in text
     assert "<script>alert" not in text
@@ -363,12 +417,18 @@ def test_names_are_never_read_as_html(models: Path) -> None:
 def test_names_hold_nothing_but_text(models: Path) -> None:
     odd, shown = "\x1b[31m\x07 \u202egnp", r"\x1b[31m\x07 \u202egnp"
     folders = {"models": models, "evaluation": models}
-    table = pd.DataFrame([["d", "m", 1.0, 0.5, 1.5, 1, True]], columns=list(page.RANKING_COLUMNS))
+    table = pd.DataFrame([["d", "m", 1.0, 0.5, 1.5, 1, True]], columns=list(rankings.COLUMNS))
     text = page.render([section(odd)], None, {Path(f"{odd} \udcff"): table}, **folders)
     assert not {"\x1b", "\x07", "\u202e", "\udcff"} & set(text)
     assert rf"<caption>{shown} \udcff</caption>" in text
     assert shown in Page(text).texts["option"]
     assert json.loads("".join(Page(text).texts["script"][:1]))["classes"][0] == shown
+
+
+def decoded_by(variant: Variant, place: int = 1, lost: np.ndarray | None = None) -> Decoded:
+    """The images of `section` at alpha 0 and 0.5, without pictures."""
+    probabilities = np.zeros((2, 6, 3))
+    return Decoded(variant, place, (0.0, 0.5), (), probabilities, None, None, lost, None)
 
 
 @pytest.mark.parametrize("is_folder", [False, True])
@@ -386,10 +446,10 @@ def test_published_figures_stand_beside_their_own_dataset_only(
     rows = [row for run in runs for row in tidy_rows(run, {"total_loss": 1.0})]
     own = measures.complete(pd.DataFrame(rows))
     (variant,) = variants([classifier, *runs])
-    decoded = Decoded(variant, (0.0, 0.5), (), np.zeros((2, 6, 3)), None, None, None, None)
+    decoded = decoded_by(variant)
     shown = replace(section(), of=ClassifierRuns((classifier, *runs)), decoded=(decoded,))
     table = measures.of_variant(own, shown, variant)
-    (drawn,) = measures.over_alpha(shown, [table])["dense"]
+    ((drawn,),) = measures.over_alpha(shown, [table], alphas.AlphaAxis(ALPHAS))
     assert ("published" in {line.kind for line in drawn.lines}) != is_folder
 
 
@@ -471,17 +531,53 @@ def test_chosen_images_have_every_confusion_every_class_and_the_most_lost() -> N
 
 
 def test_alpha_lies_where_its_logit_does() -> None:
-    places = charts.logit_places([0.0, 0.01, 0.5, 0.99, 0.999, 1.0])
-    assert list(places) == [0.0, 0.01, 0.5, 0.99, 0.999, 1.0]
-    assert places[0.5] == 0
-    assert places[0.01] == pytest.approx(-places[0.99])
-    assert places[0.01] - places[0.0] == pytest.approx(1)
-    assert places[1.0] - places[0.999] == pytest.approx(1)
+    axis = alphas.AlphaAxis([0.0, 0.01, 0.5, 0.99, 0.999, 1.0])
+    assert axis.place(0.5) == 0
+    assert axis.place(0.01) == pytest.approx(-axis.place(0.99))
+    assert axis.place(0.01) - axis.low == pytest.approx(1)
+    assert axis.high - axis.place(0.999) == pytest.approx(1)
+    for alpha in (0.0, 0.003, 0.01, 0.3, 0.999, 0.9997, 1.0):
+        assert axis.alpha(axis.place(alpha)) == pytest.approx(alpha, abs=1e-12)
+    assert alphas.AlphaAxis([0.0, 1.0]).low == -alphas.AlphaAxis([1.0]).high
+
+
+def test_one_network_for_every_alpha_is_shown_at_even_steps() -> None:
+    shown, axis = alphas.frames(), alphas.AlphaAxis(ALPHAS)
+    assert set(ALPHAS) < set(shown)
+    assert list(shown) == sorted(set(shown))
+    steps = np.diff([axis.place(alpha) for alpha in shown])
+    assert steps.max() < 1.5 * alphas.STEP
+    assert steps.min() > 0.5 * alphas.STEP
+
+
+def test_the_layer_that_lost_most_is_first_seen_and_all_stand_in_the_order_of_the_network() -> None:
+    def run(layer, model="cladec", **settings):
+        return Run(dataset="digits", model=model, recipe=CLADEC, layer=layer, **settings)
+
+    runs = [run("third", alpha=0.0), run("first", alpha=0.0), run("first", decoder="conditional")]
+    places = {name: place for place, (name, _) in enumerate(NETWORK)}
+    decoded = sorted(
+        (decoded_by(each, places[each.layer]) for each in variants(runs)),
+        key=lambda each: each.place,
+    )
+    shown = replace(section(), decoded=tuple(decoded), mean_lost={"first": -0.5, "third": 2.0})
+    first, third = network.nodes(shown)
+    assert (first["layer"], first["number"], first["between"]) == ("first", 0, 0)
+    assert (third["layer"], third["number"], third["between"]) == ("third", 2, 1)
+    assert (first["share"], third["share"]) == (0, 1)
+    assert (first["shape"], first["height"], third["height"]) == (
+        "4\N{MULTIPLICATION SIGN}4\N{MULTIPLICATION SIGN}8",
+        1,
+        0,
+    )
+    assert network.start(shown) == 2
+    assert network.start(section()) == 0
 
 
 def test_marks_ticks_and_lines_lie_inside_the_drawing() -> None:
     curve = {0.0: 20.0, 0.5: 10.0, 0.9: 2.0, 1.0: 0.2}
-    chart = charts.over_alpha("Loss", {"ours": curve}, {"refae": 4.0}, logarithmic=True)
+    axis = alphas.AlphaAxis(ALPHAS)
+    chart = charts.over_alpha("Loss", {"ours": curve}, {"refae": 4.0}, axis=axis, logarithmic=True)
     level, line = chart.lines
     heights = [mark.y for mark in line.marks]
     assert heights == sorted(heights)
@@ -492,7 +588,8 @@ def test_marks_ticks_and_lines_lie_inside_the_drawing() -> None:
     assert len(chart.y_ticks) >= 3
     # On a logarithmic axis equal ratios are equal distances.
     assert heights[3] - heights[2] == pytest.approx(heights[2] - heights[0], abs=0.2)
-    constant = charts.over_alpha("Accuracy", {"ours": {0.5: 1.0}}, {}, logarithmic=False)
+    curves = {"ours": {0.5: 1.0}}
+    constant = charts.over_alpha("Accuracy", curves, {}, axis=axis, logarithmic=False)
     assert np.isfinite([mark.y for mark in constant.lines[0].marks]).all()
 
 
@@ -518,9 +615,13 @@ def test_positions_find_every_image_of_a_sprite() -> None:
             assert round(y / 100 * (down - 1), 3) == (number // across if down > 1 else 0)
 
 
-def test_large_and_coloured_images_are_made_small_enough() -> None:
-    images = np.random.default_rng(0).random((3, 200, 100, 3)).astype(np.float32)
+def test_photographs_are_made_small_enough() -> None:
+    ramp = np.linspace(0, 1, 320, dtype=np.float32)[:, None, None] * np.ones((1, 160, 3))
+    images = np.stack([ramp, 1 - ramp, ramp**2])
     content = b64decode(sprites.data_url(images).partition("base64,")[2])
+    assert len(content) < 3 * sprites.size((320, 160, 3)) < 3 * 320 * 160
     with Image.open(io.BytesIO(content)) as sheet:
-        assert sheet.size == (2 * 48, 2 * 96)
+        assert sheet.size == (2 * 80, 2 * 160)
         assert sheet.mode == "RGB"
+        tile = np.asarray(sheet)[:160, :80] / 255
+    np.testing.assert_allclose(tile[:, 40, 1], np.linspace(0, 1, 160), atol=0.03)

@@ -3,14 +3,27 @@
 import base64
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 LEVELS = 32
-"""The number of shades per channel; more are not visible and would double the file size."""
+"""The number of shades per channel of small images; more are not visible and double the size."""
 
-LARGEST_SIDE = 96
+SMALL = 64
+"""The largest side in pixels of images that are kept pixel by pixel; others are photographs."""
+
+LARGEST_SIDE = 160
 """The largest side of an image in pixels; larger images are reduced to keep the page small."""
+
+LOSSLESS = {"lossless": True, "quality": 20, "method": 2}
+"""The compression of small images; a smaller file would take twice as long."""
+
+LOSSY = {"quality": 85}
+"""The compression of photographs."""
+
+BYTES = {True: 0.5, False: 0.1}
+"""The approximate size of one channel of a pixel, of small images and of photographs."""
 
 
 def columns(count: int) -> int:
@@ -32,19 +45,32 @@ def _percent(place: int, places: int) -> float:
     return round(100 * place / max(1, places - 1), 4)
 
 
+def is_small(shape: Sequence[int]) -> bool:
+    """Return whether images of this shape (H, W, ...) are kept pixel by pixel."""
+    return max(shape[:2]) <= SMALL
+
+
+def size(shape: Sequence[int]) -> float:
+    """Return the approximate size of an image (H, W, C) in a sprite, in bytes."""
+    factor = min(1.0, LARGEST_SIDE / max(shape[:2]))
+    return BYTES[is_small(shape)] * math.prod(shape) * factor**2
+
+
 def data_url(images: np.ndarray) -> str:
-    """Return a sprite of the images as a data URL of a lossless WebP picture.
+    """Return a sprite of the images as a data URL of a WebP picture.
 
     Args:
         images: (N, H, W, C) in [0, 1], grey or colour.
     """
     from PIL import Image
 
-    steps = np.round(np.clip(images, 0, 1) * (LEVELS - 1)) / (LEVELS - 1)
-    sheet = _sheet(_shrunk((steps * 255).round().astype(np.uint8)))
+    small = is_small(images.shape[1:])
+    steps = LEVELS - 1 if small else 255
+    shades = np.round(np.clip(images, 0, 1) * steps) / steps
+    sheet = _sheet(_shrunk((shades * 255).round().astype(np.uint8)))
     stream = io.BytesIO()
     picture = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
-    picture.save(stream, "WEBP", lossless=True, quality=60)
+    picture.save(stream, "WEBP", **(LOSSLESS if small else LOSSY))
     return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
@@ -66,9 +92,9 @@ def _shrunk(images: np.ndarray) -> np.ndarray:
     factor = LARGEST_SIDE / max(height, width)
     if factor >= 1:
         return images
-    size = max(1, round(width * factor)), max(1, round(height * factor))
+    sides = max(1, round(width * factor)), max(1, round(height * factor))
     pictures = [
-        np.asarray(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).resize(size))
+        np.asarray(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).resize(sides))
         for image in images
     ]
-    return np.stack(pictures).reshape(len(images), size[1], size[0], images.shape[-1])
+    return np.stack(pictures).reshape(len(images), sides[1], sides[0], images.shape[-1])

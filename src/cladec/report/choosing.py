@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-TURNS = (0, 1, 0, 2)
-"""The order in which wrong images (0), right images (1) and the most lost images (2) are mixed."""
+TURNS = (2, 0, 1)
+"""The order in which the most lost images (2), wrong images (0) and right images (1) are mixed."""
 
 
 def choose_images(
@@ -19,8 +19,8 @@ def choose_images(
 ) -> np.ndarray:
     """Choose test images of every class and of every confusion, and those that lost most.
 
-    Half of them are wrongly classified, with all confusions in turn; a quarter lost most in some
-    layer; the rest are correctly classified, with all classes in turn. If one kind runs out, the
+    A third of them lost most in some layer; a third are wrongly classified, with all confusions in
+    turn; a third are correctly classified, with all classes in turn. If one kind runs out, the
     others replace it.
 
     Args:
@@ -45,7 +45,7 @@ def choose_images(
     ]
     queues = [iter(kind) for kind in kinds]
     chosen: dict[int, None] = {}
-    for turn in itertools.islice(itertools.cycle(TURNS), 4 * len(labels)):
+    for turn in itertools.islice(itertools.cycle(TURNS), len(TURNS) * len(labels)):
         place = next((place for place in queues[turn] if place not in chosen), None)
         if place is not None and len(chosen) < count:
             chosen[place] = None

@@ -1,99 +1,74 @@
 """Collect the section of a classifier in the report from its saved models."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cladec import metrics
 from cladec.errors import InputError
-from cladec.experiments.runs import Run, Variant
+from cladec.experiments.runs import Variant
 from cladec.experiments.saved_models import SavedClassifier
-from cladec.models.recipes import ALPHAS
-from cladec.plots import heat_map, sprites
+from cladec.metrics import lost_information
+from cladec.models import batches, layers, predictions
+from cladec.plots import Scale, sprites
 from cladec.progress import OnProgress
-from cladec.report import charts
+from cladec.report import alphas, charts
 from cladec.report.choosing import choose_images
-from cladec.report.section import ClassifierRuns, Decoded, Maps, Section
-
-FAST_OPTIONS: dict[str, dict[str, Any]] = {
-    "integrated_gradients": {"steps": 20, "tolerance": 0.1},
-    "rise": {"masks": 300},
-    "sobol": {"designs": 8},
-    "hsic": {"masks": 200},
-    "lime": {"samples": 200},
-    "kernel_shap": {"samples": 200},
-    "anchors": {"segments": 10, "margin": 0.15, "delta": 0.2, "beam": 1, "batch_size": 100},
-    "shap_gradient": {"samples": 30},
-}
-"""Options that make coarser maps in a fraction of the time that `explain` takes."""
-
-MOST_IMAGES = {"anchors": 12}
-"""The number of images for a method that takes as long as all other methods together."""
-
-BACKGROUNDS = 20
-"""The number of training images that SHAP and Anchors use, fewer than in `explain` to save time."""
-
-BETWEEN = (0.025, 0.17, 0.37, 0.65, 0.8, 0.9, 0.95, 0.97, 0.98, 0.995, 0.998, 0.9996)
-SHOWN_ALPHAS = tuple(sorted((*ALPHAS, *BETWEEN)))
-"""The alphas at which a ClaDec of every alpha is shown: the usual ones and some between."""
-
-BYTES = 4_000_000
-"""The approximate size of all pictures in a report that is small enough to mail."""
-
-BYTES_OF_A_PIXEL = 0.5
-"""The approximate size of one channel of a pixel in a sprite."""
+from cladec.report.collector import Collector
+from cladec.report.maps import Explained, colours, drawn
+from cladec.report.section import ClassifierRuns, Decoded, Layer, Section
 
 IMAGES = (24, 64)
 """The smallest and the largest default number of images in a section."""
 
 
-@dataclass(frozen=True)
-class Collector:
-    """A job for `Workers` that makes the section of a classifier.
+def section_of(of: ClassifierRuns, settings: Collector, report: OnProgress) -> Section:
+    """Make the section of a classifier.
 
-    Attributes:
-        models: the folder with the trained models.
-        images: the number of images in a section; None for as many as `space` allows.
-        space: the approximate size of the pictures of one section in bytes.
-        methods: the explainers whose maps are drawn.
-        seed: the seed of the random draws.
+    Raises:
+        InputError: if the classifier answers for labels, of which an image may have several.
     """
-
-    models: Path
-    images: int | None
-    space: float
-    methods: tuple[str, ...]
-    seed: int
-
-    def __call__(self, of: ClassifierRuns, report: OnProgress) -> Section:
-        work = _Collected(SavedClassifier(of.runs, self.models), self)
-        if work.saved.scores.multi_label:
-            raise InputError(
-                f"{of.title} answers for several labels of an image, and the report compares "
-                "classes: look at the tables and pictures of eval.py instead"
-            )
-        saved, rows = work.saved, work.rows
-        report(0.1, {})
-        decoded = tuple(map(work.decoded, saved.variants))
-        report(0.3, {})
-        maps, refusals = work.maps(lambda share, _: report(0.3 + 0.7 * share, {}))
-        return Section(
-            of=of,
-            class_names=saved.class_names,
-            image_shape=saved.data.image_shape,
-            rows=rows,
-            labels=saved.data.test.labels[rows],
-            probabilities=work.probabilities[rows],
-            originals=sprites.data_url(work.images),
-            decoded=decoded,
-            maps=maps,
-            refusals=refusals,
-            **work.measures(),
+    work = _Collected(SavedClassifier(of.runs, settings.models), settings)
+    if work.saved.scores.multi_label:
+        raise InputError(
+            f"{of.title} answers for several labels of an image, and the report compares "
+            "classes: look at the tables and pictures of eval.py instead"
         )
+    saved, rows = work.saved, work.rows
+    report(0.1, {})
+    answers = [work.decoded(variant) for variant in work.variants]
+    report(0.3, {})
+    explained = Explained(saved, work.images, saved.predicted[rows], settings.seed)
+    maps, refusals = explained.maps(
+        settings.methods, lambda share, _: report(0.3 + 0.7 * share, {})
+    )
+    return Section(
+        of=of,
+        class_names=saved.class_names,
+        image_shape=saved.data.image_shape,
+        rows=rows,
+        labels=saved.data.test.labels[rows],
+        probabilities=work.probabilities[rows],
+        originals=sprites.data_url(work.images),
+        network=work.network,
+        mean_lost={layer: float(lost.mean()) for layer, lost in work.lost.items()},
+        **work.pictures(answers),
+        maps=maps,
+        refusals=refusals,
+        **work.measures(),
+    )
+
+
+class _Answers(NamedTuple):
+    """The shown images as the models of a variant decode them, and what was lost of them."""
+
+    variant: Variant
+    alphas: tuple[float, ...]
+    decoded: list[np.ndarray]
+    reference: np.ndarray | None
+    lost: np.ndarray | None
 
 
 class _Collected:
@@ -101,7 +76,47 @@ class _Collected:
 
     def __init__(self, saved: SavedClassifier, settings: Collector):
         self.saved, self.settings = saved, settings
-        self.probabilities = saved.probabilities(saved.data.test.images)
+        self.probabilities = predictions.probabilities(
+            saved.test_logits, multi_label=saved.scores.multi_label
+        )
+
+    @cached_property
+    def network(self) -> tuple[Layer, ...]:
+        """The layers of the classifier, from input to output."""
+        listed = layers.listed(self.saved.scores.flat)
+        return tuple(Layer(each.path, each.shape, each.reason is None) for each in listed)
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """Every way in which a layer is decoded, in the order of the network."""
+        return sorted(self.saved.variants, key=self._place)
+
+    def _place(self, variant: Variant) -> int:
+        path = self.saved.scores.flat.paths_of(variant.layer)[0]
+        return next(place for place, layer in enumerate(self.network) if layer.path == path)
+
+    @cached_property
+    def lost(self) -> dict[str, np.ndarray]:
+        """What each layer lost of every test image, (N,); the layer that lost most first.
+
+        Where a layer has no ClaDec for alpha 0 alone, one network for every alpha tells it.
+        """
+        found = dict(self.saved.lost)
+        for variant in self.variants:
+            is_whole = variant.kind.every_alpha and variant.settings["fraction"] == 1
+            if is_whole and variant.reference and variant.layer not in found:
+                found[variant.layer] = self._lost_of(variant)
+        return dict(sorted(found.items(), key=lambda item: -item[1].mean()))
+
+    def _lost_of(self, variant: Variant) -> np.ndarray:
+        images = self.saved.data.test.images
+        pair = variant.decoders[0], variant.reference
+        lost = np.empty(len(images))
+        for rows in batches.batches(len(images), batches.PREDICTION_BATCH):
+            decoded = [self.saved.decode(run, images[rows], 0.0) for run in pair if run]
+            maps = lost_information.lost_maps(images[rows], *decoded)
+            lost[rows] = lost_information.lost_per_image(maps)
+        return lost
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -109,89 +124,62 @@ class _Collected:
         return choose_images(
             self.saved.data.test.labels,
             self.saved.predicted,
-            list(self.saved.lost.values()),
+            list(self.lost.values()),
             self.settings.images or self._images_that_fit(),
             self.settings.seed,
         )
 
     def _images_that_fit(self) -> int:
-        pictures = 1 + len(self.settings.methods) + 2 * len(self.saved.lost)
-        for variant in self.saved.variants:
-            pictures += variant.reference is not None
-            pictures += sum(len(_alphas(run)) for run in variant.decoders)
-        height, width, channels = self.saved.data.image_shape
-        side = sprites.LARGEST_SIDE
-        bytes_each = BYTES_OF_A_PIXEL * min(height, side) * min(width, side) * channels
-        return int(np.clip(self.settings.space / (pictures * bytes_each), *IMAGES))
+        pictures = 1 + len(self.settings.methods) + len(self.lost)
+        for variant in self.variants:
+            pictures += 2 * (variant.reference is not None)
+            pictures += len(_alphas(variant))
+        of_image = pictures * sprites.size(self.saved.data.image_shape)
+        return int(np.clip(self.settings.space / of_image, *IMAGES))
 
     @cached_property
     def images(self) -> np.ndarray:
         """The shown images, (N, H, W, C)."""
         return self.saved.data.test.images[self.rows]
 
-    def decoded(self, variant: Variant) -> Decoded:
-        """Decode the images with the models of a variant."""
-        saved = self.saved
-        alphas, answers = [], []
-        for run in variant.decoders:
-            for alpha in _alphas(run):
-                alphas.append(alpha)
-                answers.append(saved.decode(run, self.images, alpha))
-        reference = saved.decode(variant.reference, self.images) if variant.reference else None
-        lost = saved.lost.get(variant.layer) if variant.settings["fraction"] == 1 else None
+    def decoded(self, variant: Variant) -> _Answers:
+        """Decode the shown images with the models of a variant."""
+        saved, images, runs = self.saved, self.images, variant.decoders
+        shown = _alphas(variant)
+        if variant.kind.every_alpha and runs:
+            decoded = [saved.decode(runs[0], images, alpha) for alpha in shown]
+        else:
+            decoded = list(saved.decode_each(runs, images))
+        reference, lost = None, None
+        if variant.reference is not None:
+            reference = saved.decode(variant.reference, images)
+            if shown and shown[0] == 0:
+                lost = lost_information.lost_maps(images, decoded[0], reference)
+        return _Answers(variant, shown, decoded, reference, lost)
+
+    def pictures(self, answers: Sequence[_Answers]) -> dict[str, Any]:
+        """Draw what was decoded, with one scale for what was lost in all layers."""
+        known = [each.lost for each in answers if each.lost is not None]
+        largest = max((Scale.of(lost).largest for lost in known), default=1.0)
+        scale = Scale(largest, signed=True)
+        return {
+            "decoded": tuple(self._drawn(each, scale) for each in answers),
+            "lost_scale": colours(scale) if known else None,
+        }
+
+    def _drawn(self, answers: _Answers, scale: Scale) -> Decoded:
+        saved, reference, lost = self.saved, answers.reference, answers.lost
         return Decoded(
-            variant=variant,
-            alphas=tuple(alphas),
-            pictures=tuple(map(sprites.data_url, answers)),
-            probabilities=np.array([saved.probabilities(images) for images in answers]),
+            variant=answers.variant,
+            place=self._place(answers.variant),
+            alphas=answers.alphas,
+            pictures=tuple(map(sprites.data_url, answers.decoded)),
+            probabilities=np.array([saved.probabilities(images) for images in answers.decoded]),
             reference=None if reference is None else sprites.data_url(reference),
             reference_probabilities=None if reference is None else saved.probabilities(reference),
-            lost=None if lost is None else lost[self.rows],
-            mean_lost=None if lost is None else float(lost.mean()),
+            lost=None if lost is None else lost_information.lost_per_image(lost),
+            lost_picture=None if lost is None else drawn(self.images, lost, scale),
         )
-
-    def maps(self, report: OnProgress) -> tuple[tuple[Maps, ...], tuple[str, ...]]:
-        """Return the maps of each method, and the error messages of methods without maps."""
-        found, refusals = [], []
-        explained = list(self._explained())
-        for number, (name, method, layer) in enumerate(explained, start=1):
-            try:
-                found.append(self._maps(name, method, layer))
-            except InputError as error:
-                refusals.append(str(error))
-            report(number / len(explained), {})
-        for layer in self.saved.lost:
-            maps = self.saved.lost_maps(layer, self.images)
-            found.append(self._draw(f"lost, layer {layer}", maps))
-        return tuple(found), tuple(refusals)
-
-    def _explained(self) -> Iterator[tuple[str, str, str | None]]:
-        """Yield the name of the maps, the method, and the layer if the method explains one."""
-        for method in self.settings.methods:
-            if method != "cladec":
-                yield method.replace("_", " "), method, None
-                continue
-            for layer in self.saved.lost:
-                yield f"ClaDec, layer {layer}", method, layer
-
-    def _maps(self, name: str, method: str, layer: str | None) -> Maps:
-        images = self.images[: MOST_IMAGES.get(method)]
-        maps = self.saved.explain(
-            images,
-            method=method,
-            targets=self.saved.predicted[self.rows][: len(images)],
-            layer=layer,
-            alpha=None if layer is None else 0.0,
-            seed=self.settings.seed,
-            backgrounds=BACKGROUNDS,
-            **FAST_OPTIONS.get(method, {}),
-        )
-        return self._draw(name, maps)
-
-    def _draw(self, name: str, maps: np.ndarray) -> Maps:
-        drawn = np.zeros((*self.images.shape[:3], 3))
-        drawn[: len(maps)] = [heat_map(*pair) for pair in zip(self.images, maps, strict=False)]
-        return Maps(name, len(maps), sprites.data_url(drawn))
 
     def measures(self) -> dict[str, Any]:
         """Measure the classifier on all test images."""
@@ -207,6 +195,8 @@ class _Collected:
         }
 
 
-def _alphas(run: Run) -> tuple[float, ...]:
-    """Return all alphas at which a ClaDec is shown."""
-    return SHOWN_ALPHAS if run.alpha is None else (run.alpha,)
+def _alphas(variant: Variant) -> tuple[float, ...]:
+    """Return all alphas at which the ClaDecs of a variant are shown."""
+    if variant.kind.every_alpha:
+        return alphas.frames() if variant.decoders else ()
+    return tuple(run.alpha for run in variant.decoders if run.alpha is not None)

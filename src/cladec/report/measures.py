@@ -10,6 +10,7 @@ from cladec.experiments.results import RESULT_TABLE, published, wide_table
 from cladec.experiments.runs import VARIANTS, Variant
 from cladec.models.kinds import KINDS, PLAIN
 from cladec.report import charts
+from cladec.report.alphas import AlphaAxis
 from cladec.report.section import ClassifierRuns, Section
 from cladec.storage.tables import csv_text
 
@@ -64,23 +65,26 @@ def _level(table: pd.DataFrame, model: str, metric: str) -> float | None:
     return float(rows["value"].mean()) if len(rows) else None
 
 
-def over_alpha(section: Section, tables: Sequence[pd.DataFrame]) -> dict[str, list[charts.Chart]]:
+def over_alpha(
+    section: Section, tables: Sequence[pd.DataFrame], axis: AlphaAxis
+) -> list[list[charts.Chart]]:
     """Return charts of the measures over alpha for each variant, with the published results."""
     theirs, dataset = published(), section.of.runs[0].dataset
     # A folder of pictures may have the name of a published dataset.
     theirs = theirs[(theirs["dataset"] == dataset) & (not os.path.isdir(dataset))]
-    drawn = {}
+    drawn = []
     for decoded, ours in zip(section.decoded, tables, strict=True):
         variant = decoded.variant
         comparable = variant.is_whole and section.of.architecture == "vgg"
         of_layer = theirs[(theirs["layer"] == variant.layer) & comparable]
-        found = [_chart(metric, ours, of_layer) for metric in TITLES]
-        if any(found):
-            drawn[variant.label] = [chart for chart in found if chart is not None]
+        found = [_chart(metric, ours, of_layer, axis) for metric in TITLES]
+        drawn.append([chart for chart in found if chart is not None])
     return drawn
 
 
-def _chart(metric: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> charts.Chart | None:
+def _chart(
+    metric: str, ours: pd.DataFrame, theirs: pd.DataFrame, axis: AlphaAxis
+) -> charts.Chart | None:
     curves = {"ours": curve(ours, metric), "published": curve(theirs, metric)}
     curves = {kind: values for kind, values in curves.items() if values}
     levels = {
@@ -94,6 +98,7 @@ def _chart(metric: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> charts.Char
         TITLES[metric],
         curves,
         {kind: level for kind, level in levels.items() if level is not None},
+        axis=axis,
         logarithmic=metric.endswith("_loss"),
     )
 

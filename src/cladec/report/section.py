@@ -1,5 +1,6 @@
 """Define the section of the report about one classifier."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,29 +34,59 @@ class ClassifierRuns:
         return [each for run in self.runs for each in run.measured()]
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A layer of the classifier.
+
+    Attributes:
+        path: its name ("outer/inner" inside a nested model).
+        shape: the shape of its output without the batch; None for each size that is not fixed.
+        is_decodable: whether it can be decoded, and does not repeat the numbers of another one.
+    """
+
+    path: str
+    shape: tuple[int | None, ...]
+    is_decodable: bool
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """The colours of a map's values.
+
+    Attributes:
+        ends: the values that have the first and the last colour.
+        colours: CSS colours at even distances between them.
+    """
+
+    ends: tuple[float, float]
+    colours: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Decoded:
     """The N images of a section, decoded by one variant.
 
     Attributes:
         variant: the way to decode a layer.
+        place: the place of the layer among those of the classifier.
         alphas: the A alphas in ascending order.
         pictures: one sprite of ClaDec's images per alpha.
         probabilities: the class probabilities for these images, (A, N, K).
         reference: the sprite of RefAE's images; None if there is no RefAE.
         reference_probabilities: the class probabilities for RefAE's images, (N, K).
-        lost: how much the layer lost from each image, (N,); None if it is not known.
-        mean_lost: the mean of this loss over all test images.
+        lost: how much was lost from each image at alpha 0, (N,); None if it is not known.
+        lost_picture: the sprite of what was lost from each pixel.
     """
 
     variant: Variant
+    place: int
     alphas: tuple[float, ...]
     pictures: tuple[str, ...]
     probabilities: np.ndarray
     reference: str | None
     reference_probabilities: np.ndarray | None
     lost: np.ndarray | None
-    mean_lost: float | None
+    lost_picture: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +94,20 @@ class Maps:
     """The attribution maps of one method, each drawn over its image.
 
     Attributes:
-        name: the name of the method, and of the layer if it explains one.
+        name: the name of the method.
+        about: the layer that it explains and its alpha; empty if there is none.
         count: the number of images with a map; these are the first images of the section.
         picture: the sprite of the maps.
+        scale: the colours, which are the same for all images.
+        effects: what is known of each map: what hiding its strongest pixels changes.
     """
 
     name: str
+    about: str
     count: int
     picture: str
+    scale: ColourScale
+    effects: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +122,10 @@ class Section:
         labels: the true classes, (N,).
         probabilities: the class probabilities, (N, K).
         originals: the sprite of the images.
-        decoded: the images as decoded by each variant.
+        network: the layers of the classifier, from input to output.
+        decoded: the images as decoded by each variant, in the order of the network.
+        lost_scale: the colours of what was lost, which are the same for all variants.
+        mean_lost: how much each layer lost from a test image on average.
         maps: the maps of each method that can be used.
         refusals: the error messages of methods that cannot be used.
         confusion: the confusion matrix of all test images, (K, K) counts.
@@ -100,7 +140,10 @@ class Section:
     labels: np.ndarray
     probabilities: np.ndarray
     originals: str
+    network: tuple[Layer, ...]
     decoded: tuple[Decoded, ...]
+    lost_scale: ColourScale | None
+    mean_lost: Mapping[str, float]
     maps: tuple[Maps, ...]
     refusals: tuple[str, ...]
     confusion: np.ndarray

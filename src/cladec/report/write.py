@@ -10,10 +10,14 @@ from cladec.experiments.runs import Run, by_classifier, variants
 from cladec.parallel.processes import Workers
 from cladec.progress import Progress
 from cladec.report import page
-from cladec.report.collect import BYTES, Collector
+from cladec.report import rankings as rankings_of
+from cladec.report.collector import Collector
 from cladec.report.section import ClassifierRuns
 from cladec.storage import model_files
 from cladec.storage.tables import read_table
+
+BYTES = 4_000_000
+"""The approximate size of all pictures in a report that is small enough to mail."""
 
 
 def write_report(
@@ -71,8 +75,8 @@ def write_report(
 
 def _ranking(path: Path, runs: list[Run], models: Path) -> pd.DataFrame | None:
     """Return the table of a comparison; None if it is missing or ranks another classifier."""
-    table = read_table(path, page.RANKING_COLUMNS)
-    if table is None or page.CLASSIFIER not in table:
+    table = read_table(path, rankings_of.COLUMNS)
+    if table is None or rankings_of.CLASSIFIER not in table:
         return None
     own = {model_files.checksum(run.path(models)) for run in runs if run.model == "classifier"}
-    return table if len(table) and set(table[page.CLASSIFIER]) <= own else None
+    return table if len(table) and set(table[rankings_of.CLASSIFIER]) <= own else None
