@@ -80,5 +80,6 @@ def run(command: Any) -> None:
     written = () if name in ("report", "layers") else (command.out,)
     read = (command.models,) if name == "evaluate" else ()
     with locked(*written, reading=read):
-        start_keras()
+        if name != "report":  # which leaves the work to other processes where it can
+            start_keras()
         import_module(f"cladec.commands.{name}").run(command)

@@ -252,6 +252,8 @@ def _serve(line: Connection, threads: int) -> None:
             job = line.recv()  # may import Keras, so Keras is started before
             while True:
                 line.send(_work(job, line.recv(), line))
+    except InputError as error:  # Keras does not start
+        line.send(("failed", error))
     except SystemExit:
         os._exit(1)  # without waiting for threads of TensorFlow
 

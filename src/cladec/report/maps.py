@@ -28,8 +28,8 @@ FAST_OPTIONS: dict[str, dict[str, Any]] = {
 }
 """Options that make coarser maps in a fraction of the time that `explain` takes."""
 
-MOST_IMAGES = {"anchors": 12}
-"""The number of images for a method that takes as long as all other methods together."""
+MOST_IMAGES = {"anchors": 6}
+"""The number of images for a method that takes a second for each."""
 
 BACKGROUNDS = 20
 """The number of training images that SHAP and Anchors use, fewer than in `explain` to save time."""

@@ -13,6 +13,7 @@ from cladec.report import page
 from cladec.report import rankings as rankings_of
 from cladec.report.collector import Collector
 from cladec.report.section import ClassifierRuns
+from cladec.startup import start_keras
 from cladec.storage import model_files
 from cladec.storage.tables import read_table
 
@@ -63,6 +64,8 @@ def write_report(
     collector = Collector(models, images, space, tuple(dict.fromkeys(methods)), seed)
     progress.begin(len(work))
     count = min(workers, len(work))
+    if count <= 1:
+        start_keras()
     # A single section is made here, since no other work would continue if its process died.
     with Workers(collector, count if count > 1 else 0, progress) as processes:
         sections = dict(processes.run(work))
