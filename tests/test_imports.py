@@ -191,6 +191,12 @@ def test_importing_does_not_wait_for_tensorflow(module):
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
+def test_the_page_of_a_report_is_written_without_keras():
+    code = "import sys, cladec.report.write; print('keras' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("False", "")
+
+
 def test_every_public_name_resolves():
     assert sorted(cladec.__all__) == dir(cladec)
     for name in cladec.__all__:

@@ -70,6 +70,12 @@ def test_no_worker_is_this_process() -> None:
     assert shown.splitlines()[0].startswith("[1/6] square 0: ")
 
 
+def test_keras_that_does_not_start_is_told(monkeypatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "none")
+    with pytest.raises(InputError, match="Keras does not start"):
+        work(square, PIECES, 2)
+
+
 def test_two_workers_do_the_same_in_processes_of_their_own() -> None:
     results, shown = work(square, PIECES, 2)
     assert {piece: value for piece, (value, _) in results.items()} == {
