@@ -1,5 +1,6 @@
 """Explain the images of a section of the report, and draw the maps over them."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from cladec import metrics
-from cladec.errors import InputError
+from cladec.errors import InputError, InputWarning
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.explainers import find_explainer
 from cladec.plots import Scale, heat_map, sprites
@@ -81,16 +82,18 @@ class Explained:
     def _maps(self, method: str, layer: str | None) -> Maps:
         count = MOST_IMAGES.get(method, len(self.images))
         images, targets = self.images[:count], self.targets[:count]
-        maps = self.saved.explain(
-            images,
-            method=method,
-            targets=targets,
-            layer=layer,
-            alpha=None if layer is None else 0.0,
-            seed=self.seed,
-            backgrounds=BACKGROUNDS,
-            **FAST_OPTIONS.get(method, {}),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # below each map stands what was found
+            maps = self.saved.explain(
+                images,
+                method=method,
+                targets=targets,
+                layer=layer,
+                alpha=None if layer is None else 0.0,
+                seed=self.seed,
+                backgrounds=BACKGROUNDS,
+                **FAST_OPTIONS.get(method, {}),
+            )
         effects = metrics.effects_of_methods(
             self.saved.classifier, images, {method: maps}, targets
         ).get(method)
