@@ -16,6 +16,9 @@ pytestmark = pytest.mark.skipif(
 
 WIDTHS = (360, 1440)
 EVERY_WIDTH = (360, 768, 1280, 2560)
+WRITTEN = 500
+"""The milliseconds after which the address holds what is shown."""
+
 PHONE = 640
 """The height of a small phone of the smallest width, in pixels."""
 
@@ -245,7 +248,7 @@ def test_what_was_lost_most_is_seen_first(open_page, width, height) -> None:
     lost = lost_of(page)
     assert lost == sorted(lost, reverse=True)
     assert len(set(lost)) > 3
-    tiles = page.locator(".card").first.locator(".tile")
+    tiles = page.locator(".card:visible").first.locator(".tile")
     assert [tile.get_attribute("class") for tile in tiles.all()] == [
         *("tile original", "tile reference", "tile cladec", "tile lost-map"),
     ]
@@ -271,7 +274,8 @@ def test_the_address_holds_what_is_shown(open_page) -> None:
     page.locator(".card:visible .open").first.click()
     page.get_by_role("button", name="Pin").click()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("location.hash.includes('pinned')")
+    page.wait_for_timeout(WRITTEN)
+    assert "pinned" in page.url
     titles = page.locator(".pane-title").all_inner_texts()
     assert len(set(titles)) == 2
     again = open_page(at="#" + page.url.split("#")[1])
@@ -279,7 +283,8 @@ def test_the_address_holds_what_is_shown(open_page) -> None:
     again.keyboard.press("Escape")
     assert again.locator(".stage .alpha-value").inner_text() == "0.99"
     assert {title.split(" - ")[0] for title in visible_titles(again)} == {"3"}
-    again.wait_for_function("!location.hash.includes('image')")
+    again.wait_for_timeout(WRITTEN)
+    assert "image" not in again.url
     broken = open_page(at="#classifier-0?layer=none&alpha=7&by-class=x&image=-1&pinned=1.2")
     assert broken.locator(".stage .alpha-value").inner_text() == "0"
 

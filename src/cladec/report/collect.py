@@ -88,8 +88,13 @@ class _Collected:
 
     @cached_property
     def variants(self) -> list[Variant]:
-        """Every way in which a layer is decoded, in the order of the network."""
-        return sorted(self.saved.variants, key=self._place)
+        """Every way in which a layer is decoded, in the order of the network.
+
+        A RefAE that others are compared with is no way of its own.
+        """
+        decoded = {each.layer for each in self.saved.variants if each.decoders}
+        ways = (each for each in self.saved.variants if each.decoders or each.layer not in decoded)
+        return sorted(ways, key=self._place)
 
     def _place(self, variant: Variant) -> int:
         path = self.saved.scores.flat.paths_of(variant.layer)[0]
