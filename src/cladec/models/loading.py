@@ -85,7 +85,7 @@ def load_saved(path: Path) -> "keras.Model":
     return load_network(path)
 
 
-def load_weights(path: Path, model: "keras.Model") -> None:
+def give_weights(path: Path, model: "keras.Model") -> None:
     """Give a model the weights of another of its architecture that this package saved.
 
     Raises:
