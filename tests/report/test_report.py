@@ -326,7 +326,8 @@ def test_measures_that_cannot_be_kept_beside_the_models_are_kept_in_the_results(
     assert set(own_measures(runs, models)["model"]) == {"refae", "cladec"}
     own = own_measures(runs, models, out)
     written = read_table(out / "evaluation_runs.csv", measures.COLUMNS)
-    assert csv_text(own) == csv_text(written)
+    assert written is not None
+    assert csv_text(own) == csv_text(written.drop(columns="verdict"))
     assert (out / "digits/vgg/classifier.evaluation.json").is_file()
 
 
