@@ -104,6 +104,7 @@ def test_every_kind_has_its_figures(tables: Path) -> None:
     variational = ("refae-variational-latent-3", "cladec-variational-alpha-0.5-latent-3")
     assert names == {
         *("digits-measures", "digits-dense-reconstructions", "digits-dense-lost"),
+        "digits-dense-story",
         *("digits-dense-fractions", "digits-dense-fraction-images", "digits-dense-conditional"),
         *(
             f"digits-dense-{run}-{what}"
