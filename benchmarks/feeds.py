@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cladec.models.batches import Batches, for_fit
+from cladec.models.batches import Batches, count_rows, for_fit
 
 THREADS, AHEAD = 2, 2
 """The threads that read, and the batches that are ready before they are asked for."""
@@ -26,8 +26,7 @@ class Steps:
 
     def __init__(self, batches: Batches):
         self.arrays, self.size, self.count = batches.arrays, batches.batch_size, len(batches)
-        rows = len(keras.tree.flatten(self.arrays)[0])
-        self.order = np.random.default_rng(0).permutation(rows)
+        self.order = np.random.default_rng(0).permutation(count_rows(self.arrays))
 
     def __len__(self) -> int:
         return self.count

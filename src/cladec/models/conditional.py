@@ -25,12 +25,9 @@ from cladec.models.fitting import check_data, fit_decoder, training_set
 from cladec.models.given import checked
 from cladec.models.photographs import standardise
 from cladec.models.precision import keras_defaults
-from cladec.models.recipes import Recipe
+from cladec.models.recipes import SCALES, Recipe
 from cladec.models.selection import Units
 from cladec.models.training import Optimizer, seeded
-
-SCALES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
-"""The assumed ratios of the reconstruction loss to the classification loss."""
 
 WIDTH = 64
 """The units of each of the two hidden layers between the features of alpha and FiLM."""

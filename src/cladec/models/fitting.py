@@ -81,22 +81,21 @@ def training_set(
     compared = {"images": varied, "labels": np.concatenate([labels] * times)}
     if codes is None:
         return encode(encoder, varied), compared
-    if times > 1 and len(codes) == len(varied):
-        return _checked_codes(encoder, varied, codes), compared
-    codes = _checked_codes(encoder, images, codes)
-    if times > 1:
+    codes = _checked_codes(encoder, (len(images), len(varied)), codes)
+    if len(codes) < len(varied):
         copies = encode(encoder, Rows(varied, np.arange(len(images), len(varied))))
         codes = cast(np.ndarray, Joined(codes, copies))
     return codes, compared
 
 
-def _checked_codes(encoder: keras.Model, images: Any, codes: Any) -> np.ndarray:
+def _checked_codes(encoder: keras.Model, counts: tuple[int, int], codes: Any) -> np.ndarray:
+    """Return codes of as many images as one of these counts; the first is named otherwise."""
     if not isinstance(codes, StoredRows):
         codes = checks.array("codes", codes)
     code_shape = encoder.output_shape[1:]
-    if codes.shape != (len(images), *code_shape):
+    if codes.shape not in [(count, *code_shape) for count in counts]:
         raise InputError(
-            f"codes of shape {codes.shape}: expected those of the {len(images)} training images, "
+            f"codes of shape {codes.shape}: expected those of the {counts[0]} training images, "
             f"each {code_shape}, as compute_codes gives them"
         )
     return cast(np.ndarray, codes)

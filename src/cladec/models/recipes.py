@@ -25,6 +25,9 @@ PHOTOGRAPH_RATE = 4e-3
 
 ALPHAS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 0.999, 0.9999, 1.0)
 
+SCALES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
+"""The assumed ratios of the two losses by which a decoder of every alpha knows its alpha."""
+
 UnitChoice = Literal["first", "random", "important"]
 """The way to choose which units of a layer are decoded, see `units.choose_units`."""
 

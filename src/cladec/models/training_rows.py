@@ -50,12 +50,11 @@ class Varied:
         if not places.ndim:
             return self._seen(found, int(places))
         for number, place in enumerate(places):
-            if place >= len(self.images):
-                found[number] = self._seen(found[number], place)
+            found[number] = self._seen(found[number], place)
         return found
 
     def _seen(self, image: np.ndarray, row: int) -> np.ndarray:
-        """Return what the copy in this row shows of an image."""
+        """Return what this row shows of an image."""
         if row < len(self.images):
             return image
         for axis in (0, 1):
@@ -73,7 +72,8 @@ def _between(image: np.ndarray, centres: np.ndarray, axis: int) -> np.ndarray:
     share = share[:, None, None] if axis == 0 else share[None, :, None]
     first, second = (np.take(image, lower + step, axis=axis) for step in (0, 1))
     mixed = (1.0 - share) * first + share * second
-    return np.rint(mixed) if image.dtype.kind in "iu" else mixed
+    mixed = np.rint(mixed) if image.dtype.kind in "iu" else mixed
+    return mixed.astype(image.dtype, copy=False)
 
 
 class Rows:
@@ -110,17 +110,12 @@ class Joined:
         return found
 
 
-def copies_of(images: Any) -> int:
-    """Return how many varied copies images (N, H, W, C) get: some for few photographs, else 0."""
-    if not is_photograph(*images.shape[1:3]):
-        return 0
-    return min(COPIES, max(0, MOST // len(images) - 1))
-
-
 def varied_if_few(images: Any) -> Any:
-    """Return the images, or `Varied` of few photographs."""
-    copies = copies_of(images)
-    return Varied(images, copies) if copies else images
+    """Return the images (N, H, W, C), or `Varied` of few photographs."""
+    if not is_photograph(*images.shape[1:3]):
+        return images
+    copies = min(COPIES, MOST // len(images) - 1)
+    return Varied(images, copies) if copies > 0 else images
 
 
 class Parts(NamedTuple):

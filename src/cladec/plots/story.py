@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cladec.models.recipes import SCALES
 from cladec.plots.images import (
     BETWEEN,
     axes_at,
@@ -28,9 +29,6 @@ LEFT = 1.75
 
 RIGHT = 0.6
 """What is left free at the right, for the numbers of a colour bar, in inches."""
-
-SCALES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
-"""Those of `AlphaFeatures`, by which a decoder of every alpha knows its alpha."""
 
 DOTS = 100
 """Dots an inch: five images are as wide as the text of a page, 825 pixels."""
