@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from cladec.data import tensorflow_datasets
-from cladec.data.dataset import Dataset, Split, as_dataset, check_name, load
+from cladec.data.dataset import Dataset, Split, as_dataset, check_name, load, load_sample
 from cladec.data.image_folder import read_pixels
 from cladec.errors import InputError, InputWarning
 
@@ -740,6 +740,32 @@ def test_records_cut_between_two_images_are_noticed(tiny_copy: Path) -> None:
     length = 16 + int.from_bytes(content[:8], "little")  # of the first record
     file.write_bytes(content[length:])
     assert str(file.parent) in message_of(load, "tiny_whole", data_dir=tiny_copy)
+
+
+def test_of_a_sample_only_the_drawn_training_images_are_read(
+    make_set: MakeSet, tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tiny_set))
+    whole, sample = load("tiny_whole"), load_sample("tiny_whole", 2, seed=3)
+    rows = sorted(np.random.default_rng(3).choice(5, 2, replace=False))
+    np.testing.assert_array_equal(sample.train.images, whole.train.images[rows])
+    np.testing.assert_array_equal(sample.train.labels, whole.train.labels[rows])
+    np.testing.assert_array_equal(sample.test.images, whole.test.images)
+    few = load_sample("tiny_whole", 100)
+    np.testing.assert_array_equal(few.train.images, whole.train.images)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    name = make_set("tiny_alone", splits=("train",), count=20)
+    held_out, drawn = load(name), load_sample(name, 3)
+    assert len(drawn.train.images) == 3
+    np.testing.assert_array_equal(drawn.test.images, held_out.test.images)
+
+
+def test_a_sample_of_the_digits_is_drawn_from_their_training_images() -> None:
+    whole, sample = load("digits"), load_sample("digits", 4, seed=1)
+    rows = sorted(np.random.default_rng(1).choice(len(whole.train.labels), 4, replace=False))
+    np.testing.assert_array_equal(sample.train.images, whole.train.images[rows])
+    np.testing.assert_array_equal(sample.train.labels, whole.train.labels[rows])
+    np.testing.assert_array_equal(sample.test.images, whole.test.images)
 
 
 def test_sixteen_bits_are_scaled_by_their_own_range(make_set: MakeSet, tmp_path: Path) -> None:

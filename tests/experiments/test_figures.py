@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from cladec import plots
 from cladec.errors import InputError
-from cladec.experiments import figures, stories
+from cladec.experiments import figures, saved_decoders, stories
 from cladec.experiments.records import saved_runs
 from cladec.experiments.results import METRICS, keep_measures, own_measures, tidy_rows
 from cladec.experiments.runs import Run, by_classifier
@@ -240,7 +241,7 @@ def test_telling_images_of_few_images_are_as_many_as_there_are(right):
 
 
 def test_an_animation_has_a_frame_for_every_alpha(saved, monkeypatch):
-    monkeypatch.setattr(stories, "FRAMES", 3)
+    monkeypatch.setattr(plots, "slider_alphas", lambda: (0.0, 0.5, 1.0))
     run = next(run for run in saved.runs if run.kind.every_alpha)
     titles, last = [], None
     for figure in stories.animation(saved, run):
@@ -261,3 +262,29 @@ def test_a_figure_with_too_long_a_name_gets_a_shorter_one(tmp_path):
     path = save_figure(Figure(), tmp_path / f"{'n' * 300}-dense-lost.png")
     assert [path] == list(tmp_path.iterdir())
     assert (len(path.name), path.suffix) == (255, ".png")
+
+
+def test_decoders_of_a_layer_take_over_weights_and_none_is_taken_for_another(models, tmp_path):
+    own = shutil.copytree(models, tmp_path / "saved-models")
+    runs = [CLADEC, replace(CLADEC, alpha=1.0)]
+    Trainer(own)(runs[1], lambda share, values: None)
+    saved = SavedClassifier([CLASSIFIER, *runs], own)
+    images = saved.data.test.images[:3]
+    expected = [saved.decode(run, images) for run in runs]
+    assert np.abs(expected[0] - expected[-1]).max() > 1e-3
+    for found, naive in zip(saved.decode_each(runs, images), expected, strict=True):
+        np.testing.assert_allclose(found, naive, atol=1e-6)
+    for run, naive in zip(runs, expected, strict=True):
+        np.testing.assert_allclose(saved.decode(run, images), naive, atol=1e-6)
+
+
+def test_models_stay_loaded_while_they_fit(saved, monkeypatch):
+    runs = [run for run in saved.runs if run.layer and not run.kind.every_alpha][:3]
+    loaded = [saved.load(run) for run in runs]
+    assert [saved.load(run) for run in runs] == loaded
+    monkeypatch.setattr(saved_decoders, "KEPT_WEIGHTS", 0)
+    assert saved.load(runs[0]) is loaded[0]
+    fresh = SavedClassifier(saved.runs, saved.models)
+    first = [fresh.load(run) for run in runs]
+    assert [fresh.load(run) for run in runs[1:]] == first[1:]
+    assert fresh.load(runs[0]) is not first[0]

@@ -131,3 +131,18 @@ def test_all_methods_of_many_images_fit_the_widest_figure(count):
     assert_nothing_is_cut_off(figure)
     titles = [axis.title.get_window_extent() for axis in images_of(figure)[:count]]
     assert all(one.x1 < other.x0 for one, other in pairwise(titles))
+
+
+def test_rise_shows_what_lies_above_and_below_the_mean_of_a_map_and_says_so():
+    images, maps = np.full((2, 4, 4, 1), 0.5), np.full((2, 4, 4), 0.5)
+    maps[:, 0], maps[:, 1] = 0.52, 0.48
+    figure = plots.explanation_grid(images, {"rise": maps}, ["cat", "dog"])
+    shown = images_of(figure)[-1].images[0].get_array()
+    assert shown[0, 0, 0] > shown[0, 0, 2]  # orange
+    assert shown[1, 0, 2] > shown[1, 0, 0]  # blue
+    np.testing.assert_allclose(shown[2:], plots.heat_map(images[0], None)[2:], atol=0.01)
+    (bar,) = bars_of(figure)
+    assert [minus(label.get_text()) for label in bar.get_yticklabels()] == ["-0.02", "0", "0.02"]
+    assert "mean of each map" in figure.texts[-1].get_text()
+    flat = plots.explanation_grid(images, {"rise": np.full((2, 4, 4), 0.5)}, ["cat", "dog"])
+    assert images_of(flat)[-1].get_xlabel() == "nothing found"

@@ -7,7 +7,7 @@ from skimage.color import deltaE_cie76, rgb2lab
 
 from cladec import plots
 from cladec.plots.colours import SIGNED, UNSIGNED
-from cladec.plots.heat_maps import draw_colour_bar
+from cladec.plots.heat_maps import draw_colour_bar, drawn_values
 
 COLOUR_BLIND = {
     "protanopia": [
@@ -124,3 +124,11 @@ def test_the_colour_bar_names_its_ends():
     draw_colour_bar(axis, plots.Scale(1.5e-8, signed=True))
     labels = [label.get_text().replace("\N{MINUS SIGN}", "-") for label in axis.get_yticklabels()]
     assert labels == ["-1.5e-08", "0", "1.5e-08"]
+
+
+def test_maps_around_a_mean_are_drawn_from_it_and_others_from_zero():
+    maps = np.array([[[0.4, 0.5], [0.5, 0.6]], [[0.1, 0.1], [0.1, 0.5]]], "float32")
+    naive = np.array([image - image.sum() / image.size for image in maps])
+    np.testing.assert_allclose(drawn_values(maps, "rise"), naive, atol=1e-7)
+    for method in ("lime", "one of somebody else"):
+        assert drawn_values(maps, method) is maps

@@ -6,7 +6,6 @@ from drawing import assert_nothing_is_cut_off, pixels
 from matplotlib.colors import to_hex
 
 from cladec import plots
-from cladec.models import conditional
 from cladec.plots import story
 
 TITLES = ["T-shirt/top - Shirt", "Bag - Bag"]
@@ -67,22 +66,6 @@ def test_frames_show_each_alpha_with_its_answers_and_its_place():
             alpha, "alpha 1"
         )
         assert [axes[0].get_ylabel() for axes in (figure.axes, below)] == ["original", "ClaDec"]
-        assert chart.lines[-1].get_xdata()[0] == pytest.approx(plots.slider_place(alpha))
+        assert chart.lines[-1].get_xdata()[0] == pytest.approx(story.SLIDER.place(alpha))
         np.testing.assert_array_equal(chart.lines[0].get_ydata(), curves["same answer"])
         assert pixels(figure).std() > 10
-
-
-def test_the_slider_is_that_of_the_features_of_alpha():
-    assert story.SCALES == conditional.SCALES
-    alphas = np.array([0.0, 0.3, 0.99, 1.0], "float32")
-    features = np.asarray(conditional.AlphaFeatures()(alphas))
-    places = [plots.slider_place(float(alpha)) for alpha in alphas]
-    np.testing.assert_allclose(places, features.mean(axis=1), atol=1e-5)
-
-
-@pytest.mark.parametrize("count", [2, 41])
-def test_alphas_are_evenly_spaced_on_the_slider(count):
-    alphas = plots.slider_alphas(count)
-    assert (alphas[0], alphas[-1]) == (0.0, 1.0)
-    places = [plots.slider_place(alpha) for alpha in alphas]
-    np.testing.assert_allclose(places, np.linspace(0, 1, count), atol=2e-3)

@@ -20,7 +20,7 @@ from conftest import RANKING
 from PIL import Image
 from scripts import HERE
 
-from cladec import load, metrics
+from cladec import load, metrics, plots
 from cladec.commands import main
 from cladec.commands.settings import REPORT_METHODS, ReportFile
 from cladec.experiments import Evaluation, evaluate
@@ -33,7 +33,7 @@ from cladec.models import loading
 from cladec.models.recipes import ALPHAS, CLADEC, CLASSIFIER, REFAE
 from cladec.plots import sprites
 from cladec.progress import Progress
-from cladec.report import alphas, charts, choosing, measures, network, page, rankings
+from cladec.report import charts, choosing, measures, network, page, rankings
 from cladec.report.section import ClassifierRuns, Decoded, Layer, Section
 from cladec.storage import model_files
 from cladec.storage.tables import csv_text, read_table
@@ -229,12 +229,12 @@ def test_one_network_for_every_alpha_tells_what_its_layer_lost(every_alpha: Path
         r'<script type="application/json" class="data">(.*?)</script>', text, re.S
     )
     (dense,) = json.loads(found)["decoded"]
-    assert list(map(float, dense["alphas"])) == list(alphas.frames())
+    assert list(map(float, dense["alphas"])) == list(plots.slider_alphas())
     assert dense["places"] == sorted(set(dense["places"]))
     assert len(dense["lost"]) == 10
     shown, folder = pictures(text), every_alpha.parent / "saved-models/digits/vgg"
     rules = [rule for rule in shown if rule.endswith(".cladec")]
-    assert len(rules) == len(alphas.frames())
+    assert len(rules) == len(plots.slider_alphas())
     images = load("digits").test.images
     refae = loading.load_saved(folder / "dense/refae.keras")
     decoder = loading.load_saved(folder / "dense/cladec-conditional.keras")
@@ -456,7 +456,7 @@ def test_published_figures_stand_beside_their_own_dataset_only(
     decoded = decoded_by(variant)
     shown = replace(section(), of=ClassifierRuns((classifier, *runs)), decoded=(decoded,))
     table = measures.of_variant(own, shown, variant)
-    ((drawn,),) = measures.over_alpha(shown, [table], alphas.AlphaAxis(ALPHAS))
+    ((drawn,),) = measures.over_alpha(shown, [table], plots.AlphaAxis(ALPHAS))
     assert ("published" in {line.kind for line in drawn.lines}) != is_folder
 
 
@@ -537,26 +537,6 @@ def test_chosen_images_have_every_confusion_every_class_and_the_most_lost() -> N
     assert sorted(all_of_them) == list(range(400))
 
 
-def test_alpha_lies_where_its_logit_does() -> None:
-    axis = alphas.AlphaAxis([0.0, 0.01, 0.5, 0.99, 0.999, 1.0])
-    assert axis.place(0.5) == 0
-    assert axis.place(0.01) == pytest.approx(-axis.place(0.99))
-    assert axis.place(0.01) - axis.low == pytest.approx(1)
-    assert axis.high - axis.place(0.999) == pytest.approx(1)
-    for alpha in (0.0, 0.003, 0.01, 0.3, 0.999, 0.9997, 1.0):
-        assert axis.alpha(axis.place(alpha)) == pytest.approx(alpha, abs=1e-12)
-    assert alphas.AlphaAxis([0.0, 1.0]).low == -alphas.AlphaAxis([1.0]).high
-
-
-def test_one_network_for_every_alpha_is_shown_at_even_steps() -> None:
-    shown, axis = alphas.frames(), alphas.AlphaAxis(ALPHAS)
-    assert set(ALPHAS) < set(shown)
-    assert list(shown) == sorted(set(shown))
-    steps = np.diff([axis.place(alpha) for alpha in shown])
-    assert steps.max() < 1.5 * alphas.STEP
-    assert steps.min() > 0.5 * alphas.STEP
-
-
 def test_the_layer_that_lost_most_is_first_seen_and_all_stand_in_the_order_of_the_network() -> None:
     def run(layer, model="cladec", **settings):
         return Run(dataset="digits", model=model, recipe=CLADEC, layer=layer, **settings)
@@ -583,7 +563,7 @@ def test_the_layer_that_lost_most_is_first_seen_and_all_stand_in_the_order_of_th
 
 def test_marks_ticks_and_lines_lie_inside_the_drawing() -> None:
     curve = {0.0: 20.0, 0.5: 10.0, 0.9: 2.0, 1.0: 0.2}
-    axis = alphas.AlphaAxis(ALPHAS)
+    axis = plots.AlphaAxis(ALPHAS)
     chart = charts.over_alpha("Loss", {"ours": curve}, {"refae": 4.0}, axis=axis, logarithmic=True)
     level, line = chart.lines
     heights = [mark.y for mark in line.marks]

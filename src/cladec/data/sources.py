@@ -34,6 +34,7 @@ class Source:
         collect: returns pictures of any size that are not decoded yet, to be fitted to a model.
             Without it, the images of `read` are fitted in memory.
         skips: whether `read` takes the option `skip_unreadable`.
+        chooses: whether `read` takes the option `choose`, and then reads some training images only.
     """
 
     takes: Callable[[str], bool]
@@ -42,6 +43,7 @@ class Source:
     prepare: Callable[[str, PathLike | None, bool], Any] = _nothing
     collect: Callable[[str, PathLike | None], Collection] | None = None
     skips: bool = False
+    chooses: bool = False
 
 
 def _check_tensorflow_dataset(name: str, data_dir: PathLike | None, any_size: bool) -> None:
@@ -70,8 +72,8 @@ SOURCES: Mapping[str, Source] = {
     ),
     "tensorflow_datasets": Source(
         takes=lambda name: True,
-        read=lambda name, data_dir: tensorflow_datasets.read(
-            name, tensorflow_datasets.folder(data_dir)
+        read=lambda name, data_dir, **options: tensorflow_datasets.read(
+            name, tensorflow_datasets.folder(data_dir), **options
         ),
         check=_check_tensorflow_dataset,
         prepare=lambda name, data_dir, any_size: tensorflow_datasets.prepare(
@@ -80,6 +82,7 @@ SOURCES: Mapping[str, Source] = {
         collect=lambda name, data_dir: tensorflow_datasets.collect(
             name, tensorflow_datasets.folder(data_dir)
         ),
+        chooses=True,
     ),
 }
 """All sources by name; a dataset is read by the first source that takes its name."""

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -31,14 +31,25 @@ SOCKET_SECONDS = 5.0
 PROBE_SECONDS = 10.0  # in total: the time limit of a socket does not cover a dead name server
 
 
-def read(name: str, data_dir: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+def read(
+    name: str, data_dir: str, *, choose: Callable[[int], np.ndarray] | None = None
+) -> tuple[Arrays, Arrays, tuple[str, ...]]:
     """Read a dataset, fetched if necessary: (images, labels) of train and test, class names.
+
+    Args:
+        name: the name of the dataset.
+        data_dir: the folder of TensorFlow Datasets.
+        choose: the rows of the training images to read, by the number of all; None reads all, as is
+            done where the test images are held out of the training images.
 
     Raises InputError if the dataset does not exist, is unsuitable, damaged or cannot be fetched.
     """
     builder = prepare(name, data_dir)
     keys = _image_and_label_keys(name, builder)
     splits = _used_splits(name, builder)
+    if choose is not None and len(splits) == 2:
+        rows = choose(builder.info.splits[splits[0]].num_examples)
+        splits[0] = "+".join(f"{splits[0]}[{row}:{row + 1}]" for row in rows)
     with _naming_the_folder(name, builder):
         parts = [_read_split(builder, split, *keys) for split in splits]
     if len(parts) == 1:

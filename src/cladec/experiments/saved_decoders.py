@@ -14,7 +14,11 @@ from cladec.models import loading
 from cladec.models.recipes import alpha_text
 
 KEPT = 2
-"""The number of models that stay loaded, because a RefAE and a ClaDec are used together."""
+"""The number of models that stay loaded in any case: a RefAE and a ClaDec are used together."""
+
+KEPT_WEIGHTS = 50_000_000
+"""The weights up to which more models stay loaded, 200 MB: to load one takes longer than to use it
+for a few images."""
 
 
 class SavedDecoders:
@@ -64,10 +68,17 @@ class SavedDecoders:
             InputError: if the file is missing or is not the one that its record describes.
         """
         if run not in self._loaded:
-            while len(self._loaded) >= KEPT:
-                del self._loaded[next(iter(self._loaded))]
+            self._forget()
             self._loaded[run] = loading.load_saved(run.path(self.models))
         return self._loaded[run]
+
+    def _forget(self) -> None:
+        """Forget the models that were loaded first, so that there is room for one more."""
+        while len(self._loaded) >= KEPT and self._weights() > KEPT_WEIGHTS:
+            del self._loaded[next(iter(self._loaded))]
+
+    def _weights(self) -> int:
+        return sum(model.count_params() for model in self._loaded.values())
 
     def decode(self, run: Run, inputs: Any, alpha: float | None = None) -> np.ndarray:
         """Decode images with the decoder of a run, (N, H, W, C) float32 in [0, 1].
@@ -92,7 +103,8 @@ class SavedDecoders:
         model = None
         for run in runs:
             if model is None:
-                model = loading.load_saved(run.path(self.models))
+                model = self.load(run)
+                del self._loaded[run]  # which it will not be for long
             else:
                 loading.give_weights(run.path(self.models), model)
             yield run.kind.decode(model, images, run.alpha)

@@ -18,9 +18,6 @@ IMAGES = 5
 HIGH = 0.99
 """The alpha at which what is left is what the answer needs."""
 
-FRAMES = 41
-"""The number of alphas in an animation."""
-
 MEASURED = 1000
 """The number of test images from which the curves of an animation are measured."""
 
@@ -96,7 +93,7 @@ def animation(saved: SavedClassifier, run: Run) -> Iterator[Figure]:
     shown = saved.show(telling_images(lost, saved.data.test.labels, saved.is_right))
     test, predicted = saved.data.test.images[:MEASURED], saved.predicted[:MEASURED]
     decoded, answers, same, errors = {}, {}, [], []
-    for alpha in plots.slider_alphas(FRAMES):
+    for alpha in plots.slider_alphas():
         decoded[alpha] = saved.decode(run, shown.images, alpha)
         said = saved.predictions(saved.logits(decoded[alpha]))
         answers[alpha] = [predictions.named(answer, saved.class_names) for answer in said]

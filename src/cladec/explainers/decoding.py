@@ -50,7 +50,12 @@ def cladec(
     batch_size = logits_model(model).images_per_call(batch_size)
     images = _checked(model, images, decoder, batch_size)
     own = _answers(decoder, images, batch_size)
-    return np.abs(own - _answers(reference, images, batch_size)).mean(axis=-1)
+    return difference(own, _answers(reference, images, batch_size))
+
+
+def difference(decoded: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """What `cladec` tells of images (N, H, W, C) as ClaDec and RefAE decode them, (N, H, W)."""
+    return np.abs(decoded - reference).mean(axis=-1)
 
 
 @checked

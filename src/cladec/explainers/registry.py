@@ -34,6 +34,8 @@ class Explainer:
         answers_alone: it asks the classifier for its answers, which may be any function's.
         explains: what of the target class: its "score" before the softmax, its "probability", or
             its "rule" (when it is predicted at all); "" where it explains no class.
+        around_mean: its maps say what the class gets where a pixel is shown, and lie around what it
+            gets on average instead of around zero.
 
     Examples:
         >>> cladec.EXPLAINERS["grad_cam"].options
@@ -48,6 +50,7 @@ class Explainer:
     makes_images: bool = False
     answers_alone: bool = False
     explains: str = "score"
+    around_mean: bool = False
 
     @cached_property
     def function(self) -> Callable[..., "np.ndarray"]:
@@ -98,7 +101,9 @@ EXPLAINERS: dict[str, Explainer] = {
         Explainer(
             "perturbation", "occlusion", signed=True, answers_alone=True, explains="probability"
         ),
-        Explainer("perturbation", "rise", answers_alone=True, explains="probability"),
+        Explainer(
+            "perturbation", "rise", answers_alone=True, explains="probability", around_mean=True
+        ),
         Explainer("sensitivity", "sobol", answers_alone=True, explains="probability"),
         Explainer("sensitivity", "hsic", answers_alone=True, explains="probability"),
         Explainer("surrogates", "lime", signed=True, answers_alone=True, explains="probability"),

@@ -7,6 +7,7 @@ Examples:
     'Figure'
 """
 
+from cladec.plots.alpha_axis import AlphaAxis, slider_alphas
 from cladec.plots.classification import confusion, curves, reliability
 from cladec.plots.explanations import explanation_grid, side_by_side
 from cladec.plots.heat_maps import Scale, heat_map
@@ -15,10 +16,11 @@ from cladec.plots.kept import Row, kept_by_layer
 from cladec.plots.latent import latent_classes, latent_codes, latent_grid
 from cladec.plots.layers import conditional_beside_separate, layers_by_depth, lost_by_layer
 from cladec.plots.measures import LABELS, measures_over_alpha, measures_over_fraction, ranking
-from cladec.plots.story import alpha_frames, layer_story, slider_alphas, slider_place
+from cladec.plots.story import alpha_frames, layer_story
 
 __all__ = [
     "LABELS",
+    "AlphaAxis",
     "Row",
     "Scale",
     "alpha_frames",
@@ -42,5 +44,4 @@ __all__ = [
     "reliability",
     "side_by_side",
     "slider_alphas",
-    "slider_place",
 ]

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 from cladec.explainers.registry import EXPLAINERS
 from cladec.metrics.effects import FLOORS, SHARE, Effects
-from cladec.plots.heat_maps import Scale, draw_colour_bar, heat_map, number
+from cladec.plots.heat_maps import Scale, draw_colour_bar, drawn_values, heat_map, number
 from cladec.plots.images import (
     CELL,
     GAP,
@@ -56,6 +57,9 @@ NOTHING = "nothing found"
 RULES = ("empty rule", "whole image")
 """What is said of a rule that names no segment, and of one that names them all."""
 
+ABOUT_MEANS = "{}: above and below the mean of each map, the answer to an image with random holes."
+"""What is said of methods whose maps lie around their mean."""
+
 ABOUT_RULES = (
     "Empty rule: the class stays whatever is hidden, or another class is predicted than explained. "
     "Whole image: no part of it is enough for the class."
@@ -82,11 +86,16 @@ class _Explained:
         found = np.array([np.ptp(answer) > 0 for answer in self.answers])
         return found if self.effects is None else found & self.effects.found
 
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """What is drawn of the maps, (N, H, W)."""
+        return drawn_values(self.answers, self.method)
+
     @property
     def scale(self) -> Scale:
         """Of the maps that tell anything, or of all if none does."""
         row = EXPLAINERS.get(self.method)
-        told = self.answers[self.found] if self.found.any() else self.answers
+        told = self.drawn[self.found] if self.found.any() else self.drawn
         return Scale.of(told, signed=bool((told < 0).any()) or (row is not None and row.signed))
 
     @property
@@ -106,6 +115,11 @@ class _Explained:
         ]
 
     @property
+    def is_around_mean(self) -> bool:
+        """Whether the colours say what lies above and below the mean of a map."""
+        return self.method in EXPLAINERS and EXPLAINERS[self.method].around_mean
+
+    @property
     def lines(self) -> int:
         """The number of lines of the texts."""
         return max(1, *(len(text.splitlines()) for text in self.texts))
@@ -114,7 +128,7 @@ class _Explained:
         """Draw the explanation of an image, and the text below it."""
         answer, found = self.answers[row], bool(self.found[row])
         if self.is_map:
-            answer = heat_map(image, answer if found else None, self.scale)
+            answer = heat_map(image, self.drawn[row] if found else None, self.scale)
         draw_image(axis, answer)
         colour = "black" if found else "firebrick"
         axis.set_xlabel(self.texts[row], fontsize=7, labelpad=2, color=colour)
@@ -243,6 +257,9 @@ def _notes(methods: Sequence[_Explained], width: float) -> list[str]:
     notes = [HINT]
     if any(each.effects is not None for each in methods):
         notes.append(ABOUT_EFFECTS)
+    around = [words(each.method) for each in methods if each.is_around_mean]
+    if around:
+        notes.append(ABOUT_MEANS.format(", ".join(around)))
     if any(rule in each.texts for rule in RULES for each in methods):
         notes.append(ABOUT_RULES)
     return textwrap.wrap(" ".join(notes), int((width - 0.2) * NOTE_LETTERS))

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 
+from cladec.explainers.registry import EXPLAINERS
 from cladec.plots.colours import SIGNED, UNSIGNED
 
 PERCENTILE = 99.5
@@ -67,6 +68,18 @@ class Scale:
     def ends(self) -> list[float]:
         """The values that a colour bar names."""
         return [-self.largest, 0.0, self.largest] if self.signed else [0.0, self.largest]
+
+
+def drawn_values(maps: np.ndarray, method: str) -> np.ndarray:
+    """Return what is drawn of the maps (N, H, W) of a method.
+
+    It is the maps themselves, or how far they lie above or below the mean of each where the method
+    has `around_mean`: from zero on, they would be of one colour all over.
+    """
+    row = EXPLAINERS.get(method)
+    if row is None or not row.around_mean:
+        return maps
+    return maps - maps.mean(axis=(1, 2), keepdims=True)
 
 
 def heat_map(

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cladec.models.recipes import SCALES
+from cladec.models.recipes import ALPHAS
+from cladec.plots.alpha_axis import AlphaAxis
 from cladec.plots.images import (
     BETWEEN,
     axes_at,
@@ -32,6 +33,12 @@ RIGHT = 0.6
 
 DOTS = 100
 """Dots an inch: five images are as wide as the text of a page, 825 pixels."""
+
+SLIDER = AlphaAxis(ALPHAS)
+"""The slider of an animation: the axis of the charts of a report."""
+
+NAMED = (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 1.0)
+"""The alphas that are written below the slider."""
 
 ABOUT = {
     "original": "what the classifier sees",
@@ -131,7 +138,7 @@ def alpha_frames(
     wide = len(titles) * CELL - 0.05
     chart = axes_at(figure, left=LEFT, top=below + 0.35, width=wide, height=1.1)
     _draw_curves(chart, alphas, curves)
-    marker = chart.axvline(0, color="black", linewidth=2)
+    marker = chart.axvline(SLIDER.low, color="black", linewidth=2)
     _write_title(figure, title)
     predicted = [each.split(BETWEEN, 1)[-1] for each in titles]
     for alpha in alphas:
@@ -140,7 +147,7 @@ def alpha_frames(
         for axis, answer, expected in zip(axes, answers[alpha], predicted, strict=True):
             colour = "black" if answer == expected else "firebrick"
             axis.set_xlabel(plain(brief(answer)), fontsize=8, color=colour, labelpad=1.5)
-        marker.set_xdata([slider_place(alpha)] * 2)
+        marker.set_xdata([SLIDER.place(alpha)] * 2)
         chart.set_title(f"alpha {_short(alpha)}", fontsize=11, loc="left")
         yield figure
 
@@ -155,28 +162,13 @@ def _short(alpha: float) -> str:
 def _draw_curves(
     axis: Axes, alphas: Sequence[float], curves: Mapping[str, Sequence[float]]
 ) -> None:
-    places = [slider_place(alpha) for alpha in alphas]
+    places = [SLIDER.place(alpha) for alpha in alphas]
     for number, (name, values) in enumerate(curves.items()):
         axis.plot(places, values, color=f"C{number}", linewidth=2, label=plain(name))
-    named = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 1.0)
-    axis.set_xticks([slider_place(alpha) for alpha in named], [f"{alpha:g}" for alpha in named])
-    axis.set(xlim=(-0.01, 1.01), ylim=(0, 1.05), xlabel="alpha (not to scale)")
+    axis.set_xticks([SLIDER.place(alpha) for alpha in NAMED], [f"{alpha:g}" for alpha in NAMED])
+    edge = 0.01 * (SLIDER.high - SLIDER.low)
+    reach = SLIDER.low - edge, SLIDER.high + edge
+    axis.set(xlim=reach, ylim=(0, 1.05), xlabel="alpha (not to scale)")
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.25, 1.0), ncols=2, frameon=False)
-
-
-def slider_place(alpha: float) -> float:
-    """Return the place of an alpha on a slider from 0 to 1, where pictures change evenly.
-
-    It is the mean of the features by which a decoder of every alpha knows it (`AlphaFeatures`).
-    """
-    return float(np.mean([alpha / (alpha + (1 - alpha) * scale) for scale in SCALES]))
-
-
-def slider_alphas(count: int) -> list[float]:
-    """Return `count` alphas from 0 to 1, evenly spaced on the slider."""
-    logits = np.linspace(-15, 15, 2001)
-    fine = np.concatenate([[0], 1 / (1 + np.exp(-logits)), [1]])
-    places = [slider_place(alpha) for alpha in fine]
-    return np.interp(np.linspace(0, 1, count), places, fine).tolist()

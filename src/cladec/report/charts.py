@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cladec.models.recipes import alpha_text
-from cladec.report.alphas import AlphaAxis
+from cladec.plots import AlphaAxis
 
 if TYPE_CHECKING:
     from cladec.metrics.classification import Curve, Curves

@@ -7,17 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cladec import metrics
+from cladec.data.dataset import load_sample
 from cladec.errors import InputError
 from cladec.experiments.runs import Variant
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.metrics import lost_information
 from cladec.models import batches, layers, predictions
-from cladec.plots import Scale, sprites
+from cladec.plots import Scale, slider_alphas, sprites
 from cladec.progress import OnProgress
-from cladec.report import alphas, charts
+from cladec.report import charts
 from cladec.report.choosing import choose_images
 from cladec.report.collector import Collector
-from cladec.report.maps import Explained, colours, drawn
+from cladec.report.maps import BACKGROUNDS, Explained, colours, drawn
 from cladec.report.section import ClassifierRuns, Decoded, Layer, Section
 
 IMAGES = (24, 64)
@@ -30,7 +31,7 @@ def section_of(of: ClassifierRuns, settings: Collector, report: OnProgress) -> S
     Raises:
         InputError: if the classifier answers for labels, of which an image may have several.
     """
-    work = _Collected(SavedClassifier(of.runs, settings.models), settings)
+    work = _Collected(_saved(of, settings), settings)
     if work.saved.scores.multi_label:
         raise InputError(
             f"{of.title} answers for several labels of an image, and the report compares "
@@ -40,7 +41,8 @@ def section_of(of: ClassifierRuns, settings: Collector, report: OnProgress) -> S
     report(0.1, {})
     answers = [work.decoded(variant) for variant in work.variants]
     report(0.3, {})
-    explained = Explained(saved, work.images, saved.predicted[rows], settings.seed)
+    pairs = {each.variant.layer: each.pair for each in answers if each.pair is not None}
+    explained = Explained(saved, work.images, saved.predicted[rows], pairs, settings.seed)
     maps, refusals = explained.maps(
         settings.methods, lambda share, _: report(0.3 + 0.7 * share, {})
     )
@@ -61,6 +63,16 @@ def section_of(of: ClassifierRuns, settings: Collector, report: OnProgress) -> S
     )
 
 
+def _saved(of: ClassifierRuns, settings: Collector) -> SavedClassifier:
+    """Return the classifier, which needs all test images and few training images.
+
+    Those of a user's own classifier are fitted to it, and stay on the disk.
+    """
+    run = of.runs[0]
+    sample = load_sample(run.dataset, BACKGROUNDS, seed=settings.seed) if not run.given else None
+    return SavedClassifier(of.runs, settings.models, data=sample)
+
+
 class _Answers(NamedTuple):
     """The shown images as the models of a variant decode them, and what was lost of them."""
 
@@ -69,6 +81,13 @@ class _Answers(NamedTuple):
     decoded: list[np.ndarray]
     reference: np.ndarray | None
     lost: np.ndarray | None
+
+    @property
+    def pair(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The images of ClaDec at alpha 0 and of RefAE, if the variant has both."""
+        if self.variant.pair is None or self.reference is None:
+            return None
+        return self.decoded[0], self.reference
 
 
 class _Collected:
@@ -203,5 +222,5 @@ class _Collected:
 def _alphas(variant: Variant) -> tuple[float, ...]:
     """Return all alphas at which the ClaDecs of a variant are shown."""
     if variant.kind.every_alpha:
-        return alphas.frames() if variant.decoders else ()
+        return slider_alphas() if variant.decoders else ()
     return tuple(run.alpha for run in variant.decoders if run.alpha is not None)

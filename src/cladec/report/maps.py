@@ -1,7 +1,7 @@
 """Explain the images of a section of the report, and draw the maps over them."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,9 @@ from cladec import metrics
 from cladec.errors import InputError, InputWarning
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.explainers import find_explainer
+from cladec.explainers.decoding import difference
 from cladec.plots import Scale, heat_map, sprites
-from cladec.plots.heat_maps import number
+from cladec.plots.heat_maps import drawn_values, number
 from cladec.progress import OnProgress
 from cladec.report.section import ColourScale, Maps
 
@@ -47,12 +48,14 @@ class Explained:
         saved: their classifier.
         images: (N, H, W, C) in [0, 1].
         targets: the class to explain of each, (N,).
+        decoded: layer -> the images as its ClaDec of alpha 0 and its RefAE decode them.
         seed: the seed of the random draws.
     """
 
     saved: SavedClassifier
     images: np.ndarray
     targets: np.ndarray
+    decoded: Mapping[str, tuple[np.ndarray, np.ndarray]]
     seed: int
 
     def maps(
@@ -75,32 +78,24 @@ class Explained:
             if method != "cladec":
                 yield method, None
                 continue
-            for variant in self.saved.variants:
-                if variant.pair is not None:
-                    yield method, variant.layer
+            for layer in self.decoded:
+                yield method, layer
 
     def _maps(self, method: str, layer: str | None) -> Maps:
         count = MOST_IMAGES.get(method, len(self.images))
         images, targets = self.images[:count], self.targets[:count]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InputWarning)  # below each map stands what was found
-            maps = self.saved.explain(
-                images,
-                method=method,
-                targets=targets,
-                layer=layer,
-                alpha=None if layer is None else 0.0,
-                seed=self.seed,
-                backgrounds=BACKGROUNDS,
-                **FAST_OPTIONS.get(method, {}),
-            )
+        if layer is None:
+            maps = self._explain(method, images, targets)
+        else:
+            maps = difference(*self.decoded[layer])
         effects = metrics.effects_of_methods(
             self.saved.classifier, images, {method: maps}, targets
         ).get(method)
         found = np.asarray(maps.any(axis=(1, 2)) if effects is None else effects.found)
-        signed = find_explainer(method).signed
-        scale = Scale.of(maps[found] if found.any() else maps, signed=signed)
-        shown = [each if is_found else None for each, is_found in zip(maps, found, strict=True)]
+        row, values = find_explainer(method), drawn_values(maps, method)
+        told = values[found] if found.any() else values
+        scale = Scale.of(told, signed=row.signed or row.around_mean)
+        shown = [each if is_found else None for each, is_found in zip(values, found, strict=True)]
         return Maps(
             name=method.replace("_", " "),
             about=self._about(method, layer),
@@ -110,10 +105,24 @@ class Explained:
             effects=_effects(effects, found),
         )
 
+    def _explain(self, method: str, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # below each map stands what was found
+            return self.saved.explain(
+                images,
+                method=method,
+                targets=targets,
+                seed=self.seed,
+                backgrounds=BACKGROUNDS,
+                **FAST_OPTIONS.get(method, {}),
+            )
+
     def _about(self, method: str, layer: str | None) -> str:
-        """Return the layer that a method looks at, and the alpha of its ClaDec."""
+        """Return the layer that a method looks at, the alpha of its ClaDec, or what is zero."""
         if layer is not None:
             return f"layer {layer}, alpha 0"
+        if find_explainer(method).around_mean:
+            return "above and below the mean of each map"
         if "grid" in find_explainer(method).options:
             return f"layer {self.saved.scores.spatial(None).path}"
         return ""

@@ -9,8 +9,8 @@ import pandas as pd
 from cladec.experiments.results import RESULT_TABLE, published, wide_table
 from cladec.experiments.runs import VARIANTS, Variant
 from cladec.models.kinds import KINDS, PLAIN
+from cladec.plots import AlphaAxis
 from cladec.report import charts
-from cladec.report.alphas import AlphaAxis
 from cladec.report.section import ClassifierRuns, Section
 from cladec.storage.tables import csv_text
 

@@ -11,11 +11,10 @@ from markupsafe import Markup
 
 from cladec.experiments import pages
 from cladec.models.recipes import ALPHAS, alpha_text
-from cladec.plots import sprites
+from cladec.plots import AlphaAxis, sprites
 from cladec.report import charts, network
 from cladec.report import measures as tables_of
 from cladec.report import rankings as rankings_of
-from cladec.report.alphas import AlphaAxis
 from cladec.report.missing import measure_command, missing_parts
 from cladec.report.section import Decoded, Section
 from cladec.startup import own_version

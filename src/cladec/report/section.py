@@ -95,7 +95,7 @@ class Maps:
 
     Attributes:
         name: the name of the method.
-        about: the layer that it explains and its alpha; empty if there is none.
+        about: the layer that it explains and its alpha, or what is zero; empty if there is none.
         count: the number of images with a map; these are the first images of the section.
         picture: the sprite of the maps.
         scale: the colours, which are the same for all images.

@@ -1,4 +1,4 @@
-"""Place alphas on an axis of their logits, and choose those at which one network is shown."""
+"""Where alphas lie on an axis, and at which of them a network of every alpha is shown."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ STEP = 0.2
 
 
 class AlphaAxis:
-    """An axis of log10(alpha / (1 - alpha)), on which 0 and 1 have a place too.
+    """An axis of the logits log10(alpha / (1 - alpha)), on which 0 and 1 have a place too.
 
     They would lie at infinity; here they lie one step beyond the outermost others, and what is
     between lies on a straight line.
@@ -24,6 +24,11 @@ class AlphaAxis:
     Attributes:
         low: the place of alpha 0.
         high: the place of alpha 1.
+
+    Examples:
+        >>> axis = cladec.plots.AlphaAxis([0.0, 0.1, 0.9, 1.0])
+        >>> axis.low, axis.place(0.5), axis.alpha(axis.high)
+        (-1.9542425094393248, 0.0, 1.0)
     """
 
     def __init__(self, alphas: Iterable[float]):
@@ -50,8 +55,14 @@ def _logit(alpha: float) -> float:
     return math.log10(alpha / (1 - alpha))
 
 
-def frames() -> tuple[float, ...]:
-    """Return the usual alphas and those between, at about even distances on their axis."""
+def slider_alphas() -> tuple[float, ...]:
+    """Return the usual alphas and those between, at about even distances on their axis.
+
+    Examples:
+        >>> alphas = cladec.plots.slider_alphas()
+        >>> len(alphas), alphas[:3]
+        (41, (0.0, 0.002, 0.004))
+    """
     axis = AlphaAxis(ALPHAS)
     shown = [0.0]
     for low, high in itertools.pairwise(sorted(ALPHAS)):
