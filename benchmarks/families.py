@@ -10,7 +10,7 @@ process of its own, so that one that dies or takes too long stops no other. Seco
 seconds of all threads, which other work on the machine changes little, of a first explanation, with
 copying and tracing; GiB are the peak of resident memory above what the process held when the
 network was loaded. Methods that draw samples draw `--samples` of them, all
-others have their default options; the decoders of "cladec" are not trained.
+others have their default options; the decoders of "cladec" see a few crops of the photograph once.
 """
 
 import json
@@ -112,24 +112,31 @@ def photograph(size: int) -> np.ndarray:
 
 def options_of(method: str, model, samples: int) -> dict:
     """The number of samples, and what a method cannot do without."""
-    from cladec.models import cutting
-    from cladec.models.cladec import ClaDec
-    from cladec.models.decoder import build_decoder
-    from cladec.models.refae import RefAE
-
     names = EXPLAINERS[method].options
     options = {name: samples for name in ("masks", "samples") if samples and name in names}
-    if "decoder" in names:
-        shapes = cutting.layer_shapes(model)
-        layer = [name for name, shape in shapes.items() if len(shape) == 3][-1]
-        decoders = [build_decoder(shapes[layer], model.input_shape[1:]) for _ in range(2)]
-        generator = np.random.default_rng(0)
-        for decoder in decoders:
-            weights = decoder.get_weights()
-            decoder.set_weights([generator.uniform(0, 0.1, weight.shape) for weight in weights])
-        options["decoder"] = ClaDec(cutting.cut(model, layer), decoders[0], alpha=0.5)
-        options["reference"] = RefAE(cutting.fresh_encoder(model, layer), decoders[1])
-    return options
+    return options | (decoders_of(model) if "decoder" in names else {})
+
+
+def decoders_of(model) -> dict:
+    """A ClaDec and a RefAE of the last layer of channels, after one pass over a few crops."""
+    import cladec
+    from cladec.models import cutting
+
+    shapes = cutting.layer_shapes(model)
+    layer = [name for name, shape in shapes.items() if len(shape) == 3][-1]
+    recipe = cladec.Recipe(1, batch_size=4, learning_rate=1e-3, least_images=0, least_steps=0)
+    images = crops(model.input_shape[1], 16)
+    data = images, model.predict(images, verbose=0).argmax(axis=1)
+    decoder = cladec.fit_cladec(model, layer, data, alpha=0.5, recipe=recipe)
+    reference = cladec.fit_refae(model, layer, data, start="fresh", recipe=recipe)
+    return {"decoder": decoder, "reference": reference}
+
+
+def crops(size: int, count: int) -> np.ndarray:
+    """Random crops of a photograph of twice this size, (N, H, W, 3) in [0, 1]."""
+    whole = photograph(2 * size)[0]
+    places = np.random.default_rng(0).integers(0, size, (count, 2))
+    return np.stack([whole[top : top + size, left : left + size] for top, left in places])
 
 
 def explain_here(family: str, method: str, samples: int) -> dict[str, str | float]:

@@ -1,5 +1,7 @@
 """Decoders of photographs, trained: on varied copies, to a plateau, by a recipe of their own."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from cladec.errors import InputError
 from cladec.models.cladec import compute_codes, fit_cladec
 from cladec.models.photographs import Standardised
 from cladec.models.plateau import verdict
-from cladec.models.recipes import CLADEC, PHOTOGRAPH_RATE, Recipe
+from cladec.models.recipes import CLADEC, PHOTOGRAPH_RATE, REFAE, Recipe
 from cladec.models.refae import fit_refae
 from cladec.models.training_rows import varied_if_few
 
@@ -47,9 +49,6 @@ def test_codes_given_or_computed_train_the_same_decoder(network, photographs):
     second = fit_cladec(network, "patches", photographs, codes=codes, **options)
     for ours, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    history = first.history.history
-    assert len(history["val_loss"]) == len(history["loss"]) == 2
-    assert verdict(history) in ("trained", "not trained enough", "learned by heart")
 
 
 def test_the_decoder_is_adapted_to_the_codes_and_they_stay_standardised(network, photographs):
@@ -72,16 +71,29 @@ def test_codes_may_come_with_those_of_the_copies(network, photographs):
         fit_cladec(network, "patches", photographs, codes=codes[:-1], **options)
 
 
-def test_a_refae_is_held_to_the_same_rule(network, photographs):
+def test_refae_and_cladec_are_held_to_the_same_rule(network, photographs):
+    recipe = replace(QUICK, tolerance=0.05)
+    refae = fit_refae(network, "patches", photographs, recipe=recipe)
+    cladec = fit_cladec(network, "patches", photographs, alpha=0.0, recipe=recipe)
+    for model in (refae, cladec):
+        history = model.history.history
+        assert len(history["val_loss"]) == len(history["loss"]) == len(history["plateau"])
+        assert verdict(history) in ("trained", "not trained enough", "learned by heart")
+    assert REFAE == CLADEC
+
+
+def test_exact_epochs_train_on_all(network, photographs):
     history = fit_refae(network, "patches", photographs, recipe=QUICK).history.history
-    assert len(history["val_loss"]) == 2
+    assert "val_loss" not in history
+    assert len(history["loss"]) == 2
 
 
 def test_photographs_are_seen_more_often_and_at_a_lower_rate_unless_told():
     recipe = CLADEC.for_images((96, 96, 3))
-    assert recipe.epochs_for(5_000) == 15
+    assert recipe.epochs_for(30_000) == CLADEC.epochs
+    assert recipe.epochs_for(1_500) == 50
     assert recipe.learning_rate == PHOTOGRAPH_RATE
-    assert CLADEC.for_images((192, 192, 3)).epochs_for(5_000) == 4
+    assert CLADEC.for_images((192, 192, 3)).epochs_for(500) == 38
     assert CLADEC.for_images((32, 32, 3)) is CLADEC
     assert CLADEC.with_changes(3, None).for_images((96, 96, 3)).epochs_for(5_000) == 3
     assert CLADEC.with_changes(None, 8).for_images((96, 96, 3)).batch_size_for(5_000) == 8

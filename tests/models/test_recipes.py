@@ -12,6 +12,7 @@ from cladec.models.architectures import ARCHITECTURES
 from cladec.models.kinds import KINDS
 from cladec.models.recipes import (
     ALPHAS,
+    CLADEC,
     CLASSIFIER,
     Recipe,
     alpha_text,
@@ -151,3 +152,13 @@ def test_shares_of_a_layer_are_fractions_above_zero(fraction):
 def test_no_other_shares_are_taken(fraction):
     with pytest.raises(InputError, match=r"fraction is .*: expected"):
         check_fraction(fraction)
+
+
+def test_the_rate_falls_with_the_share_of_the_classification():
+    rates = [CLADEC.for_alpha(alpha).learning_rate for alpha in (0.0, 0.5, 0.99, 1.0)]
+    assert rates[0] == CLADEC.learning_rate
+    assert rates == sorted(rates, reverse=True)
+    assert rates[1] > 0.9 * rates[0]
+    assert rates[3] == pytest.approx(0.2 * rates[0])
+    # Of the loss at alpha 0.99, 99 / 109 would be classification if the other loss were ten times.
+    assert rates[2] == pytest.approx(rates[0] * (1 - 0.8 * 0.99 / (0.99 + 0.1)))

@@ -56,15 +56,21 @@ class Batches:
             yield keras.tree.map_structure(itemgetter(rows), self.arrays)
 
 
-def for_fit(batches: Batches) -> dict[str, Any]:
-    """Return the arguments that make `keras.Model.fit` use these batches on any backend."""
-    if keras.backend.backend() == "tensorflow":
+def for_fit(batches: Batches, steps: int | None = None) -> dict[str, Any]:
+    """Return the arguments that make `keras.Model.fit` use these batches on any backend.
+
+    An epoch is a pass, or `steps` batches, after which the next epoch goes on.
+    """
+    if keras.backend.backend() != "tensorflow":
+        epochs = itertools.repeat(batches)
+        each = (batch for epoch in epochs for batch in epoch)
+        return {"x": each, "steps_per_epoch": steps or len(batches)}
+    if steps is None:
         return {"x": _dataset(batches)}
-    epochs = itertools.repeat(batches)
-    return {"x": (batch for epoch in epochs for batch in epoch), "steps_per_epoch": len(batches)}
+    return {"x": _dataset(batches, repeated=True), "steps_per_epoch": steps}
 
 
-def _dataset(batches: Batches) -> "tf.data.Dataset":
+def _dataset(batches: Batches, *, repeated: bool = False) -> "tf.data.Dataset":
     """Return a TensorFlow dataset that prepares the batches ahead in a thread."""
     import tensorflow as tf
 
@@ -80,6 +86,7 @@ def _dataset(batches: Batches) -> "tf.data.Dataset":
         lambda: iter(cast(Batches, reference())), output_signature=signature
     )
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    dataset = dataset.repeat() if repeated else dataset
     dataset = dataset.prefetch(2).with_options(options)
     dataset.batches = batches  # the dataset keeps the arrays while it is used
     return dataset

@@ -195,7 +195,7 @@ def fit_cladec(
         decoder: your own Keras model, codes -> images in [0, 1], which is trained in place from
             its current weights. None for `build_decoder`.
         optimizer: a Keras optimizer or its name; a copy with the same settings trains at its own
-            learning rate. None for Adam, with the learning rate and the warm-up of the recipe.
+            learning rate. None for `Muon`, with the learning rate of the recipe.
         callbacks: Keras callbacks, for example for progress.
 
     Returns:
@@ -222,5 +222,5 @@ def fit_cladec(
     codes, compared = training_set(cladec.encoder, data, codes)
     standardise(decoder, codes)
     options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
-    fit_decoder(cladec, {"codes": codes}, compared, recipe, **options)
+    fit_decoder(cladec, {"codes": codes}, compared, recipe, alpha=alpha, **options)
     return cladec

@@ -197,7 +197,7 @@ def _check_memory(code_shape: tuple[int, ...], cells, sizes: list[Size], copies:
         weights = 9 * code_shape[-1] * sizes[0][2]
     weights += sum(16 * before[2] * after[2] for before, after in pairwise(sizes))
     numbers = copies * sum(map(math.prod, sizes))
-    # Each weight has a gradient and two means of Adam, each activation a gradient.
+    # Each weight has a gradient and means of the optimizer, each activation a gradient.
     needed = 4 * (4 * weights + 2 * numbers * SMALLEST_BATCH)
     free = memory.free()
     if free is not None and needed > free:

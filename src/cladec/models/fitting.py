@@ -102,16 +102,25 @@ def _checked_codes(encoder: keras.Model, counts: tuple[int, int], codes: Any) ->
 
 
 def fit_decoder(
-    model: keras.Model, inputs: Any, compared: Any, recipe: Recipe, *, seed: int, **options: Any
+    model: keras.Model,
+    inputs: Any,
+    compared: Any,
+    recipe: Recipe,
+    *,
+    seed: int,
+    alpha: float = 0.0,
+    **options: Any,
 ) -> None:
     """Train a model that decodes a layer by `training.fit`; photographs by a recipe of their own.
 
-    A tenth of the photographs are held out: training ends when these get no better.
+    A recipe with a tolerance holds some images out, which tell when the training ends.
     """
     images = compared["images"] if isinstance(compared, dict) else compared
+    chosen = None
     if isinstance(recipe, Recipe):  # `fit` refuses anything else
-        recipe = recipe.for_images(images.shape[1:])
-    fit(model, inputs, compared, recipe, seed=seed, parts=parts(images, seed), **options)
+        recipe = recipe.for_images(images.shape[1:]).for_alpha(alpha)
+        chosen = parts(images, seed) if recipe.tolerance else None
+    fit(model, inputs, compared, recipe, seed=seed, parts=chosen, **options)
 
 
 def codes_of(classifier: keras.Model, layer: str, images: Any, units: Units = None) -> np.ndarray:

@@ -15,7 +15,8 @@ from cladec import checks
 from cladec.errors import InputError
 from cladec.models import memory
 from cladec.models.batches import Batches, count_rows, for_fit
-from cladec.models.plateau import keep_best
+from cladec.models.muon import Muon
+from cladec.models.plateau import Plateau, images_a_round
 from cladec.models.precision import computing_in, keras_defaults
 from cladec.models.recipes import Recipe
 from cladec.models.training_rows import Parts, of_rows
@@ -45,7 +46,7 @@ class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
 
 
 Optimizer: TypeAlias = keras.optimizers.Optimizer | str | None
-"""The optimizer of a training; None for Adam with the learning rate of the recipe."""
+"""The optimizer of a training; None for `Muon` with the learning rate of the recipe."""
 
 
 class StopAtNaN(keras.callbacks.Callback):
@@ -133,8 +134,8 @@ def fit(
         loss: the loss of a model without its own `compute_loss`.
         metrics: the metrics for `compile`.
         callbacks: the Keras callbacks, for example a progress bar.
-        parts: the rows to train on, and those to measure after each pass; the weights of the pass
-            that was best on these are kept. None to train on all.
+        parts: the rows to train on until a plateau, and those to measure, see `plateau.Plateau`;
+            an epoch of the history is then a round. None to train on all, for the recipe's epochs.
 
     Raises:
         InputError: the loss became NaN or infinite, or an argument is invalid.
@@ -144,21 +145,24 @@ def fit(
     arrays, everything = (inputs, targets), [StopAtNaN(), *_callbacks(callbacks)]
     if parts is not None:
         arrays, others = (of_rows(arrays, rows) for rows in parts)
-        everything.append(keep_best())
     rows = count_rows(arrays)
     epochs, batch_size = recipe.epochs_for(rows), recipe.batch_size_for(rows)
     images = memory.images_per_step(model, batch_size)
     portions = math.ceil(batch_size / images)
     batches = Batches(arrays, images, shuffle_seed=checks.whole("seed", seed, 0))
-    validation = {} if parts is None else _for_validation(Batches(others, images))
-    schedule = WarmUpCosine(recipe.learning_rate, len(batches) * epochs, recipe.warm_up)
+    rate: Any = WarmUpCosine(recipe.learning_rate, len(batches) * epochs, recipe.warm_up)
+    given = for_fit(batches)
+    if parts is not None:
+        steps = max(1, images_a_round(rows) // images)
+        epochs, rate = math.ceil(len(batches) * epochs / steps), recipe.learning_rate
+        given = for_fit(batches, steps) | _for_validation(Batches(others, images))
+        everything.insert(0, Plateau(recipe.tolerance, epochs))
     # XLA makes TensorFlow slower on a CPU, but JAX needs it.
     compiled = keras.backend.backend() == "jax"
     options = {"loss": loss, "metrics": list(metrics), "jit_compile": compiled}
-    model.compile(_new_optimizer(optimizer, schedule, portions), **options)
+    model.compile(_new_optimizer(optimizer, rate, portions), **options)
     try:
         with computing_in(model, recipe.precision):
-            given = for_fit(batches) | validation
             history = model.fit(
                 **given, epochs=epochs, verbose=0, shuffle=False, callbacks=everything
             )
@@ -178,8 +182,7 @@ def _new_optimizer(given: Optimizer, rate: Any, portions: int = 1) -> keras.opti
     """Return an optimizer that takes a step after the gradients of every `portions` batches."""
     summed = {"gradient_accumulation_steps": portions} if portions > 1 else {}
     if given is None:
-        # In a few epochs, a memory of 1,000 steps (0.999) is too slow: decoders end 7 % worse.
-        return keras.optimizers.Adam(rate, beta_2=0.95, epsilon=1e-4, **summed)
+        return Muon(rate, **summed)
     try:
         optimizer = keras.optimizers.get(given)
         return type(optimizer).from_config(optimizer.get_config() | summed)

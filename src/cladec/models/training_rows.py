@@ -1,4 +1,4 @@
-"""Which rows a decoder of photographs is trained on: all but a tenth, and varied copies of few."""
+"""Which rows a decoder is trained on: all but those held out, and copies of few photographs."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,10 @@ import numpy as np
 from cladec.models.recipes import is_photograph
 
 HELD_OUT = 0.1
-"""The share of the training photographs that tell when a decoder has learned enough."""
+"""The share of the training images that tell when a decoder has learned enough."""
+
+MOST_HELD_OUT = 1_000
+"""The most images that tell it."""
 
 COPIES = 5
 """The most varied copies of a photograph: a decoder learns few photographs by heart."""
@@ -126,14 +129,13 @@ class Parts(NamedTuple):
 
 
 def parts(images: Any, seed: int) -> Parts | None:
-    """Return the rows of images, or of `Varied`, to train on and to hold out.
+    """Return the rows of images, or of `Varied`, to train on and to hold out; None for too few.
 
     A photograph is held out with its copies, which would give it away; it is measured as it is.
-    None if there is nothing to hold out, since these are no photographs, or too few.
     """
     count = len(images.images if isinstance(images, Varied) else images)
-    chosen = int(HELD_OUT * count)
-    if not is_photograph(*images.shape[1:3]) or not chosen:
+    chosen = min(int(HELD_OUT * count), MOST_HELD_OUT)
+    if not chosen:
         return None
     held_out = np.sort(np.random.default_rng(seed).permutation(count)[:chosen])
     rows = np.arange(len(images))

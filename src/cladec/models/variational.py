@@ -264,7 +264,7 @@ def fit_variational_cladec(
         cladec = VariationalClaDec(network, decoder, **parts, name="variational_cladec")
     codes, compared = training_set(cladec.encoder, data, codes)
     options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
-    fit_decoder(cladec, {"codes": codes}, compared, recipe, **options)
+    fit_decoder(cladec, {"codes": codes}, compared, recipe, alpha=alpha, **options)
     return cladec
 
 
