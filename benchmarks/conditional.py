@@ -4,7 +4,8 @@
     python benchmarks/conditional.py --datasets mnist --layers dense --alphas 1 --seeds 0 1 2 3 4 5
 
 Trains both with each seed on the frozen classifiers that create_models.py left in `--models`, and
-prints the mean total loss on the test images at each alpha. Results are kept as those of
+prints the mean total loss on the test images at each alpha. Both kinds must be in `--models`,
+whose records say how often they saw the training images. Results are kept as those of
 `quality.py`, so a run that was stopped goes on. Then some steps of each kind are timed, in turn, in
 processor time, which other programs on the machine disturb little. Three seeds take an hour.
 """
@@ -58,6 +59,7 @@ class Timed:
     layer: str
     alpha: float | None
     images: int
+    passes: float
 
     @property
     def title(self) -> str:
@@ -76,7 +78,16 @@ def time_of(timed: Timed, report: OnProgress) -> float:
         fit_conditional(own, timed.layer, data, **options)
     else:
         models.fit_cladec(own, timed.layer, data, alpha=timed.alpha, **options)
-    return timer.microseconds(recipe.batch_size) * recipes.RECIPES[kind].epochs
+    return timer.microseconds(recipe.batch_size) * timed.passes
+
+
+def passes_of(layer: str, alpha: float | None, saved: Path) -> float:
+    """How often such a decoder saw the training images, by the records of create_models.py."""
+    wanted = {"layer": layer, "fraction": 1.0, "model": "cladec"}
+    wanted |= {"decoder": "plain", "alpha": alpha}
+    if alpha is None:
+        wanted |= {"decoder": "conditional"}
+    return sweep.passes(saved, lambda run: (run | wanted) == run)
 
 
 def costs(comparison: Comparison, progress: Progress) -> pd.DataFrame:
@@ -87,7 +98,7 @@ def costs(comparison: Comparison, progress: Progress) -> pd.DataFrame:
     """
     kinds = (None, 0.0, 0.5)
     todo = [
-        Timed(layer, alpha, comparison.images)
+        Timed(layer, alpha, comparison.images, passes_of(layer, alpha, comparison.models))
         for layer, _, alpha in itertools.product(comparison.layers, range(comparison.rounds), kinds)
     ]
     times: dict[tuple, float] = {}

@@ -5,10 +5,12 @@
 
 Each kind of model is trained for some steps by both, one after the other on the same machine, and
 the time of a step is scaled up to the images that its recipe sees: 60,000 training images, MNIST
-and Fashion-MNIST, ten alphas, two layers. Ours trains as many models at once as create_models.py
+and Fashion-MNIST, ten alphas, two layers. How often ours sees them before it comes to a plateau is
+read from the records of the models that create_models.py left in `--out`. Ours trains as many models at once as create_models.py
 does, and its time is that of all of them divided by their number.
 """
 
+import json
 import statistics
 import subprocess
 import sys
@@ -27,7 +29,7 @@ from rich.table import Table
 
 from cladec import models
 from cladec.data.dataset import Dataset, Split
-from cladec.models import classifiers, recipes
+from cladec.models import classifiers, plateau, recipes
 from cladec.models.precision import Precision, fastest
 from cladec.parallel.processes import Workers, default_workers
 from cladec.progress import OnProgress, Progress
@@ -52,7 +54,7 @@ class Bench:
     full: bool = False
     """Run our sweep and its evaluation whole, and time that."""
     out: Path = Path("saved-models")
-    """Folder for the models of the full sweep."""
+    """Folder with the models of the full sweep, or for them."""
     eval_out: Path = Path("eval")
     """Folder for the tables and figures of the full sweep."""
 
@@ -105,6 +107,30 @@ class StepTimer(keras.callbacks.Callback):
         """Time of one image."""
         times = self.times[WARM_UP_STEPS:]
         return (times[-1] - times[0]) / (len(times) - 1) / batch_size * 1e6
+
+
+def passes(saved: Path, is_wanted: Callable[[dict], bool]) -> float:
+    """How often the saved models with such a run saw the training images, on average."""
+    counts = []
+    for path in sorted(saved.rglob("*.json")):
+        record = json.loads(path.read_text())
+        if "history" in record and is_wanted(record["run"]):
+            rounds = len(record["history"]["loss"])
+            counts.append(rounds * plateau.ROUND if "rate" in record["history"] else rounds)
+    if not counts:
+        sys.exit(f"no such models in {saved}: run create_models.py first")
+    return statistics.mean(counts)
+
+
+def passes_of(kind: Kind, saved: Path) -> float:
+    """How often models of a kind saw the training images."""
+
+    def is_wanted(run: dict) -> bool:
+        usual = {"fraction": 1.0, "decoder": "plain", "model": kind.model}
+        same_alpha = kind.model != "cladec" or (run["alpha"] == 0) == (kind.alpha == 0)
+        return same_alpha and (run | usual | {"layer": kind.layer or None}) == run
+
+    return passes(saved, is_wanted)
 
 
 def random_data(count: int) -> Dataset:
@@ -193,14 +219,14 @@ def compare(bench: Bench, console: Console) -> float:
                 for _ in range(bench.rounds)
             ]
             per_image = np.min(pairs, axis=0)
-            epochs = np.array([reference.EPOCHS, recipes.RECIPES[kind.model].epochs])
+            epochs = np.array([reference.EPOCHS, passes_of(kind, bench.out)])
             seconds = per_image * epochs * TRAINING_IMAGES / 1e6 * kind.count
             totals += seconds
             table.add_row(
                 kind.title,
                 str(kind.count),
                 *(f"{value:.0f}" for value in per_image),
-                *(f"{count:,}" for count in epochs * TRAINING_IMAGES),
+                *(f"{count:,.0f}" for count in epochs * TRAINING_IMAGES),
                 *(f"{value:.0f}" for value in seconds),
                 f"{seconds[0] / seconds[1]:.1f}",
                 f"{kind.megaflops / per_image[1] * 1e12 / rate:.0%}",

@@ -79,7 +79,7 @@ def classifier(tiny):
         logits = layers.Dense(10, name="logits")(hidden)
         probabilities = layers.Softmax(name="probabilities")(logits)
         model = keras.Model(images, probabilities, name="tiny_classifier")
-    fit_classifier(model, tiny, recipe=Recipe(20, 32, 2e-2, 0, 0))
+    fit_classifier(model, tiny, recipe=Recipe(30, 32, 2e-2, 0, 0))
     return model
 
 

@@ -115,4 +115,4 @@ def shown(progress: Progress | None) -> Iterator[Progress]:
 
 
 def _words(name: str) -> str:
-    return name.replace("_loss", "").replace("_", " ")
+    return name.replace("val_", "held-out ").replace("_loss", "").replace("_", " ")

@@ -29,7 +29,7 @@ def test_same_seed_same_weights():
 
 
 def test_training_in_place_is_reproducible(tiny):
-    recipe = Recipe(epochs=2, batch_size=32, learning_rate=1e-2, least_images=0, least_steps=0)
+    recipe = Recipe(epochs=6, batch_size=32, learning_rate=2e-2, least_images=0, least_steps=0)
     models = [build_classifier((8, 8, 1), 10, seed=1) for _ in range(2)]
     pair = tiny.train.images.astype(np.float64), tiny.train.labels[:, None].astype(np.uint8)
     histories = [

@@ -23,6 +23,7 @@ from scripts import HERE
 from cladec import load, metrics, plots
 from cladec.commands import main
 from cladec.commands.settings import REPORT_METHODS, ReportFile
+from cladec.errors import InputError
 from cladec.experiments import Evaluation, evaluate
 from cladec.experiments.records import saved_runs
 from cladec.experiments.results import own_measures, published, tidy_rows
@@ -33,8 +34,8 @@ from cladec.models import loading
 from cladec.models.recipes import ALPHAS, CLADEC, CLASSIFIER, REFAE
 from cladec.plots import sprites
 from cladec.progress import Progress
-from cladec.report import charts, choosing, measures, network, page, rankings
-from cladec.report.section import ClassifierRuns, Decoded, Layer, Section
+from cladec.report import charts, choosing, measures, network, page, rankings, write
+from cladec.report.section import ClassifierRuns, Decoded, Layer, LeftOut, Section
 from cladec.storage import model_files
 from cladec.storage.tables import csv_text, read_table
 
@@ -393,6 +394,14 @@ def section(name: str = "0", classes: int = 3) -> Section:
         classes=report,
         curves=(charts.roc(metrics.roc_curves(labels, probabilities), names),),
     )
+
+
+def test_a_classifier_that_cannot_be_shown_leaves_the_others(capsys) -> None:
+    kept = section()
+    assert write._shown([LeftOut("labels: several"), kept], Progress()) == [kept]
+    assert "left out: labels: several" in capsys.readouterr().out
+    with pytest.raises(InputError, match="labels: several"):
+        write._shown([LeftOut("labels: several")], Progress())
 
 
 @pytest.fixture

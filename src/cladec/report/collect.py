@@ -8,7 +8,6 @@ import numpy as np
 
 from cladec import metrics
 from cladec.data.dataset import load_sample
-from cladec.errors import InputError
 from cladec.experiments.runs import Variant
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.metrics import lost_information
@@ -19,21 +18,17 @@ from cladec.report import charts
 from cladec.report.choosing import choose_images
 from cladec.report.collector import Collector
 from cladec.report.maps import BACKGROUNDS, Explained, colours, drawn
-from cladec.report.section import ClassifierRuns, Decoded, Layer, Section
+from cladec.report.section import ClassifierRuns, Decoded, Layer, LeftOut, Section
 
 IMAGES = (24, 64)
 """The smallest and the largest default number of images in a section."""
 
 
-def section_of(of: ClassifierRuns, settings: Collector, report: OnProgress) -> Section:
-    """Make the section of a classifier.
-
-    Raises:
-        InputError: if the classifier answers for labels, of which an image may have several.
-    """
+def section_of(of: ClassifierRuns, settings: Collector, report: OnProgress) -> Section | LeftOut:
+    """Make the section of a classifier, unless an image may have several of its labels."""
     work = _Collected(_saved(of, settings), settings)
     if work.saved.scores.multi_label:
-        raise InputError(
+        return LeftOut(
             f"{of.title} answers for several labels of an image, and the report compares "
             "classes: look at the tables and pictures of eval.py instead"
         )

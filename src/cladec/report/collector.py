@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cladec.progress import OnProgress
-from cladec.report.section import ClassifierRuns, Section
+from cladec.report.section import ClassifierRuns, LeftOut, Section
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Collector:
     methods: tuple[str, ...]
     seed: int
 
-    def __call__(self, of: ClassifierRuns, report: OnProgress) -> Section:
+    def __call__(self, of: ClassifierRuns, report: OnProgress) -> Section | LeftOut:
         # Keras takes seconds to import, and the process that writes the page does without it.
         from cladec.report.collect import section_of
 

@@ -35,6 +35,13 @@ class ClassifierRuns:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A classifier that gets no section, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Layer:
     """A layer of the classifier.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cladec.errors import InputError
 from cladec.experiments import records, results
 from cladec.experiments.runs import Run, by_classifier, variants
 from cladec.parallel.processes import Workers
@@ -12,7 +13,7 @@ from cladec.progress import Progress
 from cladec.report import page
 from cladec.report import rankings as rankings_of
 from cladec.report.collector import Collector
-from cladec.report.section import ClassifierRuns
+from cladec.report.section import ClassifierRuns, LeftOut, Section
 from cladec.startup import start_keras
 from cladec.storage import model_files
 from cladec.storage.tables import read_table
@@ -52,8 +53,8 @@ def write_report(
         The file written.
 
     Raises:
-        InputError: if there are no models, one is damaged, a table cannot be read, or a dataset
-            cannot be loaded.
+        InputError: if there are no models, one is damaged, a table cannot be read, a dataset
+            cannot be loaded, or no classifier can be shown.
     """
     measured_in = evaluation or models.parent / "eval"
     runs = records.located(records.saved_runs(models), models, data)
@@ -69,11 +70,22 @@ def write_report(
     # A single section is made here, since no other work would continue if its process died.
     with Workers(collector, count if count > 1 else 0, progress) as processes:
         sections = dict(processes.run(work))
-    shown = [sections[each] for each in work]
+    shown = _shown([sections[each] for each in work], progress)
     table = measures if len(measures) else None
     text = page.render(shown, table, tables, models=models, evaluation=measured_in)
     model_files.write(out, lambda file: file.write_text(text, "utf-8"))
     return out
+
+
+def _shown(made: list[Section | LeftOut], progress: Progress) -> list[Section]:
+    """Return the sections, and say why other classifiers have none."""
+    shown = [each for each in made if isinstance(each, Section)]
+    reasons = [each.reason for each in made if isinstance(each, LeftOut)]
+    if not shown:
+        raise InputError(reasons[0])
+    for reason in reasons:
+        progress.say(f"left out: {reason}")
+    return shown
 
 
 def _ranking(path: Path, runs: list[Run], models: Path) -> pd.DataFrame | None:
