@@ -6,8 +6,9 @@
 Each kind of model is trained for some steps by both, one after the other on the same machine, and
 the time of a step is scaled up to the images that its recipe sees: 60,000 training images, MNIST
 and Fashion-MNIST, ten alphas, two layers. How often ours sees them before it comes to a plateau is
-read from the records of the models that create_models.py left in `--out`. Ours trains as many models at once as create_models.py
-does, and its time is that of all of them divided by their number.
+read from the records of the models that create_models.py left in `--out`. Ours trains as many
+models at once as create_models.py does, and its time is that of all of them divided by their
+number.
 """
 
 import json
