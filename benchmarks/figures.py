@@ -40,8 +40,7 @@ def main() -> None:
         print(f"{picture}: {picture.stat().st_size / 1000:.0f} kB")
     comparison = Path("comparison")
     commands.main([*compare_command(options.models), "--out", str(comparison)])
-    for name in ("explanations", "ranking"):
-        shutil.copy(comparison / f"{name}.png", pictures / f"fashion_mnist-{name}.png")
+    shutil.copy(comparison / "explanations.png", pictures / "fashion_mnist-explanations.png")
     report = Path("report.html")
     given = ["--models", str(options.models), "--evaluation", str(options.out)]
     ranking = ["--ranking", str(comparison / "ranking.csv")]

@@ -140,7 +140,7 @@ def test_a_new_measure_ranks_explainers(new_file, monkeypatch, classifier, tmp_p
             return (maps == 0).mean(axis=(1, 2))
         """,
     )
-    row = Measure("sparseness", "sparseness", higher_is_better=True)
+    row = Measure("sparseness", "sparseness", "faithfulness", higher_is_better=True)
     monkeypatch.setitem(MEASURES, "sparseness", row)  # type: ignore[arg-type]
     folder = _pictures(tmp_path)
     classifier.save(tmp_path / "m.keras")

@@ -81,6 +81,7 @@ def drawn() -> dict[str, Figure]:
     runs, whole = pd.DataFrame(rows), pd.DataFrame(rows).query("fraction == 1")
     curves = metrics.roc_curves, metrics.precision_recall_curves
     ranks = {"rank": 1, "mean": 0.5, "low": 0.1, "high": 0.9, "higher_is_better": True}
+    ranks |= {"question": "faithfulness", "group": "a", "than_random": "better"}
     ranked = pd.DataFrame({"measure": ODD[0], "method": in_tables} | ranks)
     extent = {"extent": 2.0, "title": title}
     decoded, alphas = {name: {"refae": images} for name in layers}, {0.5: images}

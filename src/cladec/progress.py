@@ -101,7 +101,7 @@ class Progress:
         if done < 0.05:
             return "some time"
         seconds = (time.monotonic() - self._start) * (self.steps - done) / done
-        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+        return in_words(seconds)
 
 
 @contextmanager
@@ -112,6 +112,13 @@ def shown(progress: Progress | None) -> Iterator[Progress]:
         return
     with Progress() as own:
         yield own
+
+
+def in_words(seconds: float) -> str:
+    """Return a time as people say it: 45 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _words(name: str) -> str:

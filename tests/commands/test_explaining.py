@@ -20,7 +20,6 @@ from cladec.data.arrays import drawn_rows
 from cladec.errors import InputError
 from cladec.explainers import explain
 from cladec.metrics.measures import MEASURES
-from cladec.metrics.ranking import rank
 from cladec.models import cutting, loading
 
 QUICK = ("saliency", "grad_cam")
@@ -78,7 +77,8 @@ def test_explain_saves_a_figure_and_the_arrays_of_each_image(
     output, errors = run(capsys, *arguments(model_file, pictures, out))
     assert errors == []
     files = [out / f"{i}{suffix}" for i in range(3) for suffix in (".png", ".npz")]
-    assert output[-6:] == [str(file) for file in files]
+    assert output[-7:-1] == [str(file) for file in files]
+    assert output[-1].startswith("next: cladec compare --model ")
     assert sorted(out.iterdir()) == sorted(files)
     for i, picture in enumerate(pictures):
         image = np.asarray(Image.open(picture))[..., None].astype(np.float32) / 255
@@ -245,22 +245,22 @@ def test_names_as_long_as_a_disk_takes_them(model_file, tiny, tmp_path, capsys):
     (tmp_path / "again").mkdir()
     images.append(save(tmp_path / "again" / images[0].name, tiny.test.images[1]))
     out = tmp_path / "out"
-    files, errors = run(capsys, *arguments(model_file, images, out, ["saliency"]))
+    output, errors = run(capsys, *arguments(model_file, images, out, ["saliency"]))
     assert errors == []
     written = sorted(path.name for path in out.iterdir())
     assert len(written) == 2 * len(images)
     assert {"short.png", "short.npz", f"{stems[0]}.png", f"{stems[2]}.npz"} <= set(written)
     assert {len(name.encode()) for name in written} <= {9, 253, 255}
-    assert len(files[1:]) == len(written)
+    assert sum(line.startswith(str(out)) for line in output) == len(written)
 
 
 def test_what_cannot_be_written_is_named_and_the_others_are(model_file, pictures, tmp_path, capsys):
     out = tmp_path / "out"
     (out / "0.png").mkdir(parents=True)
-    files, errors = run(capsys, *arguments(model_file, pictures, out, ["saliency"]), code=2)
+    output, errors = run(capsys, *arguments(model_file, pictures, out, ["saliency"]), code=2)
     assert len(errors) == 1
     assert f"{out / '0.png'} cannot be written" in errors[0]
-    assert [Path(file).name for file in files[-4:]] == ["1.png", "1.npz", "2.png", "2.npz"]
+    assert [Path(file).name for file in output[-5:-1]] == ["1.png", "1.npz", "2.png", "2.npz"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip file"])
@@ -314,11 +314,23 @@ def test_compare_ranks_the_methods_and_random_maps(model_file, folder, tmp_path,
     assert errors == []
     table = pd.read_csv(out / "ranking.csv")
     assert set(table["method"]) == {*methods[:2], "random"}
-    assert set(table["measure"]) == {*MEASURES, "mean_rank"}
-    assert len(table) == 3 * 6
-    measured = table[table["measure"] != "mean_rank"]  # ranks of samples can all be on one side
-    assert (measured["low"] <= measured["mean"] + 1e-6).all()
-    assert (measured["mean"] <= measured["high"] + 1e-6).all()
+    assert set(table["measure"]) == set(MEASURES)
+    assert len(table) == 3 * 5
+    assert (table["low"] <= table["mean"] + 1e-6).all()
+    assert (table["mean"] <= table["high"] + 1e-6).all()
+    pairs = pd.read_csv(out / "pairs.csv")
+    assert len(pairs) == 3 * 5
+    shared = table.set_index(["measure", "method"])["group"]
+    for pair in pairs.itertuples():
+        letters = [set(shared[pair.measure, name]) for name in (pair.method, pair.other)]
+        assert pair.told_apart == letters[0].isdisjoint(letters[1])
+    text = "\n".join(output)
+    for name, row in MEASURES.items():
+        better = "higher" if row.higher_is_better else "lower"
+        subject = name if name == row.question else f"{row.question}: {name}"
+        assert f"{subject} ({better} is better)" in text
+    assert sum("  random  " in line for line in output) == len(MEASURES)
+    assert max(len(line) for line in output if str(tmp_path) not in line) <= 80
     means = table.pivot(index="measure", columns="method", values="mean")
     assert means.loc["mu_fidelity", "integrated_gradients"] > means.loc["mu_fidelity", "random"]
     assert means.loc["insertion", "integrated_gradients"] > means.loc["insertion", "random"]
@@ -326,38 +338,24 @@ def test_compare_ranks_the_methods_and_random_maps(model_file, folder, tmp_path,
         with Image.open(out / name) as picture:
             assert min(picture.size) > 200
             assert len(picture.convert("L").getcolors(256) or []) > 20
-    assert output[-3:] == [
-        str(out / name) for name in ("ranking.csv", "ranking.png", "explanations.png")
-    ]
+    names = ("ranking.csv", "pairs.csv", "ranking.png", "explanations.png")
+    assert output[-5:-1] == [str(out / name) for name in names]
+    assert output[-1].startswith("next: cladec report ")
+
+
+def test_compare_says_how_long_many_images_take(model_file, folder, tmp_path, capsys):
+    given = ["compare", "--model", model_file, "--dataset", folder, "--out", tmp_path]
+    chosen = ["--methods", "saliency", "--measures", "deletion", "--images", 20]
+    output, _ = run(capsys, *given, *chosen)
+    told = next(i for i, line in enumerate(output) if "20 images will take at most about" in line)
+    measured = next(i for i, line in enumerate(output) if "] saliency:" in line)
+    assert told < measured
 
 
 def test_compare_refuses_methods_that_make_images(model_file, tmp_path, capsys):
     given = ["compare", "--model", model_file, "--dataset", "digits", "--out", tmp_path]
     _, errors = run(capsys, *given, "--methods", "deep_dream", code=main.BAD_INPUT)
     assert "'deep_dream' makes images" in errors[0]
-
-
-def test_rank_by_hand():
-    values = {
-        "good": {"deletion": np.full(5, 0.1), "insertion": np.full(5, 0.9)},
-        "fair": {"deletion": np.full(5, 0.2), "insertion": np.full(5, 0.8)},
-        "half": {"insertion": np.full(5, 0.1)},
-    }
-    table = rank(values).set_index(["measure", "method"])
-    assert table["rank"].to_dict() == {
-        ("deletion", "good"): 1,
-        ("deletion", "fair"): 2,
-        ("insertion", "good"): 1,
-        ("insertion", "fair"): 2,
-        ("insertion", "half"): 3,
-        ("mean_rank", "good"): 1,
-        ("mean_rank", "fair"): 2,
-        ("mean_rank", "half"): 3,
-    }
-    assert table.loc[("mean_rank", "fair"), "mean"] == 2
-    assert table.loc["insertion", "higher_is_better"].all()
-    np.testing.assert_allclose(table["low"], table["mean"])
-    np.testing.assert_allclose(table["high"], table["mean"])
 
 
 @pytest.fixture(scope="module")
@@ -418,7 +416,13 @@ def test_metrics_writes_tables_and_figures(model_file, classifier, folder, tiny,
         output[0]
         == f"accuracy on 40 test images of tiny: {(predicted == tiny.test.labels).mean():.2f}"
     )
-    assert "precision" in output[1]
+    assert output[1].startswith(f"accuracy {(predicted == tiny.test.labels).mean():.4f} on 40 test")
+    assert output[2].startswith("expected calibration error 0.")
+    assert "precision" in output[3]
+    assert max(len(line) for line in output if str(tmp_path) not in line) <= 80
+    wrong = predicted != tiny.test.labels
+    true, taken = map(int, output[-1].rpartition("--confusion ")[2].split())
+    assert (wrong & (tiny.test.labels == true) & (predicted == taken)).any()
     counts = pd.read_csv(tmp_path / "confusion.csv", index_col="true")
     assert counts.to_numpy().sum() == len(tiny.test.labels)
     assert np.trace(counts.to_numpy()) == (predicted == tiny.test.labels).sum()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from drawing import assert_nothing_is_cut_off, drawn, pixels, row
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
 from cladec import plots
@@ -165,23 +166,28 @@ def test_fractions_of_several_layers_have_four_charts_each():
 def test_ranking_puts_the_best_on_top_and_marks_the_floor():
     table = pd.DataFrame(
         {
-            "method": ["lime", "random", "rise", "rise", "random", "lime"],
-            "measure": ["deletion"] * 3 + ["mu_fidelity"] * 3,
-            "mean": [0.2, 0.5, 0.1, 0.3, 0.0, 0.9],
-            "rank": [2, 3, 1, 2, 3, 1],
+            "question": ["faithfulness"] * 3 + ["randomisation"] * 3,
+            "measure": ["deletion"] * 3 + ["randomisation"] * 3,
+            "method": ["rise", "lime", "random", "lime", "rise", "random"],
+            "mean": [0.1, 0.2, 0.5, 0.9, 0.3, 0.0],
+            "group": ["a", "ab", "b"] * 2,
+            "than_random": ["better", "not told apart", ""] * 2,
             "higher_is_better": [False] * 3 + [True] * 3,
         }
     )
     table["low"], table["high"] = table["mean"] - 0.1, table["mean"] + 0.2
     axes = drawn(plots.ranking(table, floor="random", title="digits"))
-    assert [axis.get_title() for axis in axes] == ["deletion", "mu fidelity"]
-    for axis, order, floor in zip(
-        axes, (["rise", "lime"], ["lime", "rise"]), (0.5, 0), strict=True
+    titles = [axis.get_title() for axis in axes]
+    assert titles == ["faithfulness: deletion", "randomisation"]
+    for axis, best, second, floor in zip(
+        axes, ("rise", "lime"), ("lime", "rise"), (0.5, 0), strict=True
     ):
         # The first place is the lowest on the page.
         names = [label.get_text() for label in axis.get_yticklabels()]
-        assert names[::-1] == [*order, "random"]
+        assert names[::-1] == [f"{best}  a", f"{second}  ab", "random  b"]
         assert axis.lines[0].get_xdata()[0] == floor
+        faces = axis.collections[1].get_facecolors()[::-1]
+        np.testing.assert_array_equal(faces, to_rgba_array(["C0", "white", "grey"]))
     intervals = axes[0].collections[0].get_segments()
     np.testing.assert_allclose(intervals[-1][:, 0], [0.0, 0.3])
     assert [axis.get_xlabel() for axis in axes] == ["lower is better", "higher is better"]

@@ -194,7 +194,9 @@ def test_curves_ranking_and_maps_are_there(text: str, data: dict) -> None:
         charts_shown = shown.all("svg", **{"class": "chart"})
         assert any(title in str(chart["aria-label"]) for chart in charts_shown), title
     assert "Which explanation to trust" in text
-    assert "0.200 <small>(0.100 to 0.300)</small>" in text
+    assert "<b>0.200</b> a <small>(0.100 to 0.300)</small>" in text
+    assert re.search(r'<tr class="floor"><th scope="row">random</th>.*0\.400 b ', text)
+    assert "mean rank" not in text
     maps = re.findall(r'<figure data-map="\d+">.*?</figure>', text, re.S)
     for figure, words in zip(
         maps, (["saliency"], ["occlusion"], ["cladec", "layer dense, alpha 0"]), strict=True
@@ -418,9 +420,15 @@ def models(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def ranking_of(name: str) -> pd.DataFrame:
+    """A ranking in which every text is this name."""
+    row = [name, name, name, 1.0, 0.5, 1.5, 1, name, name, True, 4]
+    return pd.DataFrame([row], columns=list(rankings.COLUMNS))
+
+
 def test_names_are_never_read_as_html(models: Path) -> None:
     folders = {"models": models, "evaluation": Path(EVIL.replace("/", ""))}
-    table = pd.DataFrame([[EVIL, EVIL, 1.0, 0.5, 1.5, 1, True]], columns=list(rankings.COLUMNS))
+    table = ranking_of(EVIL)
     text = page.render([section(EVIL)], None, {Path("a" + EVIL): table}, **folders)
     assert EVIL not in text
     assert "<script>alert" not in text
@@ -433,10 +441,10 @@ def test_names_are_never_read_as_html(models: Path) -> None:
 def test_names_hold_nothing_but_text(models: Path) -> None:
     odd, shown = "\x1b[31m\x07 \u202egnp", r"\x1b[31m\x07 \u202egnp"
     folders = {"models": models, "evaluation": models}
-    table = pd.DataFrame([["d", "m", 1.0, 0.5, 1.5, 1, True]], columns=list(rankings.COLUMNS))
+    table = ranking_of("m")
     text = page.render([section(odd)], None, {Path(f"{odd} \udcff"): table}, **folders)
     assert not {"\x1b", "\x07", "\u202e", "\udcff"} & set(text)
-    assert rf"<caption>{shown} \udcff</caption>" in text
+    assert rf"<caption>{shown} \udcff, 4 images</caption>" in text
     assert shown in Page(text).texts["option"]
     assert json.loads("".join(Page(text).texts["script"][:1]))["classes"][0] == shown
 

@@ -1,8 +1,12 @@
 """`cladec compare`: rank explanation methods by how far they can be trusted."""
 
+import shlex
+import time
 import warnings
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -10,26 +14,26 @@ from matplotlib.figure import Figure
 
 from cladec import data, plots
 from cladec.commands.classifier import load_classifier
-from cladec.commands.console import Complain, complaints, print_all, show
+from cladec.commands.console import Complain, complaints, print_all, show, suggest
 from cladec.commands.settings import Comparison
 from cladec.data.arrays import drawn_rows
 from cladec.errors import InputError, InputWarning
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.metrics import bootstrap, effects_of_methods, robustness
 from cladec.metrics.measures import MEASURES
-from cladec.metrics.ranking import rank
+from cladec.metrics.ranking import FLOOR, rank
 from cladec.metrics.robustness import MapMaker
 from cladec.models.predictions import named
-from cladec.progress import OnProgress, Progress
+from cladec.progress import OnProgress, Progress, in_words
 from cladec.storage import model_files
 from cladec.storage.outputs import save_figure
 from cladec.storage.tables import write_table
 
-FLOOR = "random"
-"""The method whose map consists of random numbers."""
-
 SHOWN = 6
 """The number of images whose maps are drawn in addition to the ranking."""
+
+FIRST = 4
+"""The number of images by which the time of the others is measured, after as many to warm up."""
 
 
 def run(settings: Comparison) -> None:
@@ -37,10 +41,39 @@ def run(settings: Comparison) -> None:
     with complaints() as complain:
         with Progress() as progress:
             table, files = compare(settings, progress, complain)
-        measures = table["measure"].unique()
-        wide = table.pivot(index="method", columns="measure", values="mean")[measures]
-        show(wide.sort_values("mean_rank").to_string(float_format=lambda value: f"{value:.3f}"))
+        show(ranking_text(table))
         print_all(files)
+        ranking = shlex.quote(str(settings.out / "ranking.csv"))
+        suggest(f"cladec report --models {shlex.quote(str(settings.models))} --ranking {ranking}")
+
+
+def ranking_text(table: pd.DataFrame) -> str:
+    """Return the ranking of every measure as text of at most 80 columns, with what it means."""
+    width = max(map(len, table["method"]))
+    lines = []
+    for (question, measure), rows in table.groupby(["question", "measure"], sort=False):
+        better = "higher" if rows["higher_is_better"].iloc[0] else "lower"
+        subject = question if question == measure else f"{question}: {measure}"
+        lines += [f"{subject} ({better} is better)"]
+        letters = max(5, *map(len, rows["group"]))
+        head = f"rank  {'group':<{letters}}  {'method':<{width}}  {'mean':>6}  95 % interval"
+        lines += [f"{head:<{36 + letters + width}}than random"]
+        for row in rows.itertuples():
+            interval = f"{row.low:.3f} to {row.high:.3f}"
+            lines += [
+                f"{row.rank:>4}  {row.group:<{letters}}  {row.method:<{width}}  {row.mean:>6.3f}"
+                f"  {interval:<16}  {row.than_random}".rstrip()
+            ]
+        lines += [""]
+    count = table["images"].iloc[0]
+    meaning = (
+        f"Methods that share a letter are not told apart by these {count} images (paired tests, "
+        "bootstrap over images, Holm's correction, 5 %). The rank is 1 and the number of methods "
+        f"that are shown to be better. {FLOOR} is a map of random numbers. The three questions are "
+        "ranked apart: faithfulness, robustness, and dependence on the trained classifier "
+        "(randomisation)."
+    )
+    return "\n".join([*lines, *wrap(meaning, 80)])
 
 
 def compare(
@@ -54,7 +87,7 @@ def compare(
         complain: is called for a method that cannot be used; the others are still compared.
 
     Returns:
-        The table of `rank`, and the files written.
+        The ranking, the first table of `rank`, and the files written.
 
     Raises:
         InputError: if the settings, the model or the data are wrong.
@@ -67,11 +100,12 @@ def compare(
     targets = saved.logits(images).argmax(axis=1)
     measured = _Comparing(settings, saved, images, targets)
     values, maps = measured.all_methods(progress, complain)
-    table = rank(values, settings.seed)
+    table, pairs = rank(values, settings.seed)
     figure = plots.ranking(table, floor=FLOOR, title=f"{saved.data.name}, {len(images)} images")
     grid = _explanations(saved, rows[:SHOWN], maps, targets)
     checksum = model_files.checksum(settings.model)
     files = [write_table(table.assign(classifier_sha256=checksum), out / "ranking.csv")]
+    files.append(write_table(pairs, out / "pairs.csv"))
     files.append(save_figure(figure, out / "ranking.png"))
     files.append(save_figure(grid, out / "explanations.png"))
     fidelity = decoded_fidelity(saved, images, settings.seed)
@@ -110,22 +144,65 @@ class _Comparing:
     def all_methods(
         self, progress: Progress, complain: Complain
     ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
-        """Return the values (N,) by method and measure, and the maps by method, where possible."""
+        """Return the values (N,) by method and measure, and the maps by method, where possible.
+
+        Of many images the time that they will take is announced first.
+        """
         values, maps = {}, {}
-        methods = (*self.settings.distinct_methods, FLOOR)
-        progress.begin(len(methods))
-        for method in methods:
+        if len(self.images) >= 5 * FIRST:
+            self.announce(progress)
+        progress.begin(len(self.methods))
+        for method in self.methods:
             with progress.step(method) as report:
-                make = self.map_maker(method)
                 try:
-                    of_method = make(self.saved.classifier, self.images, self.targets)
-                    with warnings.catch_warnings():  # these maps caused the same warnings
-                        warnings.simplefilter("ignore", InputWarning)
-                        values[method] = self.measure(method, make, of_method, report)
-                    maps[method] = of_method
+                    maps[method], values[method] = self.one_method(method, report)
                 except InputError as error:
                     complain(error)
         return values, maps
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods to compare, and the random map."""
+        return (*self.settings.distinct_methods, FLOOR)
+
+    def announce(self, progress: Progress) -> None:
+        """Measure every method on the first images, and say how long all of them will take."""
+        progress.begin(1)
+        seconds = 0.0
+        with progress.step(f"the first {2 * FIRST} images, to tell the time") as report:
+            for done, method in enumerate(self.methods):
+                report(done / len(self.methods), {})
+                seconds += self.seconds(method) / FIRST * len(self.images)
+        progress.say(
+            f"{len(self.images)} images will take at most about {in_words(seconds)}; fewer with "
+            "--images, and fewer --measures or --methods, take less"
+        )
+
+    def seconds(self, method: str) -> float:
+        """Return the seconds that a method takes for `FIRST` images once graphs are compiled.
+
+        None for a method that cannot be used, which is told when it has its turn.
+        """
+        taken = 0.0
+        for begin in (0, FIRST):
+            few = slice(begin, begin + FIRST)
+            part = replace(self, images=self.images[few], targets=self.targets[few])
+            start = time.perf_counter()
+            with suppress(InputError), warnings.catch_warnings():
+                warnings.simplefilter("ignore", InputWarning)
+                part.one_method(method, lambda share, values: None)
+            taken = time.perf_counter() - start
+        return taken
+
+    def one_method(
+        self, method: str, report: OnProgress
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the maps of a method, and its values (N,) by measure."""
+        make = self.map_maker(method)
+        maps = make(self.saved.classifier, self.images, self.targets)
+        with warnings.catch_warnings():  # these maps caused the same warnings
+            warnings.simplefilter("ignore", InputWarning)
+            return maps, self.measure(method, make, maps, report)
 
     def map_maker(self, method: str) -> MapMaker:
         """Return the method as a function of (model, images, targets)."""

@@ -112,3 +112,8 @@ def print_all(files: Sequence[Path]) -> None:
 def show(table: str) -> None:
     """Print a table, with unsafe characters in its names escaped."""
     print("\n".join(map(printable, table.split("\n"))))
+
+
+def suggest(command: str) -> None:
+    """Print the command that is useful next, at the end of another one."""
+    print(f"next: {printable(command)}")

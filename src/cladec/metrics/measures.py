@@ -18,6 +18,8 @@ class Measure:
     Attributes:
         module: where its function is, in `cladec.metrics`.
         function: its name; (model, images, maps, targets, *, seed) -> (N,), or what has an `auc`.
+        question: what it asks: "faithfulness", "robustness" or "randomisation"; measures of
+            different questions are ranked apart and never averaged.
         higher_is_better: else a low value is a good one.
         explains_anew: its function is given the explainer first, to explain other images or models.
         changes_model: it explains copies of the model with other weights.
@@ -25,6 +27,7 @@ class Measure:
 
     module: str
     function: str
+    question: str
     higher_is_better: bool = False
     explains_anew: bool = False
     changes_model: bool = False
@@ -37,11 +40,13 @@ class Measure:
 
 
 MEASURES: Mapping[str, Measure] = {
-    "deletion": Measure("faithfulness", "deletion"),
-    "insertion": Measure("faithfulness", "insertion", higher_is_better=True),
-    "mu_fidelity": Measure("faithfulness", "mu_fidelity", higher_is_better=True),
-    "stability": Measure("robustness", "stability", explains_anew=True),
-    "randomisation": Measure("robustness", "randomisation", explains_anew=True, changes_model=True),
+    "deletion": Measure("faithfulness", "deletion", "faithfulness"),
+    "insertion": Measure("faithfulness", "insertion", "faithfulness", higher_is_better=True),
+    "mu_fidelity": Measure("faithfulness", "mu_fidelity", "faithfulness", higher_is_better=True),
+    "stability": Measure("robustness", "stability", "robustness", explains_anew=True),
+    "randomisation": Measure(
+        "robustness", "randomisation", "randomisation", explains_anew=True, changes_model=True
+    ),
 }
 """Every measure by its name."""
 

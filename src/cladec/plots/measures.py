@@ -136,38 +136,53 @@ def _units_of_lines(lines: Mapping[str, Any]) -> list[Line2D]:
 
 
 def ranking(table: pd.DataFrame, *, floor: str, title: str = "") -> Figure:
-    """Methods ranked by every measure, best on top, with their intervals.
+    """Methods ranked by every measure, best on top, with their intervals and groups.
+
+    A dot is filled where a method was shown to be better than the floor.
 
     Args:
-        table: columns method, measure, mean, low, high, rank (1 is the best), higher_is_better.
+        table: the first table of `cladec.metrics.ranking.rank`, best first in every measure.
         floor: the method that the others should beat; drawn as a line.
         title: above the figure.
     """
     measures = list(dict.fromkeys(table["measure"]))
     columns = min(3, len(measures))
     rows = -(-len(measures) // columns)
-    height = rows * (1.2 + 0.24 * table["method"].nunique())
+    height = rows * (1.2 + 0.24 * table["method"].nunique()) + 0.6
     figure = Figure(figsize=(4.4 * columns, height), dpi=120, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat[len(measures) :]:
         axis.set_axis_off()
     for axis, measure in zip(axes.flat, measures, strict=False):
-        _draw_ranking(axis, table[table["measure"] == measure], floor)
-        axis.set_title(words(measure), fontsize=10)
+        of_measure = table[table["measure"] == measure]
+        _draw_ranking(axis, of_measure[::-1].reset_index(drop=True), floor)
+        about = dict.fromkeys([of_measure["question"].iloc[0], measure])
+        axis.set_title(": ".join(map(words, about)), fontsize=10)
     figure.suptitle(plain(title))
+    figure.supxlabel(
+        "mean over the images and its 95 % interval; filled: shown to be better than "
+        f"{words(floor)};\nmethods that share a letter are not told apart",
+        fontsize=8,
+    )
     return figure
 
 
 def _draw_ranking(axis: Axes, table: pd.DataFrame, floor: str) -> None:
-    table = table.sort_values("rank", ascending=False, ignore_index=True)
+    """Draw the methods of one measure, the best one, the last row, on top."""
     places = range(len(table))
     is_floor = table["method"] == floor
     colours = ["grey" if floor else "C0" for floor in is_floor]
+    shown_better = table["than_random"] == "better"
+    faces = [
+        colour if full else "white"
+        for colour, full in zip(colours, shown_better | is_floor, strict=True)
+    ]
     axis.hlines(places, table["low"], table["high"], colors=colours, linewidth=2)
-    axis.scatter(table["mean"], places, c=colours, s=22, zorder=3)
+    axis.scatter(table["mean"], places, c=faces, edgecolors=colours, s=22, zorder=3)
     for value in table.loc[is_floor, "mean"]:
         axis.axvline(value, color="grey", linestyle=":", linewidth=1)
-    axis.set_yticks(places, [words(method) for method in table["method"]], fontsize=8)
+    names = zip(table["method"], table["group"], strict=True)
+    axis.set_yticks(places, [f"{words(name)}  {group}" for name, group in names], fontsize=8)
     better = "higher" if table["higher_is_better"].iloc[0] else "lower"
     axis.set_xlabel(f"{better} is better", fontsize=8)
     axis.tick_params(axis="x", labelsize=8)

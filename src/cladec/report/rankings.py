@@ -1,6 +1,7 @@
 """Prepare the tables of `cladec compare` for the report."""
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,10 @@ import pandas as pd
 
 from cladec.experiments.runs import Run
 
-COLUMNS = ("measure", "method", "mean", "low", "high", "rank", "higher_is_better")
+COLUMNS = (
+    *("question", "measure", "method", "mean", "low", "high", "rank", "group", "than_random"),
+    *("higher_is_better", "images"),
+)
 
 CLASSIFIER = "classifier_sha256"
 """The column of a ranking with the checksum of the explained classifier."""
@@ -28,7 +32,10 @@ def shown(
 
 
 def _ranking(table: pd.DataFrame) -> dict[str, Any]:
-    """Return methods in rows and measures in columns, each with its interval in percent."""
+    """Return methods in rows and measures in columns, each with its interval in percent.
+
+    The order of the methods is that of the first measure; every column can be sorted by.
+    """
     measures = list(dict.fromkeys(table["measure"]))
     by_method: dict[str, dict[str, Any]] = {}
     for measure in measures:
@@ -36,6 +43,8 @@ def _ranking(table: pd.DataFrame) -> dict[str, Any]:
         low, high = float(rows["low"].min()), float(rows["high"].max())
         for row in rows.itertuples():
             by_method.setdefault(str(row.method), {})[measure] = {
+                "group": str(row.group),
+                "than_random": {"better": "better", "worse": "worse"}.get(str(row.than_random), ""),
                 "mean": row.mean,
                 "low": row.low,
                 "high": row.high,
@@ -44,10 +53,11 @@ def _ranking(table: pd.DataFrame) -> dict[str, Any]:
                     for value in (row.low, row.mean, row.high)
                 ],
             }
-    last = measures[-1]
-    order = table[table["measure"] == last].sort_values("rank")["method"]
-    better = table.groupby("measure")["higher_is_better"].first()
+    first = table.groupby("measure").first()
+    questions = [str(first["question"][measure]) for measure in measures]
     return {
-        "measures": [(measure, bool(better[measure])) for measure in measures],
-        "methods": {method: by_method[method] for method in map(str, order)},
+        "images": int(table["images"].iloc[0]),
+        "questions": [(question, len(list(same))) for question, same in groupby(questions)],
+        "measures": [(measure, bool(first["higher_is_better"][measure])) for measure in measures],
+        "methods": by_method,
     }

@@ -425,7 +425,7 @@ function element(name, attributes, ...children) {
 }
 
 function makeSortable(table) {
-  const headers = [...table.querySelectorAll("thead th")];
+  const headers = [...table.querySelectorAll("thead tr:last-child th")];
   headers.forEach((header, column) => {
     header.querySelector(".sort").addEventListener("click", () => {
       const ascending = header.getAttribute("aria-sort") !== "ascending";
