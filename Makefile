@@ -3,7 +3,7 @@
 # make check   make lint, and the tests that train no model, in little more than a minute
 # make lint    check format, lint and types
 # make notebooks  run every notebook again, in place
-# make bench   time the published recipe and ours side by side
+# make bench   time the recipe of cladec-mnist and ours side by side
 # make torch   install PyTorch without CUDA, so that the tests on that backend are not skipped
 # make figures draw every picture of README and docs, from saved-models
 # make tables  write the numbers of README and docs, from eval/evaluation_runs.csv

@@ -1,4 +1,4 @@
-"""How good the decoders are: the published recipe and ours on the same frozen classifier.
+"""How good the decoders are: the recipe of cladec-mnist and ours on the same frozen classifier.
 
     python benchmarks/quality.py --dataset fashion_mnist
     python benchmarks/quality.py --dataset mnist --seeds 0 --accuracy
@@ -81,7 +81,7 @@ class Cell:
 
 
 def train_reference(frozen: keras.Model, cell: Cell, data: Dataset, callback: Callback):
-    """A decoder of the published recipe."""
+    """A decoder of the recipe of cladec-mnist."""
     keras.utils.set_random_seed(cell.seed)
     (alpha,) = cell.alphas
     model = reference.ReferenceClaDec(frozen, cell.layer, alpha)
@@ -90,7 +90,7 @@ def train_reference(frozen: keras.Model, cell: Cell, data: Dataset, callback: Ca
 
 
 def fit_by_reference(model: keras.Model, data: Dataset, seed: int, callback: Callback) -> None:
-    """Train a compiled model as the published recipe does."""
+    """Train a compiled model as the recipe of cladec-mnist does."""
     train, batch_size = data.train, reference.BATCH_SIZE
     shuffled = batches.Batches((train.images, train.labels), batch_size, shuffle_seed=seed)
     fed = batches.for_fit(shuffled)
@@ -116,7 +116,7 @@ def train_conditional(frozen: keras.Model, cell: Cell, data: Dataset, callback: 
 
 
 def accuracy_of_reference(data: Dataset, seed: int, callback: Callback) -> float:
-    """Test accuracy of an evaluation classifier of the published recipe."""
+    """Test accuracy of an evaluation classifier of the recipe of cladec-mnist."""
     keras.utils.set_random_seed(seed)
     model = reference.compiled_classifier()
     fit_by_reference(model, data, seed, callback)

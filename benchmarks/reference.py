@@ -16,7 +16,7 @@ EPSILON = 1e-4
 
 
 def build_classifier() -> keras.Model:
-    """The published classifier for 28x28 grey images, with softmax probabilities."""
+    """The classifier of cladec-mnist for 28x28 grey images, with softmax probabilities."""
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -35,7 +35,7 @@ def build_classifier() -> keras.Model:
 
 
 def build_decoder(layer: str) -> keras.Model:
-    """The published decoders: 150 thousand parameters for `dense`, 67 thousand for `conv`."""
+    """The decoders of cladec-mnist: 150 thousand parameters for `dense`, 67 thousand for `conv`."""
     if layer == "dense":
         hidden = codes = keras.Input((128,))
         hidden = layers.Reshape((1, 1, 128))(hidden)
@@ -50,7 +50,7 @@ def build_decoder(layer: str) -> keras.Model:
 
 
 def optimizer(learning_rate: float) -> keras.optimizers.Optimizer:
-    """Adam as the published recipe sets it."""
+    """Adam as the recipe of cladec-mnist sets it."""
     return keras.optimizers.Adam(learning_rate, epsilon=EPSILON)
 
 

@@ -1,4 +1,4 @@
-"""How long the full sweep takes: the published recipe and ours, timed side by side.
+"""How long the full sweep takes: the recipe of cladec-mnist and ours, timed side by side.
 
     python benchmarks/sweep.py                 a bounded number of steps of each kind of model
     python benchmarks/sweep.py --full          our sweep and its evaluation, whole, as well
@@ -42,7 +42,7 @@ WARM_UP_STEPS = 15
 
 @dataclass(frozen=True)
 class Bench:
-    """Time the published recipe and ours."""
+    """Time the recipe of cladec-mnist and ours."""
 
     images: int = 12_800
     """Training images of each timed fit."""
@@ -143,7 +143,7 @@ def random_data(count: int) -> Dataset:
 
 
 def time_reference(kind: Kind, data: Dataset) -> float:
-    """Microseconds per image of the published recipe."""
+    """Microseconds per image of the recipe of cladec-mnist."""
     theirs = reference.compiled_classifier()
     images, labels, timer = data.train.images, data.train.labels, StepTimer()
     options = {"batch_size": reference.BATCH_SIZE, "verbose": 0, "callbacks": [timer]}
@@ -210,7 +210,7 @@ def compare(bench: Bench, console: Console) -> float:
     columns = ["kind of model", "models of a dataset"]
     columns += [f"{who} {what}" for what in ("us/image", "images", "s") for who in ("ref.", "our")]
     columns += ["ratio", "of matrix rate"]
-    table = Table(*columns, title=f"published recipe and ours, {bench.precision}")
+    table = Table(*columns, title=f"recipe of cladec-mnist and ours, {bench.precision}")
     data, totals, progress = random_data(bench.images), np.zeros(2), Progress(Console(quiet=True))
     with Workers(TimeOurs(bench), bench.workers, progress) as workers:
         time_ours(KINDS[0], bench, workers)  # Until every process has started.

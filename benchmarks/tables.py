@@ -78,8 +78,8 @@ def table(head: str, rows: list[list[str]], models: tuple[str | float, ...]) -> 
 
 @cache
 def measures() -> str:
-    """Everything beside the published figures, a table for each layer."""
-    sources = {"ours": ours(), "published": published()}
+    """Everything beside the figures of cladec-mnist, a table for each layer."""
+    sources = {"ours": ours(), "cladec-mnist": published()}
     parts = []
     for dataset, layer in CELLS:
         rows = [
@@ -107,13 +107,13 @@ def compared() -> str:
         for (dataset, layer), more in higher.items()
     )
     return (
-        f"The total loss of ClaDec is below the published one in {lower} of {count} cells"
+        f"The total loss of ClaDec is below that of cladec-mnist in {lower} of {count} cells"
         f"{', above it on ' + others if others else ''}."
     )
 
 
 def _higher(dataset: str, layer: str) -> dict[float, float]:
-    """By how much our total loss is above the published one, at the alphas where it is."""
+    """By how much our total loss is above that of cladec-mnist, at the alphas where it is."""
     more = {
         alpha: number(ours(), dataset, layer, "total_loss", alpha)
         / number(published(), dataset, layer, "total_loss", alpha)
@@ -137,7 +137,8 @@ def claim() -> str:
         return f"{len(found)} of {len(CELLS)} layers ({', '.join(found)})" if found else "no layer"
 
     return (
-        f"Here it is so on {holding(ours())}, in the published figures on {holding(published())}."
+        f"Here it is so on {holding(ours())}, in the figures of cladec-mnist on "
+        f"{holding(published())}."
     )
 
 
@@ -163,7 +164,7 @@ def passes() -> str:
     least = 2 * plateau.WINDOW * (1 + plateau.DECAY) * plateau.ROUND
     most, of_classifiers = recipes.CLADEC.epochs, recipes.CLASSIFIER.epochs
     return (
-        f"The published recipe makes 10 passes for every model; ours {of_classifiers} for "
+        f"The recipe of cladec-mnist makes 10 passes for every model; ours {of_classifiers} for "
         f"classifiers, and for ClaDec and RefAE {least:g} to {most}, until a plateau."
     )
 

@@ -189,9 +189,9 @@ def _spaced(ticks: Sequence[Tick]) -> tuple[Tick, ...]:
 
 NAMES = {
     "ours": "ClaDec",
-    "published": "ClaDec, published",
+    "published": "ClaDec of cladec-mnist",
     "refae": "RefAE",
-    "published-refae": "RefAE, published",
+    "published-refae": "RefAE of cladec-mnist",
     "classifier": "classifier",
 }
 """The names of the kinds of lines in a measure over alpha, in the order of the legend."""
