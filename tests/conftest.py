@@ -92,7 +92,12 @@ def trained(made_once: Callable[..., Path]) -> Path:
 def train_and_evaluate(folder: Path) -> None:
     models, out = folder / "saved-models", folder / "eval"
     output, errors = run("create_models.py", *TINY, "--out", str(models))
-    assert [line.split("]")[0] for line in output.splitlines()[:4]] == [
+    begin, plan, *steps = output.splitlines()
+    assert "starting Keras" in begin
+    assert plan.startswith("4 models to train, about ")
+    assert ", training accuracy 0." in steps[0]
+    assert ", test accuracy 0." in steps[0]
+    assert [line.split("]")[0] for line in steps[:4]] == [
         "[1/4",
         "[2/4",
         "[3/4",
@@ -101,7 +106,7 @@ def train_and_evaluate(folder: Path) -> None:
     assert "alpha 0.99: " in output
     assert errors == ""
     output, errors = run("eval.py", "--models", str(models), "--out", str(out))
-    assert "evaluation_accuracy" in output
+    assert "fidelity" in output
     assert str(out / "img" / "digits-dense-reconstructions.png") in output
     assert errors == ""
 
@@ -148,9 +153,10 @@ def every_alpha(trained: Path, made_once: Callable[..., Path]) -> Path:
     return made_once("every-alpha", make) / "report.html"
 
 
-RANKING = """measure,method,mean,low,high,rank,higher_is_better,classifier_sha256
-deletion,saliency,0.2,0.1,0.3,1,False,{0}
-deletion,random,0.4,0.3,0.5,2,False,{0}
-mean_rank,saliency,1,1,1,1,False,{0}
-mean_rank,random,2,2,2,2,False,{0}
+RANKING = """question,measure,method,mean,low,high,rank,group,than_random,higher_is_better,images,\
+classifier_sha256
+faithfulness,deletion,saliency,0.2,0.1,0.3,1,a,better,False,100,{0}
+faithfulness,deletion,random,0.4,0.3,0.5,2,b,,False,100,{0}
+robustness,stability,random,0.9,0.8,1,1,a,,False,100,{0}
+robustness,stability,saliency,1,0.9,1.1,1,a,not told apart,False,100,{0}
 """

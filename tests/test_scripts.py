@@ -22,7 +22,7 @@ from cladec.commands import console, main
 from cladec.data.dataset import Split
 from cladec.experiments import saved_network
 from cladec.experiments.results import METRICS
-from cladec.models import cutting, loading
+from cladec.models import accuracy, cutting, loading
 from cladec.storage import model_files
 
 MODELS = ["classifier", "dense/refae", "dense/cladec-alpha-0", "dense/cladec-alpha-0.99"]
@@ -50,6 +50,10 @@ def test_every_model_has_its_file_and_record(trained: Path) -> None:
     assert record["seconds"] > 0
     assert set(record["history"]) == {"loss", "reconstruction_loss", "classification_loss"}
     assert {"keras", "tensorflow", "numpy"} <= set(record["versions"])
+    record = json.loads((trained / "digits/vgg/classifier.json").read_text())
+    network = loading.load_saved(trained / "digits/vgg/classifier.keras")
+    expected = accuracy(network, load("digits").test)
+    assert record["test_accuracy"] == pytest.approx(expected, abs=0.01)
 
 
 def test_the_same_settings_are_skipped(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """`cladec explain`: save a figure of all methods, and their arrays, for each image file."""
 
+import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -7,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cladec import data, plots
+from cladec.commands.class_names import find_class_names
 from cladec.commands.classifier import explain_all, load_classifier
-from cladec.commands.console import Complain, complaints, print_all
+from cladec.commands.console import Complain, complaints, print_all, suggest
 from cladec.commands.settings import Explanation
 from cladec.data.image_folder import read_image, read_pixels
 from cladec.errors import InputError
@@ -20,6 +23,9 @@ from cladec.progress import Progress
 from cladec.storage.outputs import save_arrays, save_figure
 from cladec.text import LONGEST_NAME, shortened
 
+TOLD = 3
+"""The number of classes of each image that are printed."""
+
 
 def run(settings: Explanation) -> None:
     """Explain image files and print the files written."""
@@ -27,6 +33,9 @@ def run(settings: Explanation) -> None:
         with Progress() as progress:
             files = explain_files(settings, progress, complain)
         print_all(files)
+        model = shlex.quote(str(settings.model))
+        dataset = shlex.quote(settings.dataset or "FOLDER")
+        suggest(f"cladec compare --model {model} --dataset {dataset}")
 
 
 def explain_files(settings: Explanation, progress: Progress, complain: Complain) -> list[Path]:
@@ -51,7 +60,10 @@ def explain_files(settings: Explanation, progress: Progress, complain: Complain)
     if not images:
         return []
     stack = np.stack(list(images.values()))
-    targets, titles = _targets(saved, stack, settings.target)
+    has_data = dataset is not None
+    names = find_class_names(saved, settings.class_names, named=has_data, progress=progress)
+    _tell_predictions(list(images), saved.probabilities(stack), names, progress)
+    targets, titles = _targets(saved, stack, settings.target, names)
     maps = explain_all(saved, settings, stack, targets, progress, complain)
     effects = effects_of_methods(saved.classifier, stack, maps, targets) if maps else {}
     files = []
@@ -92,13 +104,25 @@ def _read(
     return images
 
 
+def _tell_predictions(
+    images: Sequence[str],
+    probabilities: np.ndarray,
+    names: Sequence[str],
+    progress: Progress,
+) -> None:
+    """Print the most probable classes of each image with their probabilities."""
+    for image, of_image in zip(images, probabilities, strict=True):
+        best = np.argsort(-of_image, kind="stable")[:TOLD]
+        classes = ", ".join(f"{names[k]} {of_image[k]:.1%}" for k in best)
+        progress.say(f"{image}: {classes}")
+
+
 def _targets(
-    saved: SavedClassifier, images: np.ndarray, target: int | None
+    saved: SavedClassifier, images: np.ndarray, target: int | None, names: Sequence[str]
 ) -> tuple[np.ndarray, list[str]]:
     """Return the class to explain in each image, and titles, the class and its probability."""
     targets = resolve_targets(saved.scores, images, target)
     shares = saved.probabilities(images)[np.arange(len(images)), targets]
-    names = saved.class_names
     titles = [f"{names[k]}\n{share:.0%}" for k, share in zip(targets, shares, strict=True)]
     return targets, titles
 

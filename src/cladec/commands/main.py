@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from cladec.commands.console import BAD_INPUT, guarded, tell
+from cladec.commands.options import REGISTRY
 from cladec.commands.settings import Comparison, Explanation, Listing, Metrics, ReportFile
 from cladec.errors import InputError
 from cladec.experiments.evaluation import Evaluation
@@ -47,8 +48,7 @@ def parse(arguments: Sequence[str] | None = None) -> Any:
     return settings(
         Union[tuple(kinds)],  # noqa: UP007
         prog="cladec",
-        description="cladec shows as pictures what a layer of an image classifier keeps. "
-        "cladec --version prints the version.",
+        description="What a layer of an image classifier keeps, shown as pictures.",
         args=arguments,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
@@ -67,7 +67,8 @@ def evaluate_models(description: str | None, arguments: Sequence[str] | None = N
 def settings(kind: Any, **options: Any) -> Any:
     """Read the settings from the command line; `options` are those of `tyro.cli`."""
     try:
-        return tyro.cli(kind, **options)
+        with REGISTRY:
+            return tyro.cli(kind, **options)
     except Unreachable as error:
         tell(InputError(str(error)))
         sys.exit(BAD_INPUT)
@@ -77,6 +78,8 @@ def run(command: Any) -> None:
     """Run a command; its settings are checked before Keras is imported, which takes seconds."""
     (name,) = (name for name, kind in COMMANDS.items() if type(command) is kind)
     command.check()
+    if "keras" not in sys.modules:
+        print(f"cladec {name}: starting Keras takes a few seconds", flush=True)
     written = () if name in ("report", "layers") else (command.out,)
     read = (command.models,) if name == "evaluate" else ()
     with locked(*written, reading=read):

@@ -1,5 +1,6 @@
 """`cladec metrics`: measure a classifier, and explain why it takes one class for another."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -7,28 +8,51 @@ import pandas as pd
 
 from cladec import data, metrics, plots
 from cladec.commands.classifier import explain_all, load_classifier
-from cladec.commands.console import Complain, complaints, print_all, show
+from cladec.commands.console import Complain, complaints, print_all, show, suggest
 from cladec.commands.settings import Metrics
 from cladec.errors import InputError
 from cladec.experiments.saved_models import SavedClassifier
+from cladec.metrics import bootstrap
+from cladec.plots.images import brief
 from cladec.progress import Progress
 from cladec.storage.outputs import save_arrays, save_figure
 from cladec.storage.tables import write_table
 from cladec.text import printable
+
+LONGEST_NAME = 24
+"""The length of the name of a class in the printed report."""
 
 
 def run(settings: Metrics) -> None:
     """Measure a classifier, and print the report and the files written."""
     with complaints() as complain:
         with Progress() as progress:
-            report, files = measure(settings, progress, complain)
-        show(report.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+            report, confusion, files = measure(settings, progress, complain)
+        show(report_text(report))
         print_all(files)
+        suggest(next_command(settings, confusion))
+
+
+def report_text(report: pd.DataFrame) -> str:
+    """Return the report per class as text of at most 80 columns."""
+    names = {"average_precision": "avg. precision", "auc": "ROC area"}
+    told = report.rename(columns=names).assign(
+        **{"class": [brief(name, LONGEST_NAME) for name in report["class"]]}
+    )
+    return told.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.4f}")
+
+
+def next_command(settings: Metrics, confusion: tuple[int, int] | None) -> str:
+    """Return the command that explains the most frequent confusion, or else compares methods."""
+    given = f"--model {shlex.quote(str(settings.model))} --dataset {shlex.quote(settings.dataset)}"
+    if confusion is None or settings.confusion is not None:
+        return f"cladec compare {given}"
+    return f"cladec metrics {given} --confusion {confusion[0]} {confusion[1]}"
 
 
 def measure(
     settings: Metrics, progress: Progress, complain: Complain
-) -> tuple[pd.DataFrame, list[Path]]:
+) -> tuple[pd.DataFrame, tuple[int, int] | None, list[Path]]:
     """Measure a classifier on the test images, and save tables and figures.
 
     Args:
@@ -37,7 +61,8 @@ def measure(
         complain: is called for a method that cannot be used, or a confusion without images.
 
     Returns:
-        The report per class, and the files written.
+        The report per class, the most frequent confusion (true and predicted class, None if there
+        is none), and the files written.
 
     Raises:
         InputError: if the settings, the model or the data are wrong.
@@ -50,11 +75,39 @@ def measure(
     labels = saved.data.test.labels
     probabilities = saved.probabilities(saved.data.test.images)
     report = metrics.class_report(labels, probabilities, names)
+    predicted = probabilities.argmax(axis=1)
+    _tell_quality(labels, predicted, probabilities, progress)
     files = _save_measures(settings.out, labels, probabilities, names)
     files.append(write_table(report, settings.out / "report.csv"))
     if pair is not None:
         files += _explain_confusion(settings, saved, pair, probabilities, progress, complain)
-    return report, files
+    return report, _most_confused(labels, predicted, len(names)), files
+
+
+def _tell_quality(
+    labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, progress: Progress
+) -> None:
+    """Print the accuracy with its interval, and how far probabilities are from what is right."""
+    right = (predicted == labels).astype(float)
+    low, high = bootstrap.interval(bootstrap.resampled_means(right))
+    progress.say(
+        f"accuracy {right.mean():.4f} on {len(labels)} test images "
+        f"(95 % interval {low:.4f} to {high:.4f})"
+    )
+    calibration = metrics.calibration(labels, probabilities)
+    mean = probabilities.max(axis=1).mean()
+    progress.say(
+        f"expected calibration error {calibration.error:.4f} (0 is best); "
+        f"mean probability of the answers {mean:.4f}"
+    )
+
+
+def _most_confused(labels: np.ndarray, predicted: np.ndarray, count: int) -> tuple[int, int] | None:
+    """Return the true and the predicted class of the most frequent mistake."""
+    matrix = metrics.confusion_matrix(labels, predicted, count)
+    np.fill_diagonal(matrix, 0)
+    true, taken = np.unravel_index(matrix.argmax(), matrix.shape)
+    return (int(true), int(taken)) if matrix.any() else None
 
 
 def _save_measures(

@@ -1,6 +1,8 @@
 """`cladec report`: write saved models and their measures to one HTML file."""
 
-from cladec.commands.console import print_all
+import shlex
+
+from cladec.commands.console import print_all, suggest
 from cladec.commands.settings import ReportFile
 from cladec.progress import Progress
 from cladec.report.write import write_report
@@ -22,3 +24,4 @@ def run(settings: ReportFile) -> None:
             progress=progress,
         )
     print_all([file])
+    suggest(f"open {shlex.quote(str(file))} in a browser")

@@ -82,12 +82,16 @@ def check_methods(methods: tuple[str, ...], *, maps_only: bool) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation(OneClassifier):
-    """Explain the answers of a classifier to images; each image gets a figure of all methods."""
+    """Explain the answers of a classifier to images, in a figure for each image."""
 
     images: tuple[Path, ...]
     """The image files, in the size that the model takes."""
     target: int | None = None
     """The class to explain, a number from 0; the default is the class predicted for each image."""
+    class_names: Path | None = None
+    """A text file with the name of each output of the classifier, one a line, in their order. By
+    default, the dataset names them, and 1,000 classes are those of ImageNet where Keras has its
+    list on this machine."""
     resize: bool = False
     """Whether to resize images to the size of the model; their proportions are not kept."""
     dataset: str | None = None
@@ -108,7 +112,7 @@ class Explanation(OneClassifier):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(OneClassifier):
-    """Measure how far the explanations of a classifier can be trusted, and rank the methods."""
+    """Measure how far explanations of a classifier can be trusted, and rank methods."""
 
     dataset: str
     """The dataset: digits (built in), any TensorFlow Datasets name, or a folder with
@@ -160,7 +164,7 @@ class Metrics(OneClassifier):
 
 @dataclass(frozen=True)
 class ReportFile:
-    """Show saved models and their measures in one HTML file that is small enough to mail."""
+    """Show saved models and their measures in one HTML file, small enough to mail."""
 
     models: Path = Path("saved-models")
     """The folder with the trained models, as create_models.py and eval.py leave it."""
@@ -207,4 +211,4 @@ class ReportFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing(ModelFile):
-    """List the layers of a classifier with their shapes, and say which can be decoded."""
+    """List the layers of a classifier, and say which can be decoded."""

@@ -2,6 +2,7 @@
 
 import shlex
 
+from cladec.commands.console import suggest
 from cladec.experiments.sweep import Sweep
 from cladec.experiments.trainer import train
 from cladec.progress import Progress
@@ -11,7 +12,5 @@ def run(sweep: Sweep) -> None:
     """Train the missing models of a sweep, and print their folder."""
     with Progress() as progress:
         train(sweep, progress)
-        folder = shlex.quote(str(sweep.out))
-        progress.say(
-            f"the models are in {folder}; measure them with python eval.py --models {folder}"
-        )
+        progress.say(f"the models are in {sweep.out}")
+    suggest(f"python eval.py --models {shlex.quote(str(sweep.out))}")

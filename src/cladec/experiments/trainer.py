@@ -11,6 +11,7 @@ import keras
 
 from cladec.data.dataset import prepare
 from cladec.errors import InputError
+from cladec.experiments.estimates import plan_line
 from cladec.experiments.first_look import tell_accuracy
 from cladec.experiments.job import RunJob
 from cladec.experiments.missing import needs, pending
@@ -41,24 +42,22 @@ def train(sweep: Sweep, progress: Progress | None = None) -> None:
     with shown(progress) as progress:
         plan, runs = _planned(sweep, progress)
         todo = pending(runs, sweep.out)
-        _tell(plan, runs, todo, progress)
+        _tell(sweep, plan, runs, todo, progress)
         for run, reason in todo.items():
             if reason:
                 progress.say(f"{run.title} is trained anew: {reason}")
         _train(list(todo), sweep, progress)
 
 
-def _tell(plan: Plan, runs: list[Run], todo: Collection[Run], progress: Progress) -> None:
-    """Print what is trained already and, of a user's own classifier, what is to come."""
+def _tell(
+    sweep: Sweep, plan: Plan, runs: list[Run], todo: Collection[Run], progress: Progress
+) -> None:
+    """Print what is to come: the models to train, about how long, and how much memory."""
     trained = [run for run in runs if run.given is None or run.model != "classifier"]
-    kept = len(trained) - len(todo)
     if plan.given is not None:
-        progress.say(
-            f"{plan.given.file} as {plan.architecture}, layers {', '.join(plan.layers)}: "
-            f"{len(todo)} models to train"
-        )
-    if kept:
-        progress.say(f"{kept} of {len(trained)} models are trained already and are skipped")
+        progress.say(f"{plan.given.file} as {plan.architecture}, layers {', '.join(plan.layers)}")
+    workers = None if sweep.cluster.ray is not None else sweep.workers
+    progress.say(plan_line(todo, trained, sweep.out, workers))
 
 
 def train_missing(sweep: Sweep, progress: Progress | None = None) -> list[Run]:
@@ -152,12 +151,14 @@ class Trainer(RunJob):
             model, history = _fit(saved, run, report)
         except InputError as error:
             raise InputError(f"{run.title}: {error}") from error
-        record = {
+        record: dict[str, Any] = {
             "run": asdict(run),
             "history": history,
             "seconds": round(time.perf_counter() - start, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        if run.model == "classifier":
+            record["test_accuracy"] = _told_accuracy(model, saved, history, report)
         if learned := verdict(history):
             record["verdict"] = learned
         if saved.origin is not None:
@@ -165,6 +166,16 @@ class Trainer(RunJob):
         if run.depends_on_classifier:
             record["classifier_sha256"] = model_files.checksum(saved.path)
         model_files.save(model, run.path(self.models), record)
+
+
+def _told_accuracy(
+    model: keras.Model, saved: SavedClassifier, history: dict[str, list[float]], report: OnProgress
+) -> float:
+    """Return the accuracy of a new classifier on test images, and report it beside its training."""
+    tested = classifiers.accuracy(model, saved.data.test)
+    trained = {"loss": history["loss"][-1], "training_accuracy": history["accuracy"][-1]}
+    report(1.0, trained | {"test_accuracy": tested})
+    return tested
 
 
 def _fit(

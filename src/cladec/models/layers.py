@@ -3,12 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import keras
 
 from cladec.models import answers, cutting
 from cladec.models.given import checked
 from cladec.text import printable
+
+WIDTH = 80
+"""The columns of a terminal that the table of the layers fits into."""
+
+LEAST_WIDTH = 24
+"""The columns for the reason why a layer cannot be decoded, however wide the others are."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def listed(flat: cutting.Flat) -> list[ListedLayer]:
 
 
 def table(layers: Sequence[ListedLayer]) -> str:
-    """Return the layers as a text table, one line per layer."""
+    """Return the layers as a text table; a long reason goes on in further lines."""
     rows = [("layer", "type", "shape", "numbers", "decodable")]
     for layer in layers:
         shape = "x".join("?" if size is None else str(size) for size in layer.shape)
@@ -80,7 +87,13 @@ def table(layers: Sequence[ListedLayer]) -> str:
         rows.append((printable(layer.path), layer.type, shape, numbers, printable(decodable)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     line = f"{{:{widths[0]}}}  {{:{widths[1]}}}  {{:{widths[2]}}}  {{:>{widths[3]}}}  {{}}"
-    return "\n".join(line.format(*row) for row in rows)
+    before = sum(widths[:4]) + 8
+    width = max(LEAST_WIDTH, WIDTH - before)
+    lines = []
+    for *cells, decodable in rows:
+        first, *more = wrap(decodable, width, break_long_words=False, break_on_hyphens=False)
+        lines += [line.format(*cells, first), *(" " * before + part for part in more)]
+    return "\n".join(lines)
 
 
 def _shape_fault(shape: tuple[int | None, ...]) -> str | None:

@@ -1,0 +1,90 @@
+"""How the fields of settings become options of the command line, with help that is easy to read.
+
+By itself, tyro shows the type `str | None` as {None}|STR, and breaks the lines of a sentence where
+the source does.
+"""
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+import types
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
+
+REGISTRY = ConstructorRegistry()
+"""What `tyro.cli` is called within."""
+
+WORDS = {str: "NAME", int: "NUMBER", float: "NUMBER", Path: "PATH"}
+"""What stands for a value of each type."""
+
+
+@REGISTRY.struct_rule
+def settings_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """Return the options of a dataclass of settings; None for other types, such as tyro's own."""
+    if not dataclasses.is_dataclass(info.type) or not info.type.__module__.startswith("cladec."):
+        return None
+    types_of, about = get_type_hints(info.type, include_extras=True), descriptions(info.type)
+    fields = []
+    for field in dataclasses.fields(info.type):
+        default = _default(field)
+        kind = _shown(types_of[field.name], default)
+        fields.append(StructFieldSpec(field.name, kind, default, about.get(field.name)))
+    return StructConstructorSpec(instantiate=info.type, fields=tuple(fields))
+
+
+@cache
+def descriptions(kind: type) -> dict[str, str]:
+    """Return the text below each field of a class and of those it is derived from, as one line."""
+    found: dict[str, str] = {}
+    for parent in (base for base in reversed(kind.__mro__) if dataclasses.is_dataclass(base)):
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(parent))).body
+        assert isinstance(body, ast.ClassDef)
+        for field, text in zip(body.body, body.body[1:], strict=False):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(words))),
+                ):
+                    found[name] = " ".join(words.split())
+    return found
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return tyro.MISSING_NONPROP
+
+
+def _shown(kind: Any, default: Any) -> Any:
+    """Annotate the type of a field with words for its values, and leave out an empty default."""
+    changes: dict[str, Any] = {}
+    if (word := _word(kind)) is not None:
+        changes["metavar"] = word
+    if default is None or default == ():
+        changes["help_behavior_hint"] = ""
+    return Annotated[kind, tyro.conf.arg(**changes)] if changes else kind
+
+
+def _word(kind: Any) -> str | None:
+    """Return what stands for the values of a type; None for those that tyro shows well."""
+    inner = [part for part in get_args(kind) if part is not types.NoneType]
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType) and len(inner) == 1:
+        return _word(inner[0])
+    if origin is tuple and inner[1:] == [...]:
+        return None if get_origin(inner[0]) is Literal else f"{_word(inner[0])} ..."
+    if origin is tuple:
+        return " ".join(str(_word(part)) for part in inner)
+    return WORDS.get(kind)
