@@ -183,10 +183,14 @@ def test_a_table_has_columns():
 def test_the_command_prints_the_layers(tmp_path, capsys):
     build_classifier((8, 8, 1), 3).save(tmp_path / "model.keras")
     main.main(["layers", "--model", str(tmp_path / "model.keras")])
-    lines = [line.split(maxsplit=4) for line in capsys.readouterr().out.splitlines()]
+    output = capsys.readouterr().out
+    assert max(map(len, output.partition("next: ")[0].splitlines())) <= 80
+    rows = re.sub(r"\n +", " ", output).splitlines()  # a long reason goes on in the next line
+    lines = [line.split(maxsplit=4) for line in rows]
     assert ["conv", "BatchNormalization", "2x2x64", "256", "yes"] in lines
     assert ["dropout", "Dropout", "256", "256", "no: the same numbers as layer conv"] in lines
-    assert len(lines) == 14
+    assert len(lines) == 14 + 1
+    assert rows[-1].startswith("next: cladec train --classifier ")
 
 
 def write_no_classifier(path):

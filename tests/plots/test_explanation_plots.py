@@ -29,6 +29,16 @@ def effects(of: str, changes: list[float]) -> Effects:
     return Effects(of, np.zeros(len(changes)), np.array(changes))
 
 
+def test_long_names_of_classes_are_wrapped_and_not_cut_off():
+    image = np.zeros((28, 28, 1))
+    name = "German short-haired pointer of the neighbours"
+    figure = plots.side_by_side(image, {"rise": np.eye(28)}, f"{name}\n98%")
+    lines = images_of(figure)[0].get_title().split("\n")
+    assert " ".join(lines[:-1]) == name
+    assert lines[-1] == "98%"
+    assert_nothing_is_cut_off(figure)
+
+
 @pytest.mark.parametrize("shape", [(28, 28, 1), (60, 40, 3)])
 def test_side_by_side_wraps_and_names_every_method(shape):
     generator = np.random.default_rng(0)

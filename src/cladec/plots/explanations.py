@@ -33,6 +33,9 @@ SIDE = 1.5
 COLUMNS = 6
 """Explanations side by side before a new line begins."""
 
+LONGEST_NAME = 72
+"""The letters of a name of a class above an image, in several lines."""
+
 LONGEST_LINE = 26
 """Letters of a line above the image among its explanations."""
 
@@ -163,7 +166,7 @@ def side_by_side(
     Args:
         image: (H, W, C) in [0, 1].
         explanations: method -> attribution map (H, W), or an image (H, W, C) in [0, 1].
-        title: above the image itself, in up to two lines.
+        title: above the image itself, in up to two lines; a first one that is long is wrapped.
         effects: method -> what hiding the marked pixels of this image changes, from
             `metrics.effects_of_methods`. A map below the floor is not drawn, and says so.
     """
@@ -176,15 +179,16 @@ def side_by_side(
     pitch, step = SIDE + 0.15, height + below + 0.65
     width = 0.1 + max(columns, 3) * pitch
     notes = _notes(methods, width)
-    figure = Figure(figsize=(width, rows * step + 0.2 + LINE * len(notes)), dpi=150)
+    heading = _heading(title)
+    head = 0.35 + LINE * max(0, len(heading) - 2)
+    figure = Figure(figsize=(width, rows * step + head - 0.15 + LINE * len(notes)), dpi=150)
     for place, explained in enumerate([None, *methods]):
         down, across = divmod(place, columns)
-        left, top = 0.1 + across * pitch, 0.35 + down * step
+        left, top = 0.1 + across * pitch, head + down * step
         axis = axes_at(figure, left=left, top=top, width=SIDE, height=height)
         if explained is None:
             draw_image(axis, image)
-            lines = [brief(line, LONGEST_LINE) for line in title.split("\n")[:2]]
-            axis.set_title(plain("\n".join(lines)), fontsize=8)
+            axis.set_title(plain("\n".join(heading)), fontsize=8)
             continue
         explained.draw(axis, image, 0)
         axis.set_title(words(explained.method), fontsize=8)
@@ -194,6 +198,15 @@ def side_by_side(
             draw_colour_bar(bar, explained.scale, orientation="horizontal")
     _write_notes(figure, notes)
     return figure
+
+
+def _heading(title: str) -> list[str]:
+    """Return the lines of a title: the name of a class, wrapped if it is long, and one more."""
+    name, *more = title.split("\n")[:2]
+    lines = [brief(name, LONGEST_LINE)]
+    if lines[0].endswith("…"):
+        lines = textwrap.wrap(brief(name, LONGEST_NAME), LONGEST_LINE)
+    return [*lines, *(brief(line, LONGEST_LINE) for line in more)]
 
 
 def explanation_grid(
