@@ -104,10 +104,7 @@ class ReportProgress(keras.callbacks.Callback):
         self._tell(1.0, logs)
 
     def _tell(self, share: float, logs) -> None:
-        # It is of the images that the model learns from, and said beside that of test images.
-        names = {"accuracy": "training_accuracy"}
-        told = {names.get(name, name): float(value) for name, value in (logs or {}).items()}
-        self.report(share, told)
+        self.report(share, {name: float(value) for name, value in (logs or {}).items()})
 
 
 @keras_defaults()
