@@ -92,7 +92,7 @@ def test_the_plan_tells_models_time_and_memory(tmp_path):
     sweep = Sweep(datasets=("mnist",), layers=("conv",), alphas=(0.0, 1.0), out=tmp_path)
     runs = sweep.runs()
     line = plan_line(runs, runs, tmp_path, 2)
-    assert line.startswith("4 models to train, about 9 min")
+    assert line.startswith("4 models to train, about 2 min and ")
     assert line.endswith("3.6 GiB of memory")
     one = plan_line(runs, runs, tmp_path, 1)
     assert "1.8 GiB" in one
