@@ -8,6 +8,7 @@ import numpy as np
 
 from cladec.errors import InputError
 from cladec.experiments.runs import Run
+from cladec.models import plateau
 from cladec.progress import in_words
 from cladec.storage import model_files
 
@@ -16,7 +17,7 @@ IMAGES = {"digits": (1_437, 360), "mnist": (60_000, 10_000), "fashion_mnist": (6
 
 SECONDS = 230e-6
 """What a 28x28 grey image takes in one pass on one of two cores: 761 s for the 6.6 million of the
-whole sweep with two workers (docs/research.md)."""
+whole sweep with two workers, on 2026-11-21."""
 
 START = 3.0
 """The seconds of a model that do not depend on the number of images: its graph is compiled."""
@@ -67,10 +68,19 @@ def _seconds(todo: Collection[Run], runs: Sequence[Run], models: Path) -> float 
             total += float(np.mean(known[_kind(run)]))
         elif run.given is None and run.dataset in IMAGES:
             count = IMAGES[run.dataset][0]
-            total += START + SECONDS * count * run.recipe.epochs_for(count)
+            total += START + SECONDS * _images_seen(run, count)
         else:
             return None
     return total
+
+
+def _images_seen(run: Run, count: int) -> float:
+    """Return how many images a model sees; until a plateau, usually twice the least."""
+    most = count * run.recipe.epochs_for(count)
+    if not run.recipe.tolerance:
+        return most
+    rounds = 2 * plateau.WINDOW * (1 + plateau.DECAY)
+    return min(most, 2 * rounds * plateau.images_a_round(count))
 
 
 def _recorded(
