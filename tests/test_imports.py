@@ -212,7 +212,8 @@ def test_a_folder_hands_on_its_public_names(package):
     assert front.__all__
     for name in front.__all__:
         thing = getattr(front, name)
-        assert name.isupper() or thing.__module__.startswith(f"cladec.{package}.")
+        module = thing.__name__ if inspect.ismodule(thing) else getattr(thing, "__module__", "")
+        assert name.isupper() or module.startswith(f"cladec.{package}.")
 
 
 def test_an_explainer_is_a_function_whose_options_can_be_read():

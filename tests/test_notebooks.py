@@ -128,7 +128,6 @@ def tiny_values(folder: Path) -> dict[str, str]:
         "every_layer": LAYERS,
         "count": 1,
         "epochs": 1,
-        "check_conclusions": False,
     }
     paths = {"models": "saved-models", "results": "eval", "folder": "create-models"}
     return {name: repr(value) for name, value in values.items()} | {
@@ -187,17 +186,24 @@ def test_committed_as_it_ran_from_top_to_bottom(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_parameters_first_and_conclusions_checked(name: str) -> None:
+def test_needs_and_parameters_come_first_and_an_answer_last(name: str) -> None:
     notebook = read(name)
     assert notebook.cells[0].cell_type == "markdown"
+    for word in ("**Needs**", "`digits`", "2 cores"):
+        assert word in notebook.cells[0].source
     assert notebook.cells[1].cell_type == "code"
     statements = python(notebook.cells[1]).body
     assert isinstance(statements[0], ast.ImportFrom)
     assert all(isinstance(statement, ast.Assign) for statement in statements[1:])
-    assert {"check_conclusions"} <= parameters(notebook)
-    assert "\ncheck_conclusions = True" in notebook.cells[1].source
-    checked = [cell for cell in code_cells(notebook) if "if check_conclusions" in cell.source]
-    assert any(isinstance(node, ast.Assert) for cell in checked for node in ast.walk(python(cell)))
+    headings = [cell.source for cell in notebook.cells if "## Answer" in cell.source]
+    assert len(headings) == 1
+    assert "conclusions.Sentences(" in code_cells(notebook)[-1].source
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_no_cell_ends_in_an_assertion_on_other_data(name: str) -> None:
+    for cell in code_cells(read(name)):
+        assert not any(isinstance(node, ast.Assert) for node in ast.walk(python(cell)))
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

@@ -1,10 +1,13 @@
+from . import conclusions as conclusions
 from .evaluation import Evaluation as Evaluation
 from .evaluator import evaluate as evaluate
+from .evaluator import measure_missing as measure_missing
 from .figures import layers_lost as layers_lost
 from .layer_explanation import LayerExplanation as LayerExplanation
 from .layer_explanation import explain_layer as explain_layer
 from .layer_explanation import load_explanation as load_explanation
 from .results import published as published
+from .results import wide_table as wide_table
 from .runs import VARIANTS as VARIANTS
 from .saved_models import SavedClassifier as SavedClassifier
 from .sweep import Sweep as Sweep

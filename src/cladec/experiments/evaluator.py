@@ -5,7 +5,7 @@ measures new models.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from cladec.models import classifiers, cutting, evaluation_network, losses
 from cladec.models.batches import PREDICTION_BATCH
 from cladec.models.predictions import agreement
 from cladec.models.training import ReportProgress
+from cladec.parallel.processes import default_workers
 from cladec.progress import OnProgress, Progress, shown
 from cladec.storage.tables import write_table
 
@@ -51,6 +52,7 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.Dat
         >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
         >>> sweep = cladec.Sweep(**few, workers=0)
         >>> runs = cladec.train_missing(sweep)
+        3 of 3 models are missing and are trained now
         [1/3] digits classifier: ...
         >>> table = cladec.evaluate(cladec.Evaluation(workers=0))
         [1/3] digits classifier: ...
@@ -76,6 +78,60 @@ def evaluate(evaluation: Evaluation, progress: Progress | None = None) -> pd.Dat
         record = classifiers_of[run.classifier_path(models)]
         results.keep_measures(run, models, record, measures[run], evaluation.out)
     return table
+
+
+def measure_missing(
+    runs: Sequence[Run],
+    models: str | Path = "saved-models",
+    *,
+    evaluation_accuracy: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Measure those of some saved models that were not measured before.
+
+    In contrast, `evaluate` measures all models of a folder and writes tables.
+
+    Args:
+        runs: the runs of the models, as `train_missing` returns them.
+        models: the folder with the models, where the measures are kept too.
+        evaluation_accuracy: whether to train a new network on the images of each decoder and
+            measure it, which takes most of the time.
+        workers: the number of models to measure at once; None for the number of `evaluate`.
+        progress: a progress display; None shows a new one with a line for each model.
+
+    Returns:
+        The tidy table of all these models, see `evaluate`.
+
+    Raises:
+        InputError: if a model is missing or damaged.
+
+    Examples:
+        >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
+        >>> runs = cladec.train_missing(cladec.Sweep(**few, workers=0))
+        3 of 3 models are missing and are trained now
+        [1/3] digits classifier: ...
+        >>> table = cladec.experiments.measure_missing(runs, workers=0)
+        3 of 3 models were not measured and are measured now
+        [1/3] digits classifier: ...
+        >>> sorted(table.loc[table["model"] == "refae", "eval"].unique())[:2]
+        ['fidelity', 'normalised_error']
+    """
+    folder = Path(models).absolute()
+    count = default_workers() if workers is None else workers
+    wanted = Evaluation(folder, workers=count, evaluation_accuracy=evaluation_accuracy)
+    records_of = results.classifier_records(list(runs), folder)
+    measured, todo = [each for run in runs for each in run.measured()], []
+    for run in measured:
+        kept = results.kept_measures(run, folder, records_of[run.classifier_path(folder)])
+        if kept is None or (evaluation_accuracy and "evaluation_accuracy" not in kept):
+            todo.append(run)
+    if todo:
+        with shown(progress) as progress:
+            count = len(measured)
+            progress.say(f"{len(todo)} of {count} models were not measured and are measured now")
+            _measured(todo, wanted, progress)
+    return results.own_measures(list(runs), folder)
 
 
 def _measured(

@@ -146,6 +146,12 @@ def tidy_rows(
     ]
 
 
+def completed(measures: pd.DataFrame) -> pd.DataFrame:
+    """Fill the columns that distinguish runs with usual values, as an older table lacks some."""
+    missing = {name: usual for name, usual in VARIANTS.items() if name not in measures}
+    return measures.assign(**missing).fillna(VARIANTS)
+
+
 def wide_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the table for readers: dataset x layer x eval; classifier, refAE, a column per alpha.
 

@@ -52,6 +52,7 @@ class SavedClassifier(SavedDecoders, SavedNetwork):
         >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
         >>> sweep = cladec.Sweep(**few, workers=0)
         >>> saved = cladec.SavedClassifier(cladec.train_missing(sweep))
+        3 of 3 models are missing and are trained now
         [1/3] digits classifier: ...
         >>> saved.layers, saved.data.test.images.shape
         (['dense'], (360, 28, 28, 1))

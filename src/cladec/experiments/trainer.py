@@ -79,6 +79,7 @@ def train_missing(sweep: Sweep, progress: Progress | None = None) -> list[Run]:
         >>> few = {"datasets": ("digits",), "layers": ("dense",), "alphas": (0.0,), "epochs": 1}
         >>> sweep = cladec.Sweep(**few, workers=0)
         >>> runs = cladec.train_missing(sweep)
+        3 of 3 models are missing and are trained now
         [1/3] digits classifier: ...
         >>> [run.title for run in runs]
         ['digits classifier', 'digits dense refae', 'digits dense cladec alpha 0']
@@ -86,6 +87,8 @@ def train_missing(sweep: Sweep, progress: Progress | None = None) -> list[Run]:
     with shown(progress) as progress:
         _, runs = _planned(sweep, progress, keep=True)
         todo = [run for run in runs if not model_files.is_there(run.path(sweep.out))]
+        if todo:
+            progress.say(f"{len(todo)} of {len(runs)} models are missing and are trained now")
         _train(todo, sweep, progress)
     return runs
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from cladec.experiments.results import RESULT_TABLE, published, wide_table
+from cladec.experiments.results import RESULT_TABLE, completed, published, wide_table
 from cladec.experiments.runs import VARIANTS, Variant
 from cladec.models.kinds import KINDS, PLAIN
 from cladec.plots import AlphaAxis
@@ -30,8 +30,7 @@ def complete(measures: pd.DataFrame | None) -> pd.DataFrame:
     """Fill the columns that distinguish runs with usual values; None gives an empty table."""
     if measures is None:
         return pd.DataFrame(columns=list(dict.fromkeys([*COLUMNS, *VARIANTS])))
-    missing = {name: usual for name, usual in VARIANTS.items() if name not in measures}
-    return measures.assign(**missing).fillna(VARIANTS)
+    return completed(measures)
 
 
 def is_of(measures: pd.DataFrame, of: ClassifierRuns) -> pd.Series:
