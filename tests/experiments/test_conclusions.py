@@ -42,6 +42,10 @@ def test_the_layer_that_lost_most_is_named(conv: float, text: str) -> None:
 def test_what_is_lost_is_the_difference_of_means_over_repeats() -> None:
     rows = errors("dense", 1.0, cladec={0.0: 3.0}) + errors("dense", 3.0, cladec={0.0: 7.0})
     assert conclusions.lost(pd.DataFrame(rows)) == {"dense": 5.0 - 2.0}
+    better = pd.DataFrame(errors("dense", 3.0, cladec={0.0: 2.0}))
+    assert conclusions.say_lost(better) == (
+        "No layer lost anything that RefAE keeps (layer dense: -1)."
+    )
     alone = pd.DataFrame(errors("dense", None, cladec={0.0: 3.0}))
     assert "not known" in conclusions.say_lost(alone)
 

@@ -88,6 +88,8 @@ def say_lost(measures: pd.DataFrame) -> str:
     order = sorted(of_layers, key=lambda layer: of_layers[layer])
     least, most = order[0], order[-1]
     largest, smallest = of_layers[most], of_layers[least]
+    if largest <= 0:
+        return f"No layer lost anything that RefAE keeps (layer {most}: {largest:.3g})."
     text = f"Layer {most} lost a squared error of {largest:.3g} of an image that RefAE keeps"
     if most == least:
         return f"{text}."
