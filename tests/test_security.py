@@ -32,7 +32,7 @@ def run(*arguments):
 sys.addaudithook(forbid)
 """
 
-ALL_SIX = """
+EVERY_ONE = """
 folder, image = sys.argv[1:]
 models, model = f"{folder}/saved-models", f"{folder}/saved-models/digits/vgg/classifier.keras"
 quick = ["--epochs", 1, "--batch-size", 256, "--workers", 0]
@@ -45,6 +45,9 @@ run("compare", *of_digits, "--measures", "deletion", "--out", f"{folder}/compare
 run("metrics", *of_digits, "--out", f"{folder}/measured")
 reported = ["--evaluation", f"{folder}/eval", "--images", 4, "--methods", "saliency"]
 out = ["--workers", 0, "--out", f"{folder}/report.html"]
+layers = ["--datasets", "digits", "--layers", "dense", "--epochs", 1]
+few = [*layers, "--images", 64]
+run("depth", "--classifier", model, *few, "--out", f"{folder}/depth")
 run("report", "--models", models, *reported, *out)
 """
 
@@ -53,12 +56,12 @@ def test_no_command_goes_online_or_starts_a_program(tmp_path):
     Image.new("L", (28, 28), 128).save(tmp_path / "image.png")
     arguments = [str(tmp_path), str(tmp_path / "image.png")]
     done = subprocess.run(
-        [sys.executable, "-c", COMMANDS + ALL_SIX, *arguments], capture_output=True, text=True
+        [sys.executable, "-c", COMMANDS + EVERY_ONE, *arguments], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
         *("image.png", "saved-models", "eval", "explained", "compared", "measured"),
-        "report.html",
+        *("report.html", "depth"),
     }
 
 

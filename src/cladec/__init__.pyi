@@ -4,10 +4,12 @@ from .data import Split as Split
 from .data import load as load
 from .errors import InputError as InputError
 from .errors import InputWarning as InputWarning
+from .experiments import Depth as Depth
 from .experiments import Evaluation as Evaluation
 from .experiments import LayerExplanation as LayerExplanation
 from .experiments import SavedClassifier as SavedClassifier
 from .experiments import Sweep as Sweep
+from .experiments import depth as depth
 from .experiments import evaluate as evaluate
 from .experiments import explain_layer as explain_layer
 from .experiments import load_explanation as load_explanation

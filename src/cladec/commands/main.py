@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from cladec.commands.console import BAD_INPUT, guarded, tell
+from cladec.commands.layer_settings import ByDepth
 from cladec.commands.options import REGISTRY
 from cladec.commands.settings import Comparison, Explanation, Listing, Metrics, ReportFile
 from cladec.errors import InputError
@@ -25,6 +26,7 @@ COMMANDS: dict[str, type] = {
     "metrics": Metrics,
     "report": ReportFile,
     "layers": Listing,
+    "depth": ByDepth,
 }
 """The settings of every command by its name; `run` in the module of that name runs it."""
 

@@ -1,4 +1,6 @@
 from . import conclusions as conclusions
+from .by_depth import Depth as Depth
+from .by_depth import depth as depth
 from .evaluation import Evaluation as Evaluation
 from .evaluator import evaluate as evaluate
 from .evaluator import measure_missing as measure_missing

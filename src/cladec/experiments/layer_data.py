@@ -3,13 +3,16 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from cladec.data import forms
-from cladec.data.dataset import Dataset, Split, as_dataset
+from cladec.data.arrays import drawn_rows
+from cladec.data.dataset import Dataset, Split, as_dataset, load_unlabelled
+from cladec.data.picture_lists import is_unlabelled
 from cladec.errors import InputError
 from cladec.experiments.given_data import own_answers
 from cladec.models import cutting, given_images
@@ -35,6 +38,24 @@ class LayerData:
     own_answers: bool
     held_out: bool
     class_names: tuple[str, ...]
+
+    def drawn(self, train: int, test: int, seed: int = 0) -> "LayerData":
+        """Return the same with at most so many images to train and to measure on, drawn at random.
+
+        Those that are drawn are in memory.
+        """
+        splits = self.dataset.train, self.dataset.test
+        parts = [
+            _drawn(split, count, seed) for split, count in zip(splits, (train, test), strict=True)
+        ]
+        return replace(self, dataset=replace(self.dataset, train=parts[0], test=parts[1]))
+
+
+def _drawn(split: Split, count: int, seed: int) -> Split:
+    if len(split.images) <= count:
+        return split
+    rows = drawn_rows(len(split.images), count, seed)
+    return Split(np.asarray(split.images[rows]), split.labels[rows])
 
 
 def layer_data(
@@ -80,6 +101,8 @@ def layer_data(
 
 def _labelled(classifier: keras.Model, data: Any) -> Any:
     """Return the data as they are if they have labels, else with the classifier's answers."""
+    if isinstance(data, str | os.PathLike) and is_unlabelled(Path(data)):
+        return _folder_answered(classifier, data)
     if isinstance(data, Dataset | Split | str | os.PathLike):
         return data
     if isinstance(data, tuple | list) and len(data) == 2:
@@ -93,6 +116,17 @@ def _labelled(classifier: keras.Model, data: Any) -> Any:
 def _answered(classifier: keras.Model, images: Any) -> tuple[np.ndarray, np.ndarray]:
     images = given_images.check_images(classifier, images)
     return images, own_answers(classifier, images)
+
+
+def _folder_answered(classifier: keras.Model, folder: str | os.PathLike[str]) -> Dataset:
+    """Return the pictures of a folder without classes, with the classifier's answers."""
+    names = tuple(map(str, range(cutting.num_classes(classifier))))
+    return load_unlabelled(
+        folder,
+        names,
+        lambda images: own_answers(classifier, images),
+        shape=cutting.image_shape(classifier),
+    )
 
 
 def _names(class_names: Sequence[str], count: int) -> tuple[str, ...]:

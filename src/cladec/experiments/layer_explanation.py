@@ -1,11 +1,10 @@
 """One layer of one classifier, explained: from a model and images to the picture in three lines."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,9 +18,9 @@ from cladec.experiments import layer_files, layer_page, layer_pictures
 from cladec.experiments.layer_data import LayerData, layer_data
 from cladec.experiments.layer_measures import LOST_AT, Measures, measure
 from cladec.experiments.layer_pictures import Facts
+from cladec.experiments.stages import stages
 from cladec.metrics import lost_information
 from cladec.models import batches, given_images, recipes
-from cladec.models.batches import part_of
 from cladec.models.code_space import check_space_for_codes
 from cladec.models.conditional import ConditionalClaDec, fit_conditional
 from cladec.models.given import checked
@@ -30,7 +29,7 @@ from cladec.models.precision import fastest
 from cladec.models.recipes import Recipe, Start
 from cladec.models.refae import RefAE, fit_refae
 from cladec.models.training import ReportProgress
-from cladec.progress import OnProgress, Progress
+from cladec.progress import OnProgress
 
 ALPHAS = (0.0, 0.5, 0.99)
 """The alphas that are shown and measured unless the caller names others."""
@@ -201,7 +200,7 @@ def explain_layer(
         recipe = replace(recipe.with_changes(epochs, None), precision=fastest())
         return {"recipe": recipe, "seed": seed, "callbacks": [ReportProgress(told)]}
 
-    with _stages(report, 3) as stage:
+    with stages(report, 3) as stage:
         with stage("RefAE") as told:
             refae = fit_refae(*parts, start=reference, **options(recipes.REFAE, told))
         with stage("ClaDec") as told:
@@ -231,21 +230,6 @@ def _several(alphas: Any) -> Sequence[Any]:
     if isinstance(alphas, str) or not hasattr(alphas, "__iter__"):
         raise InputError(f"alphas is {alphas!r:.60}: expected several numbers, such as (0, 0.99)")
     return list(alphas)
-
-
-Stage = Callable[[str], AbstractContextManager[OnProgress]]
-
-
-@contextmanager
-def _stages(report: OnProgress | None, count: int) -> Iterator[Stage]:
-    """Yield what begins each of `count` stages: it tells `report`, or shows a bar for None."""
-    if report is None:
-        with Progress() as progress:
-            progress.begin(count)
-            yield progress.step
-        return
-    parts = (part_of(report, number, count) for number in range(count))
-    yield lambda title: nullcontext(cast(OnProgress, next(parts)))
 
 
 def _explained(

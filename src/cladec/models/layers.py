@@ -73,7 +73,7 @@ def listed(flat: cutting.Flat) -> list[ListedLayer]:
             reason = known.get(id(given))
         known[id(tensor)] = reason or f"the same numbers as layer {path}"
         shape = tuple(tensor.shape[1:])
-        found.append(ListedLayer(path, type(layer).__name__, shape, reason or _shape_fault(shape)))
+        found.append(ListedLayer(path, type(layer).__name__, shape, reason or shape_fault(shape)))
     return found
 
 
@@ -96,7 +96,7 @@ def table(layers: Sequence[ListedLayer]) -> str:
     return "\n".join(lines)
 
 
-def _shape_fault(shape: tuple[int | None, ...]) -> str | None:
+def shape_fault(shape: tuple[int | None, ...]) -> str | None:
     """Return why `build_decoder` cannot take codes of this shape; None if it can."""
     if None in shape:
         return "no fixed shape"

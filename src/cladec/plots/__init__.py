@@ -9,6 +9,7 @@ Examples:
 
 from cladec.plots.alpha_axis import AlphaAxis, slider_alphas
 from cladec.plots.classification import confusion, curves, reliability
+from cladec.plots.depth import kept_by_depth
 from cladec.plots.explanations import explanation_grid, side_by_side
 from cladec.plots.heat_maps import Scale, heat_map
 from cladec.plots.images import draw_image, image_grid
@@ -31,6 +32,7 @@ __all__ = [
     "explanation_grid",
     "heat_map",
     "image_grid",
+    "kept_by_depth",
     "kept_by_layer",
     "latent_classes",
     "latent_codes",

@@ -1,0 +1,102 @@
+"""Define the settings of the commands that decode several layers of a classifier, without Keras."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from cladec.data.dataset import check_name
+from cladec.errors import InputError, check_at_least_one
+from cladec.experiments.model_forms import ModelForm
+from cladec.experiments.plans import names_in
+from cladec.storage import model_files
+
+ANY = (1, 1, 3)
+"""Any shape: pictures of several sizes can be used, since they are fitted to the classifier."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralLayers(ModelForm):
+    """The settings of all commands that decode several layers."""
+
+    dataset: Annotated[str, tyro.conf.arg(aliases=["--datasets"])]
+    """The pictures: a folder, with classes or without; digits (built in); or any TensorFlow
+    Datasets name."""
+    class_names: Path | None = None
+    """A text file with the name of each output of the classifier, one a line, in their order."""
+    epochs: int | None = None
+    """The number of epochs of each decoder, instead of that of its recipe."""
+    seed: int = 0
+    """The seed of the random numbers; the same seed gives the same results."""
+
+    def check(self) -> None:
+        """Check the settings without importing Keras.
+
+        Raises:
+            InputError: if a number is out of range, or the dataset or a file is missing.
+        """
+        super().check()
+        check_at_least_one("epochs", self.epochs)
+        check_name(self.dataset, shape=ANY)
+        _ = self.names
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The names of the classifier's classes, if there is a file of them."""
+        return None if self.class_names is None else names_in(self.class_names)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that all functions of several layers have in common."""
+        return self.form | {
+            "pixels": self.pixels,
+            "class_names": self.names,
+            "epochs": self.epochs,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneOfSeveral(SeveralLayers):
+    """The settings of the commands that decode several layers of one classifier."""
+
+    classifier: Annotated[Path, tyro.conf.arg(aliases=["--model"])]
+    """The classifier, a .keras or .h5 file. Code in a file is never executed."""
+    layers: tuple[str, ...] = ("all",)
+    """The layers: all that can be decoded, auto (an early, a middle and the last one before the
+    scores), or their names. cladec layers lists them."""
+
+    def check(self) -> None:
+        """Check that the layers and the classifier are there, as well as the common settings."""
+        super().check()
+        check_layers(self.layers)
+        check_file(self.classifier)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByDepth(OneOfSeveral):
+    """Show how much each layer of a classifier keeps: pictures and errors, from input to output."""
+
+    images: int = 10_000
+    """The most images to train each decoder on; they are drawn at random."""
+    out: Path = Path("depth")
+    """The folder for the table and the figure."""
+
+    def check(self) -> None:
+        """Check the number of images and the folder, as well as the common settings."""
+        super().check()
+        check_at_least_one("images", self.images)
+        model_files.check_writable(self.out)
+
+
+def check_layers(layers: tuple[str, ...]) -> None:
+    """Raise InputError where no layer is named."""
+    if not layers:
+        raise InputError("--layers is empty: name at least one, or leave it out")
+
+
+def check_file(classifier: Path) -> None:
+    """Raise InputError where there is no file of a classifier."""
+    if not classifier.exists():
+        raise InputError(f"{classifier} does not exist: name the file of a trained classifier")
