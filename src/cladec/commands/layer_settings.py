@@ -20,7 +20,7 @@ ANY = (1, 1, 3)
 class SeveralLayers(ModelForm):
     """The settings of all commands that decode several layers."""
 
-    dataset: Annotated[str, tyro.conf.arg(aliases=["--datasets"])]
+    dataset: Annotated[str, tyro.conf.arg(aliases=["--datasets"], metavar="NAME")]
     """The pictures: a folder, with classes or without; digits (built in); or any TensorFlow
     Datasets name."""
     class_names: Path | None = None
