@@ -93,9 +93,17 @@ def shap_deep() -> None:
     cladec.explain(classifier, data.test.images[:1], method="shap_deep")
 
 
+def widget() -> None:
+    data = cladec.load("digits")
+    classifier = cladec.build_classifier(data.image_shape, data.num_classes)
+    images, labels = data.test.images[:8], data.test.labels[:8]
+    cladec.explain_layer(classifier, "dense", (images, labels), epochs=1).widget()
+
+
 EXTRAS: dict[str, tuple[str, Callable[[], object]]] = {
     "tensorflow_datasets": ("datasets", lambda: cladec.load("mnist")),
     "shap": ("shap", shap_deep),
+    "ipywidgets": ("notebooks", widget),
     "ray": ("ray", lambda: ray_cluster.connect("local")),
     "upath": ("ray", lambda: remote.location("s3://bucket/models")),
 }

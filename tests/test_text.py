@@ -87,6 +87,7 @@ def drawn() -> dict[str, Figure]:
     decoded, alphas = {name: {"refae": images} for name in layers}, {0.5: images}
     return {
         "image_grid": plots.image_grid(dict.fromkeys(ODD, images), both),
+        "image_rows": plots.image_rows([plots.Row("$_", images, both)], both, title=title),
         "measures_over_alpha": plots.measures_over_alpha(whole, title=title),
         "lost": plots.lost_by_layer({"_r": images}, maps, both, classes, title=title),
         "fractions": plots.measures_over_fraction(runs, title=title),
@@ -110,7 +111,15 @@ def drawn() -> dict[str, Figure]:
 
 def test_figures_show_odd_names_as_they_are(drawn):
     named = {
-        *("image_grid", "measures_over_alpha", "lost", "fractions", "layers", "every alpha"),
+        *(
+            "image_grid",
+            "image_rows",
+            "measures_over_alpha",
+            "lost",
+            "fractions",
+            "layers",
+            "every alpha",
+        ),
         *("explanation_grid", "confusion", "curves", "grid", "codes", "plane"),
     }
     for name, figure in drawn.items():

@@ -4,11 +4,14 @@ from .data import Split as Split
 from .data import load as load
 from .errors import InputError as InputError
 from .errors import InputWarning as InputWarning
+from .experiments import Counterfactual as Counterfactual
 from .experiments import Depth as Depth
+from .experiments import Edited as Edited
 from .experiments import Evaluation as Evaluation
 from .experiments import LayerExplanation as LayerExplanation
 from .experiments import SavedClassifier as SavedClassifier
 from .experiments import Sweep as Sweep
+from .experiments import counterfactual as counterfactual
 from .experiments import depth as depth
 from .experiments import evaluate as evaluate
 from .experiments import explain_layer as explain_layer

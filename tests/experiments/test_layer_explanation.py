@@ -295,7 +295,7 @@ def test_all_classes_are_shown_before_one_is_shown_twice():
 
 def test_the_page_needs_nothing_else_and_escapes_names(page):
     text = page.read_text("utf-8")
-    assert re.findall(r"""(?:src|href)\s*=\s*["']?([a-z]*)""", text) == ["data"]
+    assert set(re.findall(r"""(?:src|href)\s*=\s*["']?([a-z]*)""", text)) == {"data"}
     assert not re.findall(r"url\((?!data:)", text)
     script = re.search(r"<script>(.*)</script>", text, re.S)[1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,10 +1,13 @@
 from . import conclusions as conclusions
 from .by_depth import Depth as Depth
 from .by_depth import depth as depth
+from .counterfactuals import Counterfactual as Counterfactual
+from .counterfactuals import counterfactual as counterfactual
 from .evaluation import Evaluation as Evaluation
 from .evaluator import evaluate as evaluate
 from .evaluator import measure_missing as measure_missing
 from .figures import layers_lost as layers_lost
+from .layer_edits import Edited as Edited
 from .layer_explanation import LayerExplanation as LayerExplanation
 from .layer_explanation import explain_layer as explain_layer
 from .layer_explanation import load_explanation as load_explanation

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -14,13 +15,14 @@ from matplotlib.figure import Figure
 from cladec.data.dataset import Split
 from cladec.data.pixel_ranges import OWN
 from cladec.errors import InputError
-from cladec.experiments import layer_files, layer_page, layer_pictures
+from cladec.experiments import layer_edits, layer_files, layer_page, layer_pictures, layer_widget
 from cladec.experiments.layer_data import LayerData, layer_data
+from cladec.experiments.layer_edits import Edited
 from cladec.experiments.layer_measures import LOST_AT, Measures, measure
 from cladec.experiments.layer_pictures import Facts
 from cladec.experiments.stages import stages
 from cladec.metrics import lost_information
-from cladec.models import batches, given_images, recipes
+from cladec.models import batches, cutting, given_images, recipes
 from cladec.models.code_space import check_space_for_codes
 from cladec.models.conditional import ConditionalClaDec, fit_conditional
 from cladec.models.given import checked
@@ -30,6 +32,9 @@ from cladec.models.recipes import Recipe, Start
 from cladec.models.refae import RefAE, fit_refae
 from cladec.models.training import ReportProgress
 from cladec.progress import OnProgress
+
+if TYPE_CHECKING:
+    import ipywidgets
 
 ALPHAS = (0.0, 0.5, 0.99)
 """The alphas that are shown and measured unless the caller names others."""
@@ -99,6 +104,85 @@ class LayerExplanation:
     def lost(self, images: Any) -> np.ndarray:
         """Return what the layer lost of each image, (N,): error of ClaDec less that of RefAE."""
         return lost_information.lost_per_image(self.lost_maps(images))
+
+    @cached_property
+    def rest_of_network(self) -> keras.Model:
+        """The classifier behind the layer, [images, codes] -> logits (N, K).
+
+        The images matter only for paths that bypass the layer.
+        """
+        return cutting.rest(self.decoder.network)
+
+    def edit(self, images: Any, factors: Any, alpha: float = LOST_AT) -> Edited:
+        """Multiply units of the layer by a factor, and return what comes of it.
+
+        Args:
+            images: images in any form that `explain` takes.
+            factors: {unit: factor}; units, or channels, are counted from 0 on the last axis of
+                the codes. 0 switches one off, 2 doubles it; all others stay.
+            alpha: the alpha to decode at, as in `decode`.
+
+        Raises:
+            InputError: the images do not fit the classifier, a unit is not there, or a factor or
+                alpha is out of range.
+
+        Examples:
+            >>> layer = cladec.explain_layer(classifier, "dense", images[:40], epochs=1)
+            [1/3] RefAE: ...
+            >>> layer.edit(images[:2], {17: 0}).decoded.shape
+            (2, 28, 28, 1)
+        """
+        images, alpha = self._checked(images), recipes.check_alpha(alpha)
+        codes = layer_edits.scaled(layer_edits.codes_of(self, images), factors)
+        return layer_edits.of_codes(self, codes, images, alpha)
+
+    def blend(self, a: Any, b: Any, share: float = 0.5, alpha: float = LOST_AT) -> Edited:
+        """Mix the codes of two images, or of pairs of images, and return what comes of it.
+
+            codes = (1 - share) * codes of a + share * codes of b
+
+        Args:
+            a: an image or several, in any form that `explain` takes.
+            b: as many; or one of the two is a single image.
+            share: how much of `b` there is, in [0, 1].
+            alpha: the alpha to decode at, as in `decode`.
+
+        Raises:
+            InputError: the images do not fit the classifier or each other, or a number is out of
+                range.
+
+        Examples:
+            >>> layer = cladec.explain_layer(classifier, "dense", images[:40], epochs=1)
+            [1/3] RefAE: ...
+            >>> layer.blend(images[0], images[1:4], share=0.3).probabilities.shape
+            (3, 10)
+        """
+        a, b, alpha = self._checked(a), self._checked(b), recipes.check_alpha(alpha)
+        first, second = layer_edits.codes_of(self, a), layer_edits.codes_of(self, b)
+        codes = layer_edits.blended(first, second, share)
+        return layer_edits.of_codes(self, codes, layer_edits.blended(a, b, share), alpha)
+
+    def widget(self, images: Any = None) -> "ipywidgets.VBox":
+        """Return controls for a notebook: image, alpha, units off or scaled, a blend of two.
+
+        Decoded picture, probabilities and what changed follow at once. `report` has a static
+        export of it for a handful of images.
+
+        Args:
+            images: the images to choose from; None for those of `show`.
+
+        Raises:
+            InputError: ipywidgets is not installed, or the images do not fit the classifier.
+
+        Examples:
+            >>> layer = cladec.explain_layer(classifier, "dense", images[:40], epochs=1)
+            [1/3] RefAE: ...
+            >>> type(layer.widget()).__name__
+            'VBox'
+        """
+        if images is None:
+            return layer_widget.widget(self, self.examples.images, self.examples.labels)
+        return layer_widget.widget(self, self._checked(images))
 
     def fidelity(self) -> dict[float, float]:
         """Return alpha -> the share of held-out images whose answer survives the decoding."""

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from cladec.data.dataset import Split
-from cladec.experiments import layer_pictures, pages
+from cladec.experiments import layer_edits_page, layer_pictures, pages
 from cladec.experiments.layer_pictures import Pictures
 from cladec.models.recipes import alpha_text
 from cladec.plots import Scale, sprites
@@ -51,6 +51,7 @@ def render(layer: "LayerExplanation") -> str:
         table=layer_pictures.table_of(layer),
         classes=layer.lost_by_class.to_dict("records"),
         groups=groups,
+        edits=layer_edits_page.edits(layer),
         alphas=[alpha_text(alpha) for alpha in alphas],
         ratio=f"{width} / {height}",
         side=width * max(1, round(SIDE / width)) if width <= SIDE else SIDE,

@@ -194,6 +194,16 @@ def split(
     return keras.Model(inputs, codes), keras.Model([inputs, given], graph([inputs, given]))
 
 
+def rest(network: keras.Model) -> keras.Model:
+    """Return what comes behind the layer of a `cut` network: [images, codes] -> logits (N, K).
+
+    Layers are shared. The images matter only for paths that bypass the layer.
+    """
+    _, behind = split(network.inputs[0], network.output["codes"], network.output["logits"])
+    behind.trainable = network.trainable
+    return behind
+
+
 def logits(classifier: keras.Model) -> keras.Model:
     """Return a frozen copy of the classifier that outputs its scores before the softmax, (N, K)."""
     flat = flatten(classifier)

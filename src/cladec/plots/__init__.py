@@ -17,6 +17,7 @@ from cladec.plots.kept import Row, kept_by_layer
 from cladec.plots.latent import latent_classes, latent_codes, latent_grid
 from cladec.plots.layers import conditional_beside_separate, layers_by_depth, lost_by_layer
 from cladec.plots.measures import LABELS, measures_over_alpha, measures_over_fraction, ranking
+from cladec.plots.rows import image_rows
 from cladec.plots.story import alpha_frames, layer_story
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "explanation_grid",
     "heat_map",
     "image_grid",
+    "image_rows",
     "kept_by_depth",
     "kept_by_layer",
     "latent_classes",

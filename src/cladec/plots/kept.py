@@ -78,7 +78,7 @@ def kept_by_layer(
     place = top
     for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
         axes = _axes(figure, len(titles), shape, place)
-        _draw_row(axes, row)
+        draw_row(axes, row)
         if number == 0:
             draw_titles(axes, titles, marked)
         place += height
@@ -93,7 +93,8 @@ def _axes(figure: Figure, count: int, shape: tuple[int, ...], top: float) -> np.
     return image_axes(figure, 1, count, shape, left=LEFT, top=top)[0]
 
 
-def _draw_row(axes: np.ndarray, row: Row) -> None:
+def draw_row(axes: np.ndarray, row: Row) -> None:
+    """Draw the images of a row, its name at the left and its texts below them."""
     for number, (axis, image) in enumerate(zip(axes, row.images, strict=True)):
         draw_image(axis, image)
         if row.texts:
