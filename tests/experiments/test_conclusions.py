@@ -75,7 +75,7 @@ def test_ratios_to_published_losses_are_counted() -> None:
     said = conclusions.say_published(ratios)
     assert "in 2 of 3 cells" in said
     assert "from 0.50 to 1.20" in said
-    assert "Nothing is published" in conclusions.say_published(ratios * np.nan)
+    assert "no figures of these" in conclusions.say_published(ratios * np.nan)
 
 
 def test_one_network_is_compared_at_the_alphas_that_both_have() -> None:

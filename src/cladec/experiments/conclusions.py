@@ -142,10 +142,10 @@ def say_published(ratios: pd.DataFrame) -> str:
     known = ratios.to_numpy(dtype=float)
     known = known[~np.isnan(known)]
     if not known.size:
-        return "Nothing is published of these."
+        return "cladec-mnist has no figures of these."
     return (
         f"Ours is the smaller total loss in {np.sum(known < 1)} of {len(known)} cells of the "
-        f"published table: from {known.min():.2f} to {known.max():.2f} of the published one."
+        f"table of cladec-mnist: from {known.min():.2f} to {known.max():.2f} of its loss."
     )
 
 
