@@ -186,7 +186,7 @@ def test_the_values_are_those_of_the_models(trained: Path, evaluated: Path) -> N
     expected = 0.01 * reconstruction + 0.99 * entropy.mean()
     assert wide["total_loss"] == pytest.approx(expected, rel=1e-4)
     assert wide["fidelity"] == pytest.approx((scores.argmax(1) == answers).mean(), abs=1e-6)
-    assert 0.2 < wide["evaluation_accuracy"] <= 1
+    assert 0.05 < wide["evaluation_accuracy"] <= 1  # after a single pass
 
 
 def test_what_the_layer_lost_is_the_difference_of_the_tables(evaluated: Path) -> None:

@@ -754,7 +754,7 @@ def test_of_a_sample_only_the_drawn_training_images_are_read(
     few = load_sample("tiny_whole", 100)
     np.testing.assert_array_equal(few.train.images, whole.train.images)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    name = make_set("tiny_alone", splits=("train",), count=20)
+    name = make_set("tiny_train_only", splits=("train",), count=20)
     held_out, drawn = load(name), load_sample(name, 3)
     assert len(drawn.train.images) == 3
     np.testing.assert_array_equal(drawn.test.images, held_out.test.images)

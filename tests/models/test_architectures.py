@@ -93,7 +93,7 @@ def quadrants() -> Dataset:
 def test_every_architecture_learns(architecture):
     data = quadrants()
     classifier = build_classifier(data.image_shape, data.num_classes, architecture)
-    history = fit_classifier(classifier, data, recipe=Recipe(3, 16, 1e-3, 0, 0))
+    history = fit_classifier(classifier, data, recipe=Recipe(6, 16, 4e-3, 0, 0))
     assert history["loss"][-1] < 0.5 * history["loss"][0]
     assert history["accuracy"][-1] > 0.8
 

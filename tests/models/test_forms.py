@@ -172,7 +172,7 @@ def test_refae_of_an_augmented_classifier_is_as_good_as_without(tmp_path):
             model.add(zoo.convolution())
             model.add(layers.Flatten())
             model.add(layers.Dense(2, activation="softmax"))
-        refae = fit_refae(model, "conv", data, recipe=Recipe(10, 16, 1e-2, 0, 0))
+        refae = fit_refae(model, "conv", data, recipe=Recipe(30, 16, 2e-2, 0, 0))
         refae.save(tmp_path / "refae.keras")
         loaded = keras.saving.load_model(tmp_path / "refae.keras")
         assert isinstance(loaded, RefAE)

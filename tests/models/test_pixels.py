@@ -310,7 +310,8 @@ def test_the_range_that_does_better_than_the_one_said_is_named(kind, classifier,
     images, labels = colour(tiny.train.images), tiny.train.labels
     model = trained_on(PIXELS["0-1"], classifier)
     told = doubt(with_pixels(model, kind.name), images, labels, said=kind.name)
-    if kind.name != "-1-1":  # whose pixels are so near that the classifier is as good on them
+    answers = with_pixels(model, kind.name).predict_on_batch(images).argmax(axis=1)
+    if (answers == labels).mean() < 0.3:  # a classifier may be as good on pixels of another range
         assert told.endswith("with 0 to 1: if it was trained on these, leave --pixels out")
 
 

@@ -122,7 +122,8 @@ def test_into_a_bucket_gives_the_same_tables(
 ) -> None:
     bucket = "s3://bucket/of/models"
     main.create_models(None, [*TINY, "--out", bucket, *nodes.options])
-    lines = capsys.readouterr().out.splitlines()
+    plan, *lines = capsys.readouterr().out.splitlines()
+    assert plan.startswith("4 models to train")
     assert [line.split("]")[0] for line in lines[:4]] == ["[1/4", "[2/4", "[3/4", "[4/4"]
     assert "digits classifier: " in lines[0]
     assert all(" s, " in line and "loss " in line for line in lines[:4])

@@ -98,7 +98,7 @@ def _tell_quality(
     mean = probabilities.max(axis=1).mean()
     progress.say(
         f"expected calibration error {calibration.error:.4f} (0 is best); "
-        f"mean probability of the answers {mean:.4f}"
+        f"mean probability {mean:.4f}"
     )
 
 
