@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from small_classifier import trained
 
 import cladec
 from cladec.data.dataset import Dataset, Split
@@ -32,8 +33,7 @@ def classifier(folder: Path, data: Dataset, *, seed: int = 0) -> keras.Model:
     path = folder / f"classifier-{seed}.keras"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        model = cladec.build_classifier(data.image_shape, data.num_classes, seed=seed)
-        cladec.fit_classifier(model, data, seed=seed)
+        model = trained(data, len(data.train.images), seed=seed)
         model.save(path)
     return cladec.load_model(path)
 

@@ -134,7 +134,12 @@ def encode(encoder: keras.Model, images: Any) -> np.ndarray:
     """Return the codes that `encoder` computes from images, see `compute_codes`."""
     with np.errstate(over="ignore"):
         codes = batches.predict(encoder, images, dtype="float16")
-    parts = batches.batches(len(codes), batches.PREDICTION_BATCH)
-    if any(np.isinf(codes[rows]).any() for rows in parts):
+    if is_beyond_half_precision(codes):
         codes = batches.predict(encoder, images)
     return codes
+
+
+def is_beyond_half_precision(codes: np.ndarray) -> bool:
+    """Return whether a number of the codes became infinite."""
+    rows = batches.batches(len(codes), batches.PREDICTION_BATCH)
+    return any(bool(np.isinf(codes[part]).any()) for part in rows)

@@ -10,7 +10,7 @@ import numpy as np
 from cladec.data.stored_rows import room
 from cladec.models import batches, cutting, memory
 from cladec.models.cutting import Flat
-from cladec.models.fitting import encode
+from cladec.models.fitting import encode, is_beyond_half_precision
 from cladec.models.training import seeded
 
 TOGETHER = 2**30
@@ -75,9 +75,3 @@ def _one_pass(flat: Flat, layers: Sequence[str], images: Any) -> dict[str, np.nd
         if is_beyond_half_precision(codes):
             found[layer] = encode(keras.Model(flat.inputs, tensors[layer]), images)
     return found
-
-
-def is_beyond_half_precision(codes: np.ndarray) -> bool:
-    """Return whether a number of the codes became infinite."""
-    rows = batches.batches(len(codes), batches.PREDICTION_BATCH)
-    return any(bool(np.isinf(codes[part]).any()) for part in rows)

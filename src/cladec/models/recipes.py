@@ -116,7 +116,7 @@ class Recipe:
         least_photographs: as `least_images`, where images have more than 32 pixels a side; fewer of
             more than 96x96 pixels.
         tolerance: a decoder is trained until the loss of held-out images falls by no more than this
-            share in as many images as half a pass, and then at a falling rate for half as long, see
+            share within a few rounds, and then at a falling rate for as long as before, see
             `plateau`. 0 trains for exactly the epochs, on all images.
 
     Raises InputError for an invalid value.

@@ -150,11 +150,13 @@ def fit(
     images = memory.images_per_step(model, batch_size)
     portions = math.ceil(batch_size / images)
     batches = Batches(arrays, images, shuffle_seed=checks.whole("seed", seed, 0))
-    rate: Any = WarmUpCosine(recipe.learning_rate, len(batches) * epochs, recipe.warm_up)
-    given = for_fit(batches)
-    if parts is not None:
+    rate: Any = recipe.learning_rate
+    if parts is None:
+        given = for_fit(batches)
+        rate = WarmUpCosine(rate, len(batches) * epochs, recipe.warm_up)
+    else:
         steps = max(1, images_a_round(rows) // images)
-        epochs, rate = math.ceil(len(batches) * epochs / steps), recipe.learning_rate
+        epochs = math.ceil(len(batches) * epochs / steps)
         given = for_fit(batches, steps) | _for_validation(Batches(others, images))
         everything.insert(0, Plateau(recipe.tolerance, epochs))
     # XLA makes TensorFlow slower on a CPU, but JAX needs it.
