@@ -76,7 +76,7 @@ class OneOfSeveral(SeveralLayers):
 
 @dataclass(frozen=True, kw_only=True)
 class ByDepth(OneOfSeveral):
-    """Show how much each layer of a classifier keeps: pictures and errors, from input to output."""
+    """Show how much each layer of a classifier keeps, in pictures and numbers."""
 
     images: int = 10_000
     """The most images to train each decoder on; they are drawn at random."""

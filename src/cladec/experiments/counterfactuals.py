@@ -52,6 +52,12 @@ class Counterfactual:
         seen: what the whole classifier says of its pictures, (N, P, classes).
         class_names: the names of the classes.
         multi_label: whether these are labels, of which an image may have several.
+
+    Examples:
+        >>> layer = cladec.explain_layer(classifier, "dense", images[:40], epochs=1)
+        [1/3] RefAE: ...
+        >>> cladec.counterfactual(layer, images[:1], to="3", steps=20).show()
+        <Figure size ...>
     """
 
     images: np.ndarray
