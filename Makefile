@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 ## All tests of a file run in one process, so that their fixtures are made once.
-TWO_PROCESSES := -n 2 --dist loadfile
+TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 ## PyPI's PyTorch for Linux brings gigabytes of CUDA, so it is none of the pinned requirements.
 TORCH := torch==2.13.0+cpu
 WITHOUT_TRAINING := tests/test_imports.py tests/test_text.py tests/test_packaging.py tests/data \

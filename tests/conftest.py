@@ -22,6 +22,18 @@ from scripts import HERE, TINY, run
 # Traced models are many objects that live on: to look through all of them takes a second.
 gc.set_threshold(50_000, 20, 20)
 
+LONGEST = (
+    *("test_ray_cluster.py", "test_notebooks.py", "test_backends.py", "test_faults.py"),
+    *("test_scripts.py", "test_report.py", "test_variants.py", "test_examples.py"),
+    *("test_memory.py", "test_explain_backends.py", "test_streaming.py", "test_readme.py"),
+)
+"""The files that take longest; they come first, so that no process waits for another at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:

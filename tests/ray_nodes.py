@@ -16,6 +16,7 @@ ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else it would listen to the network
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # else other tests that run at the same time come first
     "RAY_raylet_start_wait_time_s": "120",
 }
 """What Ray reads, here and in a program that connects, when it is imported."""

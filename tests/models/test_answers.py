@@ -152,3 +152,11 @@ def test_probabilities_of_large_scores_do_not_overflow():
         np.testing.assert_array_equal(predictions.softmax(scores), [[1, 0, 0]])
     assert predictions.predicted(scores, multi_label=False).tolist() == [0]
     assert predictions.predicted(scores, multi_label=True).tolist() == [[True, False, False]]
+
+
+def test_agreements_are_shares_of_the_labels():
+    classes = predictions.agreements(np.array([1, 2, 0]), np.array([1, 0, 0]))
+    assert classes.tolist() == [1.0, 0.0, 1.0]
+    labels = np.array([[True, False, True, False], [True, True, True, True]])
+    same = predictions.agreements(labels, np.array([[True, False, False, False], [True] * 4]))
+    assert same.tolist() == [0.75, 1.0]

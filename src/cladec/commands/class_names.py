@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 from cladec.errors import InputError
+from cladec.experiments.plans import lines_in
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.models import cutting
 from cladec.progress import Progress
-from cladec.storage import model_files
 from cladec.text import printable
 
 IMAGENET = 1000
@@ -43,8 +43,7 @@ def find_class_names(
 
 
 def _names_in(file: Path, count: int) -> tuple[str, ...]:
-    text = model_files.read_file(file, lambda content: content.read().decode("utf-8-sig"))
-    names = tuple(printable(line.strip()) for line in text.splitlines() if line.strip())
+    names = lines_in(file)
     if len(names) != count:
         raise InputError(
             f"--class-names {file} has {len(names)} names and the classifier {count} classes: "

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -124,7 +125,7 @@ def measure_missing(
     measured, todo = [each for run in runs for each in run.measured()], []
     for run in measured:
         kept = results.kept_measures(run, folder, records_of[run.classifier_path(folder)])
-        if kept is None or (evaluation_accuracy and "evaluation_accuracy" not in kept):
+        if not _is_complete(kept, evaluation_accuracy):
             todo.append(run)
     if todo:
         with shown(progress) as progress:
@@ -132,6 +133,13 @@ def measure_missing(
             progress.say(f"{len(todo)} of {count} models were not measured and are measured now")
             _measured(todo, wanted, progress)
     return results.own_measures(list(runs), folder)
+
+
+def _is_complete(
+    measures: dict[str, float] | None, with_accuracy: bool
+) -> TypeGuard[dict[str, float]]:
+    """Return whether a model was measured, and its evaluation accuracy too where it is wanted."""
+    return measures is not None and (not with_accuracy or "evaluation_accuracy" in measures)
 
 
 def _measured(
@@ -165,15 +173,15 @@ class Measurer(RunJob):
 
     def do(self, saved: SavedClassifier, run: Run, report: OnProgress) -> dict[str, float]:
         """Return the measures of a run, from the file beside its model if they are still valid."""
-        measures = results.kept_measures(run, self.models, saved.record)
-        if measures is None or (self.with_accuracy and "evaluation_accuracy" not in measures):
-            if run.model == "classifier":
-                measures = _measure_classifier(saved)
-            else:
-                measures = _measure_decoder(saved, run, report, accuracy=self.with_accuracy)
-            with suppress(InputError):  # models in a read-only folder can be measured
-                results.keep_measures(run, self.models, saved.record, measures, self.models)
-        report(1.0, measures)
+        kept = results.kept_measures(run, self.models, saved.record)
+        if _is_complete(kept, self.with_accuracy):
+            return kept
+        if run.model == "classifier":
+            measures = _measure_classifier(saved)
+        else:
+            measures = _measure_decoder(saved, run, report, accuracy=self.with_accuracy)
+        with suppress(InputError):  # models in a read-only folder can be measured
+            results.keep_measures(run, self.models, saved.record, measures, self.models)
         return measures
 
 

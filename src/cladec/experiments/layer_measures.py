@@ -61,8 +61,8 @@ def measure(
             else:
                 decoded = decoder.predict({"codes": codes}, alpha=alpha)
             errors[place, rows] = squared_errors(part, decoded)
-            agrees = answers(decoder, decoded) == predicted[-1]
-            same[place, rows] = agrees.reshape(len(part), -1).mean(axis=1)
+            said = answers(decoder, decoded)
+            same[place, rows] = predictions.agreements(said, predicted[-1])
     table, mean = _table(models, errors, same, seed), normalised.mean_image(data.train.images)
     largest = normalised.squared_error(images, mean)
     table.insert(5, "normalised_error", table["squared_error"] / (largest or np.nan))

@@ -11,6 +11,7 @@ from cladec.errors import InputError, check_types
 from cladec.experiments.model_forms import ModelForm
 from cladec.models.architectures import ARCHITECTURES
 from cladec.storage import model_files
+from cladec.text import printable
 
 EVALUATION_NETWORK = "vgg"
 """The architecture that measures the evaluation accuracy of large classifiers of users."""
@@ -141,11 +142,20 @@ def names_in(file: Path | None) -> tuple[str, ...]:
     """
     if file is None:
         return ()
-    text = model_files.read_file(file, lambda content: content.read().decode())
-    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    names = lines_in(file)
     if len(names) < 2 or len(set(names)) < len(names):
         raise InputError(
             f"--class-names {file} has {len(names)} lines, {len(set(names))} of them different: "
             "expected the name of each output of the classifier, one a line, in their order"
         )
     return names
+
+
+def lines_in(file: Path) -> tuple[str, ...]:
+    """Return the lines of a text file that are not empty, without control characters.
+
+    Raises:
+        InputError: if the file is missing.
+    """
+    text = model_files.read_file(file, lambda content: content.read().decode("utf-8-sig"))
+    return tuple(printable(line.strip()) for line in text.splitlines() if line.strip())

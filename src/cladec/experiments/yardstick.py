@@ -42,8 +42,7 @@ class Yardstick:
 
     def same(self, decoded: np.ndarray) -> np.ndarray:
         """Return for each image, (N,), the share of answers that are those to the original."""
-        found = self.answers(decoded) == self.predicted
-        return found.reshape(len(found), -1).mean(axis=1)
+        return predictions.agreements(self.answers(decoded), self.predicted)
 
     def with_interval(self, name: str, values: np.ndarray) -> dict[str, float]:
         """Return the mean of values (N,) by its name, and its interval of 95 %, `_low`, `_high`."""

@@ -48,6 +48,15 @@ def agreement(predicted: np.ndarray, expected: np.ndarray) -> float:
     return float(np.mean(predicted == expected))
 
 
+def agreements(predicted: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return for each image whether its class is the expected one, (N,) float64: 1 or 0.
+
+    With several labels, it is the share of the labels that are decided as expected.
+    """
+    same = predicted == expected
+    return same.reshape(len(same), -1).mean(axis=1)
+
+
 def is_right(predicted: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Return whether each image is predicted as expected, (N,) bool.
 
