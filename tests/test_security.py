@@ -48,6 +48,9 @@ out = ["--workers", 0, "--out", f"{folder}/report.html"]
 layers = ["--datasets", "digits", "--layers", "dense", "--epochs", 1]
 few = [*layers, "--images", 64]
 run("depth", "--classifier", model, *few, "--out", f"{folder}/depth")
+run("diff", model, model, *few, "--out", f"{folder}/diff")
+attack = ["--known", 64, "--noise", 0, "--gallery", 20]
+run("leak", "--classifier", model, *layers, *attack, "--out", f"{folder}/leak")
 run("report", "--models", models, *reported, *out)
 """
 
@@ -61,7 +64,7 @@ def test_no_command_goes_online_or_starts_a_program(tmp_path):
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
         *("image.png", "saved-models", "eval", "explained", "compared", "measured"),
-        *("report.html", "depth"),
+        *("report.html", "depth", "diff", "leak"),
     }
 
 

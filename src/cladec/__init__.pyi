@@ -9,12 +9,16 @@ from .experiments import Depth as Depth
 from .experiments import Edited as Edited
 from .experiments import Evaluation as Evaluation
 from .experiments import LayerExplanation as LayerExplanation
+from .experiments import Leak as Leak
+from .experiments import ModelDiff as ModelDiff
 from .experiments import SavedClassifier as SavedClassifier
 from .experiments import Sweep as Sweep
 from .experiments import counterfactual as counterfactual
 from .experiments import depth as depth
+from .experiments import diff as diff
 from .experiments import evaluate as evaluate
 from .experiments import explain_layer as explain_layer
+from .experiments import leak as leak
 from .experiments import load_explanation as load_explanation
 from .experiments import train_missing as train_missing
 from .explainers import EXPLAINERS as EXPLAINERS

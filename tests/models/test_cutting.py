@@ -210,6 +210,22 @@ def test_a_network_that_was_cut_can_be_saved_and_loaded(model_of, tmp_path):
             np.testing.assert_allclose(loaded(images)[output], network(images)[output], rtol=1e-5)
 
 
+def test_a_layer_that_nothing_bypasses_is_enough_for_the_rest():
+    images = keras.Input((4, 4, 1))
+    first = layers.Conv2D(2, 3, padding="same", name="first")(images)
+    second = layers.Conv2D(2, 3, padding="same", name="second")(first)
+    both = layers.Flatten()(layers.Add(name="both")([first, second]))
+    scores = layers.Dense(3, name="scores")(both)
+    model = keras.Model(images, layers.Softmax(name="probabilities")(scores))
+    given = np.random.default_rng(0).random((5, 4, 4, 1), np.float32)
+    expected = keras.Model(images, scores)(given)
+    for layer in ("both", "scores"):
+        codes = keras.Model(images, model.get_layer(layer).output)(given)
+        np.testing.assert_allclose(cutting.rest_alone(model, layer)(codes), expected, rtol=1e-5)
+    assert cutting.rest_alone(model, "second") is None
+    assert cutting.rest_alone(model, "probabilities") is None
+
+
 @pytest.mark.parametrize("name", ["shared_layer", "residual_add", "nested_called_twice"])
 def test_the_two_sides_of_a_layer_make_the_whole(name):
     flat, images = cutting.flatten(zoo.build(name)), keras.ops.convert_to_tensor(zoo.images(2))

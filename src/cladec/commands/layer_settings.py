@@ -10,6 +10,7 @@ from cladec.data.dataset import check_name
 from cladec.errors import InputError, check_at_least_one
 from cladec.experiments.model_forms import ModelForm
 from cladec.experiments.plans import names_in
+from cladec.models.recipes import Start
 from cladec.storage import model_files
 
 ANY = (1, 1, 3)
@@ -87,6 +88,65 @@ class ByDepth(OneOfSeveral):
         """Check the number of images and the folder, as well as the common settings."""
         super().check()
         check_at_least_one("images", self.images)
+        model_files.check_writable(self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(SeveralLayers):
+    """Compare what each layer of two classifiers keeps, on one HTML page."""
+
+    before: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="BEFORE")]
+    """The first classifier, a .keras or .h5 file. Code in a file is never executed."""
+    after: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="AFTER")]
+    """The second classifier, of the same images and classes."""
+    layers: tuple[str, ...] = ("auto",)
+    """The layers: auto (an early, a middle and the last one before the scores), all that both
+    classifiers have, or their names. cladec layers lists them."""
+    images: int = 10_000
+    """The most images to train each decoder on; they are drawn at random."""
+    reference: Start = "auto"
+    """The weights that the encoder of RefAE begins with: fresh, tuned or auto, see cladec train."""
+    out: Path = Path("diff")
+    """The folder for the page, the figure and the tables."""
+
+    def check(self) -> None:
+        """Check the layers, the classifiers and the folder, as well as the common settings."""
+        super().check()
+        check_at_least_one("images", self.images)
+        check_layers(self.layers)
+        for classifier in (self.before, self.after):
+            check_file(classifier)
+        model_files.check_writable(self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaking(OneOfSeveral):
+    """Measure what somebody who sees a layer's activations can draw of pictures."""
+
+    known: tuple[int, ...] = (100, 1_000, 10_000)
+    """The numbers of pictures that the attacker has."""
+    noise: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
+    """The noise on the activations as a defence, in standard deviations of each channel."""
+    gallery: int = 1_000
+    """The most held-out pictures to draw, and to look for the right one among."""
+    limit: float = 0.1
+    """The share of pictures that may be found again where a layer is handed out."""
+    out: Path = Path("leak")
+    """The folder for the tables and the figure."""
+
+    def check(self) -> None:
+        """Check the numbers and the folder, as well as the common settings."""
+        super().check()
+        for count in self.known:
+            check_at_least_one("known", count)
+        if not self.known:
+            raise InputError("--known is empty: name at least one number of pictures")
+        if min(self.noise, default=0.0) < 0:
+            raise InputError(f"--noise is {min(self.noise)}: expected at least 0")
+        if not 0 <= self.limit <= 1:
+            raise InputError(f"--limit is {self.limit}: expected a share from 0 to 1")
+        if self.gallery < 2:
+            raise InputError(f"--gallery is {self.gallery}: expected at least 2")
         model_files.check_writable(self.out)
 
 

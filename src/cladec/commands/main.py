@@ -8,8 +8,8 @@ from typing import Annotated, Any, Union
 import tyro
 
 from cladec.commands.console import BAD_INPUT, guarded, tell
-from cladec.commands.layer_settings import ByDepth
-from cladec.commands.options import REGISTRY
+from cladec.commands.layer_settings import ByDepth, Difference, Leaking
+from cladec.commands.options import REGISTRY, usage_fitted
 from cladec.commands.settings import Comparison, Explanation, Listing, Metrics, ReportFile
 from cladec.errors import InputError
 from cladec.experiments.evaluation import Evaluation
@@ -27,6 +27,8 @@ COMMANDS: dict[str, type] = {
     "report": ReportFile,
     "layers": Listing,
     "depth": ByDepth,
+    "diff": Difference,
+    "leak": Leaking,
 }
 """The settings of every command by its name; `run` in the module of that name runs it."""
 
@@ -69,7 +71,7 @@ def evaluate_models(description: str | None, arguments: Sequence[str] | None = N
 def settings(kind: Any, **options: Any) -> Any:
     """Read the settings from the command line; `options` are those of `tyro.cli`."""
     try:
-        with REGISTRY:
+        with REGISTRY, usage_fitted():
             return tyro.cli(kind, **options)
     except Unreachable as error:
         tell(InputError(str(error)))

@@ -7,8 +7,11 @@ the source does.
 import ast
 import dataclasses
 import inspect
+import sys
 import textwrap
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -23,6 +26,9 @@ from tyro.constructors import (
 
 REGISTRY = ConstructorRegistry()
 """What `tyro.cli` is called within."""
+
+WIDTH = 80
+"""The columns of a terminal that the help fits into."""
 
 WORDS = {str: "NAME", int: "NUMBER", float: "NUMBER", Path: "PATH"}
 """What stands for a value of each type."""
@@ -57,6 +63,36 @@ def descriptions(kind: type) -> dict[str, str]:
                 ):
                     found[name] = " ".join(words.split())
     return found
+
+
+class _Fitted:
+    """A stream whose lines that begin with "usage:" are broken to fit into 80 columns."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write("\n".join(map(_fitted, text.split("\n"))))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def usage_fitted() -> Iterator[None]:
+    """Fit the line that names all commands into 80 columns, which tyro does not."""
+    with redirect_stdout(_Fitted(sys.stdout)):
+        yield
+
+
+def _fitted(line: str) -> str:
+    if "usage:" not in line or len(line) <= WIDTH:
+        return line
+    return textwrap.fill(line.replace(",", ", "), WIDTH, subsequent_indent=" " * 8)
 
 
 def _default(field: dataclasses.Field) -> Any:

@@ -11,6 +11,8 @@ from .layer_edits import Edited as Edited
 from .layer_explanation import LayerExplanation as LayerExplanation
 from .layer_explanation import explain_layer as explain_layer
 from .layer_explanation import load_explanation as load_explanation
+from .leaking import Leak as Leak
+from .leaking import leak as leak
 from .results import published as published
 from .results import wide_table as wide_table
 from .runs import VARIANTS as VARIANTS
@@ -18,3 +20,5 @@ from .saved_models import SavedClassifier as SavedClassifier
 from .sweep import Sweep as Sweep
 from .trainer import train as train
 from .trainer import train_missing as train_missing
+from .two_models import ModelDiff as ModelDiff
+from .two_models import diff as diff

@@ -54,12 +54,17 @@ def render(layer: "LayerExplanation") -> str:
         edits=layer_edits_page.edits(layer),
         alphas=[alpha_text(alpha) for alpha in alphas],
         ratio=f"{width} / {height}",
-        side=width * max(1, round(SIDE / width)) if width <= SIDE else SIDE,
+        side=side_of(width),
         style=Markup(pages.text("cladec.experiments", "layer.css")),
         script=Markup(script),
         script_digest=pages.digest(script),
         version=own_version(),
     )
+
+
+def side_of(width: int) -> int:
+    """Return how wide images of this width are on a page, in pixels."""
+    return width * max(1, round(SIDE / width)) if width <= SIDE else SIDE
 
 
 def _group(layer: "LayerExplanation", split: Split, alphas: Sequence[float]) -> dict[str, Any]:
@@ -72,7 +77,7 @@ def _group(layer: "LayerExplanation", split: Split, alphas: Sequence[float]) -> 
         "original": sprites.data_url(split.images),
         "reference": sprites.data_url(reference),
         "cladec": [sprites.data_url(images) for images in decoded],
-        "lost": sprites.data_url(_coloured(pictures.lost)),
+        "lost": sprites.data_url(coloured(pictures.lost)),
         "positions": sprites.positions(count),
         "across": sprites.columns(count),
         "down": -(-count // sprites.columns(count)),
@@ -88,7 +93,7 @@ def _said(pictures: Pictures, decoded: np.ndarray) -> list[tuple[str, bool]]:
     return list(zip(*pictures.said_of(decoded), strict=True))
 
 
-def _coloured(maps: np.ndarray) -> np.ndarray:
+def coloured(maps: np.ndarray) -> np.ndarray:
     """Return signed maps (N, H, W) in the colours of one scale around zero, (N, H, W, 3)."""
     scale = Scale.around_zero(maps)
     return scale.colours(scale.norm(maps))[..., :3]

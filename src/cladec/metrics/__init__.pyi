@@ -9,6 +9,9 @@ from .faithfulness import insertion as insertion
 from .faithfulness import mu_fidelity as mu_fidelity
 from .hiding import effects_of_methods as effects_of_methods
 from .hiding import hiding_effects as hiding_effects
+from .likeness import psnr as psnr
+from .likeness import reidentified as reidentified
+from .likeness import ssim as ssim
 from .lost_information import lost_maps as lost_maps
 from .robustness import randomisation as randomisation
 from .robustness import stability as stability

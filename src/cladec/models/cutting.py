@@ -204,6 +204,24 @@ def rest(network: keras.Model) -> keras.Model:
     return behind
 
 
+def rest_alone(classifier: keras.Model, layer: str) -> keras.Model | None:
+    """Return what comes behind a layer as a model codes -> logits (N, K), as a server would run it.
+
+    None if there is none: a path bypasses the layer, or it comes after the logits.
+
+    Raises:
+        InputError: there is no such layer.
+    """
+    flat = flatten(classifier)
+    codes = flat.find(layer)
+    given = keras.Input(batch_shape=codes.shape, dtype=codes.dtype)
+    try:
+        graph = keras.Function(codes, flat.logits)
+    except ValueError:  # the logits need more than the codes
+        return None
+    return keras.Model(given, graph(given))
+
+
 def logits(classifier: keras.Model) -> keras.Model:
     """Return a frozen copy of the classifier that outputs its scores before the softmax, (N, K)."""
     flat = flatten(classifier)

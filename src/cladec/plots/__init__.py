@@ -16,9 +16,11 @@ from cladec.plots.images import draw_image, image_grid
 from cladec.plots.kept import Row, kept_by_layer
 from cladec.plots.latent import latent_classes, latent_codes, latent_grid
 from cladec.plots.layers import conditional_beside_separate, layers_by_depth, lost_by_layer
+from cladec.plots.leak import leaked_by_layer
 from cladec.plots.measures import LABELS, measures_over_alpha, measures_over_fraction, ranking
 from cladec.plots.rows import image_rows
 from cladec.plots.story import alpha_frames, layer_story
+from cladec.plots.two_models import changed_by_layer, differences_by_layer
 
 __all__ = [
     "LABELS",
@@ -26,9 +28,11 @@ __all__ = [
     "Row",
     "Scale",
     "alpha_frames",
+    "changed_by_layer",
     "conditional_beside_separate",
     "confusion",
     "curves",
+    "differences_by_layer",
     "draw_image",
     "explanation_grid",
     "heat_map",
@@ -41,6 +45,7 @@ __all__ = [
     "latent_grid",
     "layer_story",
     "layers_by_depth",
+    "leaked_by_layer",
     "lost_by_layer",
     "measures_over_alpha",
     "measures_over_fraction",

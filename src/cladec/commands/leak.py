@@ -1,0 +1,23 @@
+"""`cladec leak`: measure what the activations of each layer give away of the pictures."""
+
+from cladec.commands.console import print_all, show
+from cladec.commands.layer_settings import Leaking
+from cladec.experiments.leaking import leak
+
+
+def run(settings: Leaking) -> None:
+    """Attack the layers of a classifier; print where to cut it, and the files written."""
+    settings.check()
+    found = leak(
+        settings.classifier,
+        settings.dataset,
+        layers=settings.layers,
+        known=settings.known,
+        noise=settings.noise,
+        gallery=settings.gallery,
+        limit=settings.limit,
+        **settings.options,
+    )
+    table = found.cuts.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3f}")
+    show(f"{table}\n{found.in_words()}")
+    print_all(found.save(settings.out))
