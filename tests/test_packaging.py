@@ -100,10 +100,15 @@ def widget() -> None:
     cladec.explain_layer(classifier, "dense", (images, labels), epochs=1).widget()
 
 
+def watched() -> None:
+    cladec.WatchLayer("dense", cladec.load("digits").test.images, tensorboard="runs")
+
+
 EXTRAS: dict[str, tuple[str, Callable[[], object]]] = {
     "tensorflow_datasets": ("datasets", lambda: cladec.load("mnist")),
     "shap": ("shap", shap_deep),
     "ipywidgets": ("notebooks", widget),
+    "tensorboard": ("tensorboard", watched),
     "ray": ("ray", lambda: ray_cluster.connect("local")),
     "upath": ("ray", lambda: remote.location("s3://bucket/models")),
 }

@@ -51,6 +51,8 @@ run("depth", "--classifier", model, *few, "--out", f"{folder}/depth")
 run("diff", model, model, *few, "--out", f"{folder}/diff")
 attack = ["--known", 64, "--noise", 0, "--gallery", 20]
 run("leak", "--classifier", model, *layers, *attack, "--out", f"{folder}/leak")
+audited = ["--classifier", model, "--datasets", "digits", "--images", 2, "--epochs", 1]
+run("audit", *audited, "--patch", "corner", "--out", f"{folder}/audited")
 run("report", "--models", models, *reported, *out)
 """
 
@@ -64,7 +66,7 @@ def test_no_command_goes_online_or_starts_a_program(tmp_path):
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
         *("image.png", "saved-models", "eval", "explained", "compared", "measured"),
-        *("report.html", "depth", "diff", "leak"),
+        *("report.html", "depth", "diff", "leak", "audited"),
     }
 
 

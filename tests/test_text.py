@@ -83,11 +83,14 @@ def drawn() -> dict[str, Figure]:
     ranks = {"rank": 1, "mean": 0.5, "low": 0.1, "high": 0.9, "higher_is_better": True}
     ranks |= {"question": "faithfulness", "group": "a", "than_random": "better"}
     ranked = pd.DataFrame({"measure": ODD[0], "method": in_tables} | ranks)
+    row = plots.Row("$_", images, both)
+    drawn = {"alpha": [0.0, 1.0], "drawn": 0.5, "drawn_low": 0.1, "drawn_high": 0.9}
     extent = {"extent": 2.0, "title": title}
     decoded, alphas = {name: {"refae": images} for name in layers}, {0.5: images}
     return {
         "image_grid": plots.image_grid(dict.fromkeys(ODD, images), both),
-        "image_rows": plots.image_rows([plots.Row("$_", images, both)], both, title=title),
+        "image_rows": plots.image_rows([row], both, title=title),
+        "erasure": plots.erasure([row], pd.DataFrame(drawn), title=title, sentence=title),
         "measures_over_alpha": plots.measures_over_alpha(whole, title=title),
         "lost": plots.lost_by_layer({"_r": images}, maps, both, classes, title=title),
         "fractions": plots.measures_over_fraction(runs, title=title),

@@ -4,6 +4,7 @@ from .data import Split as Split
 from .data import load as load
 from .errors import InputError as InputError
 from .errors import InputWarning as InputWarning
+from .experiments import Audit as Audit
 from .experiments import Counterfactual as Counterfactual
 from .experiments import Depth as Depth
 from .experiments import Edited as Edited
@@ -13,6 +14,8 @@ from .experiments import Leak as Leak
 from .experiments import ModelDiff as ModelDiff
 from .experiments import SavedClassifier as SavedClassifier
 from .experiments import Sweep as Sweep
+from .experiments import WatchLayer as WatchLayer
+from .experiments import audit as audit
 from .experiments import counterfactual as counterfactual
 from .experiments import depth as depth
 from .experiments import diff as diff

@@ -1,6 +1,7 @@
-"""Rows of images with a line below each."""
+"""Rows of images with a line below each, alone and beside an erasure curve."""
 
 import numpy as np
+import pandas as pd
 
 from cladec import plots
 
@@ -20,3 +21,20 @@ def test_rows_have_their_names_titles_and_marked_texts():
     assert figure.texts[0].get_text() == "what it is"
     bottoms = [axis.get_position().y0 for axis in axes]
     assert 0 < bottoms[3] < bottoms[0] < 1
+
+
+def test_an_erasure_curve_stands_beside_the_pictures_above_the_sentence():
+    curve = pd.DataFrame({"alpha": [0.0, 0.99], "drawn": [0.9, 0.4]})
+    curve = curve.assign(drawn_low=0.3, drawn_high=1.0)
+    figure = plots.erasure(ROWS, curve, title="dense", sentence="word " * 60)
+    chart = figure.axes[-1]
+    line = chart.get_lines()[0]
+    np.testing.assert_array_equal(line.get_ydata(), [0.9, 0.4])
+    assert [text.get_text() for text in chart.get_xticklabels()] == ["0", "0.99"]
+    title, sentence = figure.texts
+    assert title.get_text() == "dense"
+    assert "\n" in sentence.get_text()
+    figure.draw_without_rendering()
+    boxes = [axis.get_window_extent() for axis in figure.axes[:-1]]
+    assert max(box.x1 for box in boxes) < chart.get_window_extent().x0
+    assert min(box.y0 for box in boxes) > sentence.get_window_extent().y1

@@ -8,6 +8,7 @@ import tyro
 
 from cladec.data.dataset import check_name
 from cladec.errors import InputError, check_at_least_one
+from cladec.experiments.features import Patch
 from cladec.experiments.model_forms import ModelForm
 from cladec.experiments.plans import names_in
 from cladec.models.recipes import Start
@@ -147,6 +148,45 @@ class Leaking(OneOfSeveral):
             raise InputError(f"--limit is {self.limit}: expected a share from 0 to 1")
         if self.gallery < 2:
             raise InputError(f"--gallery is {self.gallery}: expected at least 2")
+        model_files.check_writable(self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auditing(SeveralLayers):
+    """Ask whether a classifier uses a feature as a shortcut."""
+
+    classifier: Annotated[Path, tyro.conf.arg(aliases=["--model"])]
+    """The classifier, a .keras or .h5 file. Code in a file is never executed."""
+    patch: str | None = None
+    """The feature that is pasted in: corner (a white square), frame, tint or blur. The pictures
+    have to hold it, too."""
+    mask: Path | None = None
+    """The feature is what is white in these pictures: one for all images, or a folder with a mask
+    of the name of each picture that has it. With neither --patch nor --mask, regions are sought
+    that recur at one place in the images of a class, and the strongest is the feature."""
+    layer: str | None = None
+    """The layer to decode; the default is the last one before the scores."""
+    images: int = 200
+    """The most test images into which the feature is pasted."""
+    out: Path = Path("audit")
+    """The folder for the table and the figure."""
+
+    def check(self) -> None:
+        """Check the feature, the number of images and the files, as well as the common settings.
+
+        Raises:
+            InputError: two features are named, one is unknown, a number is out of range, or a file
+                is missing.
+        """
+        super().check()
+        check_file(self.classifier)
+        if self.patch is not None and self.mask is not None:
+            raise InputError("--patch and --mask are both given: name one feature")
+        if self.patch is not None:
+            Patch(self.patch)
+        if self.mask is not None and not self.mask.exists():
+            raise InputError(f"--mask {self.mask} does not exist: name a picture or a folder")
+        check_at_least_one("images", self.images)
         model_files.check_writable(self.out)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from cladec.commands.console import BAD_INPUT, guarded, tell
-from cladec.commands.layer_settings import ByDepth, Difference, Leaking
+from cladec.commands.layer_settings import Auditing, ByDepth, Difference, Leaking
 from cladec.commands.options import REGISTRY, usage_fitted
 from cladec.commands.settings import Comparison, Explanation, Listing, Metrics, ReportFile
 from cladec.errors import InputError
@@ -29,6 +29,7 @@ COMMANDS: dict[str, type] = {
     "depth": ByDepth,
     "diff": Difference,
     "leak": Leaking,
+    "audit": Auditing,
 }
 """The settings of every command by its name; `run` in the module of that name runs it."""
 

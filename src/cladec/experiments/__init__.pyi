@@ -1,4 +1,6 @@
 from . import conclusions as conclusions
+from .audits import Audit as Audit
+from .audits import audit as audit
 from .by_depth import Depth as Depth
 from .by_depth import depth as depth
 from .counterfactuals import Counterfactual as Counterfactual
@@ -22,3 +24,4 @@ from .trainer import train as train
 from .trainer import train_missing as train_missing
 from .two_models import ModelDiff as ModelDiff
 from .two_models import diff as diff
+from .watching import WatchLayer as WatchLayer

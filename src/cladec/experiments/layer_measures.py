@@ -11,6 +11,7 @@ from cladec.data.dataset import Dataset
 from cladec.metrics import bootstrap, normalised
 from cladec.models import batches, predictions
 from cladec.models.batches import PREDICTION_BATCH
+from cladec.models.cladec import LayerDecoder
 from cladec.models.conditional import ConditionalClaDec
 from cladec.models.fitting import encode
 from cladec.models.refae import RefAE
@@ -87,7 +88,7 @@ def squared_errors(images: np.ndarray, decoded: np.ndarray) -> np.ndarray:
     return np.square(images - decoded).sum(axis=(1, 2, 3), dtype=np.float64)
 
 
-def answers(decoder: ConditionalClaDec, images: np.ndarray) -> np.ndarray:
+def answers(decoder: LayerDecoder, images: np.ndarray) -> np.ndarray:
     """Return what the classifier says of images: classes (N,), or labels (N, K) bool."""
     logits = batches.predict(decoder.classifier, images)
     return predictions.predicted(logits, multi_label=decoder.multi_label)

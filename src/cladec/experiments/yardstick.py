@@ -46,6 +46,4 @@ class Yardstick:
 
     def with_interval(self, name: str, values: np.ndarray) -> dict[str, float]:
         """Return the mean of values (N,) by its name, and its interval of 95 %, `_low`, `_high`."""
-        low, high = bootstrap.interval(bootstrap.resampled_means(values, seed=self._seed))
-        mean = float(values.mean())
-        return {name: mean, f"{name}_low": float(low), f"{name}_high": float(high)}
+        return bootstrap.with_interval(name, values, seed=self._seed)

@@ -34,6 +34,17 @@ def interval(means: np.ndarray, *, confidence: float = 0.95) -> tuple[np.ndarray
     return low, high
 
 
+def with_interval(name: str, values: np.ndarray, *, seed: int = 0) -> dict[str, float]:
+    """The mean of values (N,) by its name, and its interval of 95 %, `_low` and `_high`.
+
+    Examples:
+        >>> with_interval("fidelity", np.array([0.5, 0.5]))
+        {'fidelity': 0.5, 'fidelity_low': 0.5, 'fidelity_high': 0.5}
+    """
+    low, high = interval(resampled_means(values, seed=seed))
+    return {name: float(values.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
 def p_values(values: np.ndarray, *, draws: int = 20_000, seed: int = 0) -> np.ndarray:
     """How likely means as far from 0 as these are if the true means are 0: a bootstrap-t test.
 

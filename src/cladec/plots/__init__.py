@@ -10,6 +10,7 @@ Examples:
 from cladec.plots.alpha_axis import AlphaAxis, slider_alphas
 from cladec.plots.classification import confusion, curves, reliability
 from cladec.plots.depth import kept_by_depth
+from cladec.plots.erasure import erasure
 from cladec.plots.explanations import explanation_grid, side_by_side
 from cladec.plots.heat_maps import Scale, heat_map
 from cladec.plots.images import draw_image, image_grid
@@ -34,6 +35,7 @@ __all__ = [
     "curves",
     "differences_by_layer",
     "draw_image",
+    "erasure",
     "explanation_grid",
     "heat_map",
     "image_grid",

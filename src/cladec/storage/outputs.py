@@ -35,12 +35,13 @@ def save_figure(figure: "Figure", path: Path) -> Path:
         Its path, whose name may have been shortened.
     """
     path = path.with_name(shortened(path.stem, LONGEST_NAME - len(path.suffix)) + path.suffix)
-    picture = _png(figure)
+    picture = png(figure)
     model_files.write(path, lambda file: file.write_bytes(picture))
     return path
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """Return a figure as a PNG picture, at most `WIDEST` pixels wide and `LARGEST` bytes large."""
     dots = min(figure.dpi, WIDEST / figure.get_figwidth())
     while True:
         stream = io.BytesIO()
