@@ -4,6 +4,7 @@
 # make lint    check format, lint and types
 # make notebooks  run every notebook again, in place
 # make bench   time the recipe of cladec-mnist and ours side by side
+# make bench-quick  print ratios to the committed times of training, explainers, report and start
 # make torch   install PyTorch without CUDA, so that the tests on that backend are not skipped
 # make figures draw every picture of README and docs, from saved-models
 # make tables  write the numbers of README and docs, from eval/evaluation_runs.csv
@@ -27,7 +28,7 @@ WITHOUT_TRAINING := tests/test_imports.py tests/test_text.py tests/test_packagin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint torch notebooks bench figures tables docs audit lock clean
+.PHONY: help demo test check lint torch notebooks bench bench-quick figures tables docs audit lock clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -68,6 +69,9 @@ notebooks: $(BIN)/cladec
 
 bench: $(BIN)/cladec
 	$(BIN)/python benchmarks/sweep.py
+
+bench-quick: $(BIN)/cladec
+	$(BIN)/python benchmarks/quick.py
 
 figures: $(BIN)/pytest
 	$(BIN)/python benchmarks/figures.py
