@@ -5,7 +5,8 @@
 Trains the digits with create_models.py --ray on clusters of one and two nodes of this machine, each
 with one core. What more workers would take is computed: each takes the next model whose classifier
 is done, for the seconds that the model's record holds. With --models, the same for a sweep that is
-there.
+there, and for as many of them, of other datasets, as have 1,000 models. The floor, which no number
+of workers goes below, is the longest pair of a classifier and a model that decodes it.
 """
 
 import heapq
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -30,6 +31,9 @@ from cladec.storage import model_files
 
 ROOT = Path(__file__).parent.parent
 COMPUTED = (1, 2, 4, 8, 16, 32)
+MANY = 1_000
+"""The models of a large sweep."""
+
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
@@ -84,6 +88,24 @@ def computed(seconds: dict[Run, float], workers: int) -> float:
     return max(ends.values())
 
 
+def floor(seconds: dict[Run, float]) -> str:
+    """The longest run with the one that it needs, in words."""
+    needed = needs(list(seconds), Path())
+    pairs = {run: seconds[run] + seconds.get(needed.get(run), 0.0) for run in seconds}
+    longest = max(pairs, key=pairs.__getitem__)
+    return f"floor: {pairs[longest]:.0f} s, the classifier and then {longest.title}"
+
+
+def several(seconds: dict[Run, float]) -> dict[Run, float]:
+    """The runs and seconds of a sweep of so many datasets that they are `MANY`."""
+    copies = range(-(-MANY // len(seconds)))
+    return {
+        replace(run, dataset=f"{run.dataset}-{copy}", name=f"{run.name}-{copy}"): taken
+        for copy in copies
+        for run, taken in seconds.items()
+    }
+
+
 def print_table(title: str, seconds: dict[Run, float], walls: dict[int, float]) -> None:
     """The times of one sweep; to what is computed the start is added that one worker needed."""
     start = walls[1] - computed(seconds, 1) if 1 in walls else 0.0
@@ -93,6 +115,7 @@ def print_table(title: str, seconds: dict[Run, float], walls: dict[int, float]) 
         wall = start + computed(seconds, workers)
         shown = f"{walls[workers]:.0f}" if workers in walls else ""
         table.add_row(str(workers), shown, f"{wall:.0f}", f"{first / wall:.1f}")
+    table.caption = floor(seconds)
     Console(width=100).print(table)
 
 
@@ -107,7 +130,8 @@ def main(scaling: Scaling) -> None:
     print_table(f"digits, {len(seconds)} models", seconds, walls)
     if scaling.models is not None:
         seconds = recorded(scaling.models)
-        print_table(f"{scaling.models}, {len(seconds)} models, training alone", seconds, {})
+        for sweep in (seconds, several(seconds)):
+            print_table(f"{scaling.models}, {len(sweep)} models, training alone", sweep, {})
 
 
 if __name__ == "__main__":
