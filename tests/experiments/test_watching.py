@@ -78,6 +78,19 @@ def test_what_is_measured_is_drawn_and_not_trained_on(watched, tiny):
     assert {image.tobytes() for image in test} - first  # they may be sorted by class
 
 
+def test_epochs_are_compared_by_decoders_of_the_same_start_and_steps(tiny):
+    """A network that does not change keeps its numbers: the decoder does not get better."""
+    with seeded(0):
+        images = keras.Input((8, 8, 1))
+        hidden = layers.Dense(16, activation="relu", name="dense")(layers.Flatten()(images))
+        model = keras.Model(images, layers.Dense(10, activation="softmax", name="scores")(hidden))
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    watch = cladec.WatchLayer("dense", tiny.train.images, passes=1, say=None)
+    model.fit(tiny.train.images, tiny.train.labels, epochs=3, verbose=0, callbacks=[watch])
+    first, *others = watch.history["normalised_error"]
+    assert others == pytest.approx([first] * 2, abs=1e-4)
+
+
 def test_the_training_is_the_same_with_and_without_it(watched, tiny):
     model, _, _ = watched
     alone, train = network(), tiny.train

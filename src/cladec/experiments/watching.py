@@ -1,5 +1,6 @@
 """Watch a layer while its network learns: decoded again at the end of each epoch."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from cladec import checks, plots
 from cladec.errors import InputError
 from cladec.experiments.layer_measures import answers, squared_errors
 from cladec.metrics import bootstrap, normalised
-from cladec.models import batches, cutting, given_images, predictions
+from cladec.models import batches, cutting, given_images, predictions, recipes
 from cladec.models.batches import Batches, for_fit
 from cladec.models.cladec import ClaDec
 from cladec.models.decoder import build_decoder
@@ -22,7 +23,7 @@ from cladec.models.fitting import encode
 from cladec.models.forms import image_classifier
 from cladec.models.muon import Muon
 from cladec.models.photographs import standardise
-from cladec.models.training import seeded
+from cladec.models.training import WarmUpCosine, seeded
 from cladec.storage.outputs import save_animation
 from cladec.storage.tensorboard_events import Events
 
@@ -41,13 +42,8 @@ SHOWN = 6
 COLUMNS = 12
 """The most epochs that a figure shows."""
 
-FIRST = 4
-"""How many times as many passes the decoder makes after the first epoch, when it is new."""
-
-BATCH = 64
-
-RATE = 5e-3
-"""The learning rate, constant: the decoder follows codes that change."""
+SEEN = 8_000
+"""The images that the decoder sees after each epoch, unless the caller says how often."""
 
 MEASURES = ("normalised_error", "fidelity")
 
@@ -55,17 +51,19 @@ MEASURES = ("normalised_error", "fidelity")
 class WatchLayer(keras.callbacks.Callback):
     """A Keras callback that shows what a layer keeps at the end of each epoch.
 
-    A ClaDec at alpha 0 is trained on the codes of some images for a pass, from the weights that it
-    had after the epoch before. What it shows of other images is kept, and two numbers of them, as
-    `depth` has them. The training itself is not touched.
+    A ClaDec at alpha 0 is trained for some passes on the codes of some images. It begins with the
+    same weights and takes the same steps after each epoch, so that what differs is the layer: a
+    decoder that went on from the epoch before would get better from epoch to epoch by itself. What
+    it shows of other images is kept, and two numbers of them, as `depth` has them. The training
+    that is watched is not touched.
 
     Args:
         layer: the layer: its name, "outer/inner" inside a nested model.
         images: images in any form that `explain` takes, (N, H, W, C) in [0, 1], those of the
             training for instance; of more than 2,500 some are drawn at random, and a fifth, at
             most 500, is held out and measured.
-        passes: the passes of the decoder over its images after each epoch; four times as many
-            after the first.
+        passes: the passes of the decoder over its images after each epoch; None for as many as let
+            it see 8,000.
         class_names: the names of the classes, for the figure; a class without one has its number.
         tensorboard: a folder for TensorBoard, where it is installed; None writes nothing.
         seed: the seed of the choice of images, and of the decoder.
@@ -104,7 +102,7 @@ class WatchLayer(keras.callbacks.Callback):
         layer: str,
         images: Any,
         *,
-        passes: int = 1,
+        passes: int | None = None,
         class_names: Sequence[str] | None = None,
         tensorboard: str | Path | None = None,
         seed: int = 0,
@@ -112,7 +110,8 @@ class WatchLayer(keras.callbacks.Callback):
     ):
         super().__init__()
         self.layer, self.say = layer, say
-        self.passes, self.seed = checks.whole("passes", passes, 1), checks.whole("seed", seed, 0)
+        self.passes = None if passes is None else checks.whole("passes", passes, 1)
+        self.seed = checks.whole("seed", seed, 0)
         self.class_names = class_names
         self.shown = np.empty(0)
         self.pictures: dict[int, np.ndarray] = {}
@@ -130,7 +129,8 @@ class WatchLayer(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if self._watched is None:
-            self._watched = _Watched(self.model, self.layer, self._images, self.seed)
+            told = self._images, self.passes, self.seed
+            self._watched = _Watched(self.model, self.layer, *told)
             self.shown = self._watched.test[:SHOWN]
         if self._watched.model is not self.model:
             raise InputError(
@@ -143,7 +143,7 @@ class WatchLayer(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         start, number, watched = time.perf_counter(), len(self._rows) + 1, self._watched
         assert watched is not None
-        watched.follow(self.passes * (1 if self._rows else FIRST))
+        watched.follow()
         measured, decoded = watched.measured()
         self.pictures[number] = decoded[:SHOWN]
         row = {"epoch": number, **measured, "seconds": time.perf_counter() - start}
@@ -213,7 +213,7 @@ class WatchLayer(keras.callbacks.Callback):
 
 
 class _Watched:
-    """A network that learns, a copy of it as it is now, and a decoder that follows its codes.
+    """A network that learns, a copy of it as it is now, and a decoder of its codes.
 
     Attributes:
         model: the network.
@@ -222,13 +222,12 @@ class _Watched:
         test: those that are measured.
         predicted: what the copy says of these, (N,), or (N, K) of several labels.
         classes: the number of classes or labels.
-        epochs: how often the decoder has followed.
     """
 
     predicted: np.ndarray
 
-    def __init__(self, model: keras.Model, layer: str, images: Any, seed: int):
-        self.model, self.layer, self.seed, self.epochs = model, layer, seed, 0
+    def __init__(self, model: keras.Model, layer: str, images: Any, passes: int | None, seed: int):
+        self.model, self.layer, self.seed = model, layer, seed
         classifier = image_classifier(model)
         given = given_images.check_images(classifier, images)
         if len(given) < 2:
@@ -249,23 +248,34 @@ class _Watched:
             labels = {"multi_label": cutting.is_multi_label(classifier)}
             self.decoder = ClaDec(network, decoder, alpha=0.0, name="watching", **labels)
         self.classes = cutting.num_classes(classifier)
-        # Compiled once for all epochs: `fitting.fit_decoder` would trace it anew in each of them.
-        self.decoder.compile(Muon(RATE), jit_compile=keras.backend.backend() == "jax")
+        self.passes = passes or math.ceil(SEEN / len(self.train))
+        self._compile()
 
-    def follow(self, passes: int) -> None:
-        """Copy the weights of the network, and train the decoder on its codes."""
+    def _compile(self) -> None:
+        """Compile the decoder once: `fit_cladec` would build and trace it in every epoch."""
+        recipe = recipes.CLADEC.for_images(self.test.shape[1:])
+        self.batch = recipe.batch_size_for(len(self.train))
+        steps = self.passes * max(1, len(self.train) // self.batch)
+        optimizer = Muon(WarmUpCosine(recipe.learning_rate, steps, recipe.warm_up))
+        self.decoder.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
+        optimizer.build(self.decoder.trainable_variables)
+        changing = [*self.decoder.decoder.variables, *optimizer.variables]
+        self._start = [(each, np.array(keras.ops.convert_to_numpy(each))) for each in changing]
+
+    def follow(self) -> None:
+        """Copy the weights of the network, and train the decoder on its codes from its start."""
         with seeded(self.seed):
             now = cutting.cut(self.model, self.layer)
         self.decoder.network.set_weights(now.get_weights())
+        for variable, value in self._start:
+            variable.assign(value)
         codes = encode(self.decoder.encoder, self.train)
-        if not self.epochs:
-            standardise(self.decoder.decoder, codes)
-        self.epochs += 1
+        standardise(self.decoder.decoder, codes)
         scores = self.decoder.classifier.output_shape[1:] if self.decoder.multi_label else ()
         unused = np.zeros((len(codes), *scores), np.int64)  # alpha is 0
         compared = {"images": self.train, "labels": unused}
-        given = Batches(({"codes": codes}, compared), BATCH, shuffle_seed=self.seed + self.epochs)
-        self.decoder.fit(**for_fit(given), epochs=passes, verbose=0, shuffle=False)
+        given = Batches(({"codes": codes}, compared), self.batch, shuffle_seed=self.seed)
+        self.decoder.fit(**for_fit(given), epochs=self.passes, verbose=0, shuffle=False)
 
     def measured(self) -> tuple[dict[str, float], np.ndarray]:
         """Return the measures with their intervals, and what was decoded of the held-out images."""
