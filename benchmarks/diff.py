@@ -1,7 +1,7 @@
 """Whether `cladec.diff` tells the truth: models whose change is known, layer by layer.
 
     python benchmarks/diff.py
-    python benchmarks/diff.py --classifier-images 10000 --trained-on 2000
+    python benchmarks/diff.py --only itself "90 % pruned" --classifier-images 5000
 
 A classifier is trained first, and compared with itself; with the same one where half of the
 channels of a layer are zero; with its weights rounded to 8 bits, each output channel on a scale of
@@ -47,6 +47,8 @@ class Measurement:
     """The table to write."""
     pages: Path = Path("diff")
     """The folder for the page and the figure of each comparison."""
+    only: tuple[str, ...] = ()
+    """The comparisons to make, such as "itself" or "90 % pruned"; all unless some are named."""
 
 
 def copied(classifier: keras.Model) -> keras.Model:
@@ -63,7 +65,7 @@ def with_kernels(
     model = copied(classifier)
     for layer in model.layers:
         if hasattr(layer, "kernel"):
-            layer.kernel.assign(change(np.array(layer.kernel)))
+            layer.kernel.assign(change(keras.ops.convert_to_numpy(layer.kernel)))
     return model
 
 
@@ -99,10 +101,10 @@ def main(settings: Measurement) -> None:
         "another seed": lambda: trained(data, settings.classifier_images, seed=settings.seed + 1),
     }
     tables = []
-    for name, make in others.items():
+    for name in settings.only or others:
         found = cladec.diff(
             classifier,
-            make(),
+            others[name](),
             data,
             layers=settings.layers,
             trained_on=settings.trained_on,

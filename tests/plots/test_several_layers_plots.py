@@ -36,7 +36,8 @@ def figures() -> dict[str, Figure]:
     for name, factor in {"psnr": 20, "ssim": 1, "reidentified": 1}.items():
         leak = leak.assign(**interval(name, [factor * place / 10 for place in range(10)]))
     decoded = dict.fromkeys(LAYERS, IMAGES)
-    both = {layer: {"before": IMAGES, "after": IMAGES} for layer in LAYERS}
+    long = "half of the channels of a layer at zero"
+    both = {layer: {"before": IMAGES, long: IMAGES} for layer in LAYERS}
     said = ["cat - dog", "dog", "_a - $b$"]
     return {
         "depth": plots.kept_by_depth(IMAGES, decoded, depth, said, title=TITLE),

@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cladec.plots.images import CELL, axes_at, draw_rows, image_axes, plain, row_height
+from cladec.plots.images import CELL, axes_at, draw_rows, image_axes, name_row, plain, row_height
 from cladec.plots.lost import LINE
 
-LEFT = 1.3
+LEFT = 1.6
 """Where the images begin, in inches."""
 
 CHART = (3.0, 1.6)
@@ -41,7 +41,10 @@ def leaked_by_layer(
     words = 0.3 + 0.072 * max(map(len, lines), default=0)
     width = max(LEFT + len(images) * CELL + 0.2, len(MEASURES) * step + 0.2, words)
     figure = Figure(figsize=(width, below + 2 * (CHART[1] + 0.35) + names), dpi=120)
-    draw_rows(image_axes(figure, len(rows), len(images), shape, left=LEFT, top=top), rows)
+    axes = image_axes(figure, len(rows), len(images), shape, left=LEFT, top=top)
+    draw_rows(axes, rows)
+    for of_row, name in zip(axes, rows, strict=True):
+        name_row(of_row[0], name)
     most = measures["known"].max()
     parts = {
         "known": measures[(measures["noise"] == 0) & (measures["layer"] != "")],

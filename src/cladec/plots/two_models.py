@@ -7,7 +7,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cladec.plots.images import CELL, GAP, axes_at, draw_rows, image_axes, plain, row_height
+from cladec.plots.images import (
+    CELL,
+    GAP,
+    axes_at,
+    draw_rows,
+    image_axes,
+    name_row,
+    plain,
+    row_height,
+)
 from cladec.plots.lost import LINE
 
 LEFT = 1.9
@@ -43,7 +52,10 @@ def changed_by_layer(
     words = 0.3 + 0.072 * max(map(len, title.splitlines()), default=0)
     width = max(LEFT + len(images) * CELL + 0.2, words)
     figure = Figure(figsize=(width, below + CHART + _names_height(layers)), dpi=120)
-    draw_rows(image_axes(figure, len(rows), len(images), shape, left=LEFT, top=top), rows)
+    axes = image_axes(figure, len(rows), len(images), shape, left=LEFT, top=top)
+    draw_rows(axes, rows)
+    for of_row, name in zip(axes, rows, strict=True):
+        name_row(of_row[0], name)
     across = len(images) * CELL - GAP
     _draw(axes_at(figure, left=LEFT, top=below, width=across, height=CHART), layers)
     high = figure.get_figheight()
