@@ -72,7 +72,7 @@ def test_the_first_of_the_best_safe_cuts_is_named(found):
     assert np.isnan(cuts["noise"][3])
     leak = cladec.Leak(measures, cuts, found.images, {}, 0.1, 100, found.facts)
     assert leak.cut == ("b", 1.0)
-    assert leak.in_words().startswith("cut at b with noise of 1 standard deviations: at most 10 %")
+    assert leak.in_words().startswith("cut at b with noise of 1 standard deviation: at most 10 %")
     unsafe = cladec.Leak(measures, cuts[3:], found.images, {}, 0.1, 100, found.facts)
     assert unsafe.cut is None
     assert "no layer and noise" in repr(unsafe)

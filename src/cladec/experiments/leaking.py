@@ -116,7 +116,8 @@ class Leak:
             return f"no layer and noise that were tried can be handed out so that {most}"
         layer, noise = self.cut
         row = self.cuts.set_index("layer").loc[layer]
-        added = f"with noise of {noise:g} standard deviations" if noise else "without noise"
+        deviations = f"{noise:g} standard deviation{'s' * (noise != 1)}"
+        added = f"with noise of {deviations}" if noise else "without noise"
         return f"cut at {layer} {added}: {most}, accuracy {row['accuracy_left']:.3f}"
 
     def caption(self) -> str:

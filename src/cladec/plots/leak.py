@@ -40,7 +40,7 @@ def leaked_by_layer(
     step = CHART[0] + 0.75
     words = 0.3 + 0.072 * max(map(len, lines), default=0)
     width = max(LEFT + len(images) * CELL + 0.2, len(MEASURES) * step + 0.2, words)
-    figure = Figure(figsize=(width, below + 2 * (CHART[1] + 0.35) + names), dpi=120)
+    figure = Figure(figsize=(width, below + 2 * CHART[1] + 0.35 + names), dpi=120)
     axes = image_axes(figure, len(rows), len(images), shape, left=LEFT, top=top)
     draw_rows(axes, rows)
     for of_row, name in zip(axes, rows, strict=True):
