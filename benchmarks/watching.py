@@ -46,6 +46,8 @@ class Watching:
     """The epochs of the network."""
     labels: tuple[Literal["right", "random"], ...] = ("right", "random")
     """The labels that it learns from."""
+    passes: int | None = None
+    """The passes of the decoder after each epoch, instead of the usual ones."""
     cost: bool = False
     """Only measure what watching costs beside an epoch of 60,000 images."""
     seed: int = 0
@@ -53,7 +55,7 @@ class Watching:
     out: Path = FILE
     """The table."""
     figures: Path = ROOT / "docs" / "img"
-    """The folder for the figure and the animation."""
+    """The folder for the figures."""
 
 
 class Kept(keras.callbacks.Callback):
@@ -89,13 +91,13 @@ def learner(data: Dataset, seed: int) -> keras.Model:
 def watched(data: Dataset, settings: Watching, labels: np.ndarray, name: str) -> pd.DataFrame:
     """Return a row for each epoch: what was watched, and what a decoder trained in full says."""
     images, model = data.train.images, learner(data, settings.seed)
-    watch = cladec.WatchLayer(settings.layer, images, class_names=data.class_names)
+    watched_by = {"passes": settings.passes, "class_names": data.class_names}
+    watch = cladec.WatchLayer(settings.layer, images, **watched_by)
     kept = Kept()
     options = {"epochs": settings.epochs, "batch_size": 64, "verbose": 0}
     model.fit(images, labels, callbacks=[watch, kept], **options)
     if name == "right":
         save_figure(watch.show(), settings.figures / "watching.png")
-        watch.animation(settings.figures / "watching.webp")
     else:
         save_figure(watch.show(), settings.figures / "watching-random.png")
     found = watch.history.assign(labels=name)
@@ -129,7 +131,7 @@ def cost(settings: Watching) -> None:
     """Print the processor seconds of an epoch of all images, and of watching it."""
     data = garments.some_images(60_000)
     model = learner(data, settings.seed)
-    watch = Clocked(settings.layer, data.train.images)
+    watch = Clocked(settings.layer, data.train.images, passes=settings.passes)
     for number in (1, 2):
         start = time.process_time()
         model.fit(data.train.images, data.train.labels, 64, 1, verbose=0, callbacks=[watch])

@@ -42,7 +42,7 @@ SHOWN = 6
 COLUMNS = 12
 """The most epochs that a figure shows."""
 
-SEEN = 8_000
+SEEN = 20_000
 """The images that the decoder sees after each epoch, unless the caller says how often."""
 
 MEASURES = ("normalised_error", "fidelity")
@@ -63,7 +63,7 @@ class WatchLayer(keras.callbacks.Callback):
             training for instance; of more than 2,500 some are drawn at random, and a fifth, at
             most 500, is held out and measured.
         passes: the passes of the decoder over its images after each epoch; None for as many as let
-            it see 8,000.
+            it see 20,000.
         class_names: the names of the classes, for the figure; a class without one has its number.
         tensorboard: a folder for TensorBoard, where it is installed; None writes nothing.
         seed: the seed of the choice of images, and of the decoder.
@@ -196,7 +196,7 @@ class WatchLayer(keras.callbacks.Callback):
 
     def _frame(self, epoch: int) -> Figure:
         row = self._rows[epoch - 1]
-        names = f"epoch {epoch}", f"normalised error {row['normalised_error']:.2f}"
+        names = f"epoch {epoch}", f"error {row['normalised_error']:.2f}"
         decoded = plots.Row("\n".join(names), self.pictures[epoch])
         return plots.image_rows([plots.Row("original", self.shown), decoded])
 
