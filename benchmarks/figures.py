@@ -1,4 +1,4 @@
-"""Every picture of eval/img that README and docs show, from saved models.
+"""Every picture of eval/img that README and docs show, and a ranking, from saved models.
 
     python benchmarks/figures.py --models saved-models
 
@@ -38,9 +38,13 @@ def main() -> None:
     commands.main(["evaluate", "--models", str(options.models), "--out", str(options.out)])
     for picture in animations(options.models, pictures):
         print(f"{picture}: {picture.stat().st_size / 1000:.0f} kB")
-    comparison = Path("comparison")
-    commands.main([*compare_command(options.models), "--out", str(comparison)])
-    shutil.copy(comparison / "explanations.png", pictures / "fashion_mnist-explanations.png")
+    pictured, comparison = Path("comparison/pictures"), Path("comparison/ranking")
+    for command, folder in zip(
+        compare_commands(options.models), (pictured, comparison), strict=True
+    ):
+        commands.main([*command, "--out", str(folder)])
+    shutil.copy(pictured / "explanations.png", pictures / "fashion_mnist-explanations.png")
+    shutil.copy(comparison / "ranking.csv", options.out / "fashion_mnist-ranking.csv")
     report = Path("report.html")
     given = ["--models", str(options.models), "--evaluation", str(options.out)]
     ranking = ["--ranking", str(comparison / "ranking.csv")]
@@ -58,12 +62,11 @@ def animations(models: Path, pictures: Path) -> Iterator[Path]:
                 yield save_animation(stories.animation(saved, run), pictures / f"{name}.webp")
 
 
-def compare_command(models: Path) -> list[str]:
-    """The comparison whose pictures the docs show, as it stands there."""
+def compare_commands(models: Path) -> list[list[str]]:
+    """The comparisons of the docs, as they stand there: for the pictures, then for the ranking."""
     page = (ROOT / "docs" / "trust.md").read_text("utf-8")
-    line = re.search(r"^ +cladec (compare .*--measures.*)$", page, re.M)
-    assert line, "docs/trust.md has no line with cladec compare --measures"
-    return shlex.split(line[1].replace("saved-models", shlex.quote(str(models))))
+    lines = re.findall(r"^ +cladec (compare .*--methods.*)$", page, re.M)
+    return [shlex.split(line.replace("saved-models", shlex.quote(str(models)))) for line in lines]
 
 
 def screenshot(report: Path, picture: Path) -> None:

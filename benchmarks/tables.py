@@ -2,7 +2,8 @@
 
     python benchmarks/tables.py
 
-Reads eval/evaluation_runs.csv, and writes each text into its page, between the comments
+Reads eval/evaluation_runs.csv, and eval/fashion_mnist-ranking.csv of `cladec compare`, and writes
+each text into its page, between the comments
 `<!-- benchmarks/tables.py: name -->` and `<!-- end -->`.
 """
 
@@ -11,18 +12,21 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import pandas as pd
 
 from cladec.errors import InputError
 from cladec.experiments.results import published
 from cladec.experiments.runs import VARIANTS
+from cladec.metrics.ranking import BETTER, EQUAL, FLOOR, WORSE
 from cladec.models import plateau, recipes
 from cladec.models.recipes import ALPHAS, alpha_text
 from cladec.storage.tables import read_table
 
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "eval" / "evaluation_runs.csv"
+RANKING = ROOT / "eval" / "fashion_mnist-ranking.csv"
 MEASURES = ("total_loss", "reconstruction_loss", "classification_loss", "evaluation_accuracy")
 SHARES = ("evaluation_accuracy", "fidelity")
 MODELS = ("classifier", "refae", *ALPHAS)
@@ -194,8 +198,46 @@ def lost() -> str:
     return "\n".join(sentences)
 
 
+@cache
+def trusted() -> str:
+    """What the ranking of the explainers shows, and what it does not."""
+    rows = read_table(RANKING, ("measure", "method", "mean", "low", "high", "group", "than_random"))
+    if rows is None:
+        raise InputError(f"{RANKING} is missing: run benchmarks/figures.py first")
+    measures, others = list(dict.fromkeys(rows["measure"])), rows[rows["method"] != FLOOR]
+    sentences = [f"On {rows['images'].iloc[0]} test images of Fashion-MNIST:", ""]
+    for measure in measures:
+        of_measure = others[others["measure"] == measure]
+        told = [_methods_that_are(of_measure, word) for word in (BETTER, EQUAL, WORSE)]
+        sentences.append(f"- by `{measure}` {'; '.join(filter(None, told))}.")
+    cells = {(row.method, row.measure): _mean(row) for row in rows.itertuples()}
+    methods = list(dict.fromkeys(rows["method"]))
+    lines = [[f"`{m}`", *(cells.get((m, name), "") for name in measures)] for m in methods]
+    better = dict(zip(rows["measure"], rows["higher_is_better"], strict=True))
+    heads = tuple(f"`{name}` ({'higher' if better[name] else 'lower'})" for name in measures)
+    return "\n".join(sentences) + "\n\n" + table("method", lines, heads)
+
+
+def _methods_that_are(rows: pd.DataFrame, word: str) -> str:
+    """Name the methods that are better or worse than the random map, or not told apart."""
+    names = [f"`{name}`" for name in rows.loc[rows["than_random"] == word, "method"]]
+    verb = "is" if len(names) == 1 else "are"
+    what = {
+        BETTER: f"{verb} shown to be better than a random map",
+        EQUAL: f"{verb} not told apart from it",
+        WORSE: f"{verb} shown to be worse",
+    }
+    return f"{', '.join(names)} {what[word]}" if names else ""
+
+
+def _mean(row: Any) -> str:
+    """A mean with the letters of its groups."""
+    return f"{row.mean:.3f} {row.group}"
+
+
 TEXTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {"reading": reading},
+    "docs/trust.md": {"trusted": trusted},
     "docs/research.md": {
         "measures": measures,
         "compared": compared,
