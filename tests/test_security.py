@@ -14,6 +14,9 @@ COMMANDS = """
 import sys
 
 import matplotlib.font_manager, pandas, sklearn.linear_model, tensorflow  # may look at the machine
+from sklearn.metrics import pairwise_distances_argmin
+
+pairwise_distances_argmin([[0.0]], [[0.0]])  # looks once at the libraries that are loaded
 
 from cladec.commands import main as cli
 
