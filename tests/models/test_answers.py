@@ -160,3 +160,9 @@ def test_agreements_are_shares_of_the_labels():
     labels = np.array([[True, False, True, False], [True, True, True, True]])
     same = predictions.agreements(labels, np.array([[True, False, False, False], [True] * 4]))
     assert same.tolist() == [0.75, 1.0]
+
+
+def test_an_image_differs_if_any_of_its_labels_does():
+    assert predictions.differ(np.array([1, 2]), np.array([1, 0])).tolist() == [False, True]
+    labels = np.array([[True, False], [True, True]])
+    assert predictions.differ(labels, np.ones((2, 2), bool)).tolist() == [True, False]

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cladec.errors import InputError, InputWarning
 from cladec.text import printable
+
+if TYPE_CHECKING:
+    import pandas as pd  # which takes a while, and the console says something at once
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -107,6 +110,13 @@ def print_all(files: Sequence[Path]) -> None:
     """Print the files written, one per line."""
     for file in files:
         print(printable(str(file)))
+
+
+def as_text(table: "pd.DataFrame", *, decimals: int = 3) -> str:
+    """Return a table as text, without its index, and with nothing where a number is missing."""
+    return table.to_string(
+        index=False, na_rep="", float_format=lambda value: f"{value:.{decimals}f}"
+    )
 
 
 def show(table: str) -> None:

@@ -1,6 +1,6 @@
 """`cladec depth`: show how much each layer of a classifier keeps of the pictures."""
 
-from cladec.commands.console import print_all, show
+from cladec.commands.console import as_text, print_all, show
 from cladec.commands.layer_settings import ByDepth
 from cladec.experiments.by_depth import depth
 
@@ -18,8 +18,5 @@ def run(settings: ByDepth) -> None:
         trained_on=settings.images,
         **settings.options,
     )
-    table = found.measures[COLUMNS].to_string(
-        index=False, na_rep="", float_format=lambda value: f"{value:.3f}"
-    )
-    show(f"{table}\n{found.in_words()}")
+    show(f"{as_text(found.measures[COLUMNS])}\n{found.in_words()}")
     print_all(found.save(settings.out))

@@ -1,6 +1,6 @@
 """`cladec leak`: measure what the activations of each layer give away of the pictures."""
 
-from cladec.commands.console import print_all, show
+from cladec.commands.console import as_text, print_all, show
 from cladec.commands.layer_settings import Leaking
 from cladec.experiments.leaking import leak
 
@@ -18,6 +18,5 @@ def run(settings: Leaking) -> None:
         limit=settings.limit,
         **settings.options,
     )
-    table = found.cuts.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3f}")
-    show(f"{table}\n{found.in_words()}")
+    show(f"{as_text(found.cuts)}\n{found.in_words()}")
     print_all(found.save(settings.out))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cladec import data, metrics, plots
 from cladec.commands.classifier import explain_all, load_classifier
-from cladec.commands.console import Complain, complaints, print_all, show, suggest
+from cladec.commands.console import Complain, as_text, complaints, print_all, show, suggest
 from cladec.commands.settings import Metrics
 from cladec.errors import InputError
 from cladec.experiments.saved_models import SavedClassifier
@@ -39,7 +39,7 @@ def report_text(report: pd.DataFrame) -> str:
     told = report.rename(columns=names).assign(
         **{"class": [brief(name, LONGEST_NAME) for name in report["class"]]}
     )
-    return told.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.4f}")
+    return as_text(told, decimals=4)
 
 
 def next_command(settings: Metrics, confusion: tuple[int, int] | None) -> str:

@@ -34,7 +34,7 @@ from cladec.models.fitting import encode
 from cladec.models.given import checked
 from cladec.models.pixel_layers import with_pixels
 from cladec.models.precision import fastest
-from cladec.models.predictions import named
+from cladec.models.predictions import differ, named
 from cladec.models.recipes import alpha_text
 from cladec.models.training import ReportProgress
 from cladec.progress import OnProgress
@@ -277,7 +277,7 @@ class _Sample:
             for alpha, shares in drawn.items()
         ]
         before, after = answers(decoder, self.images), answers(decoder, pasted)
-        changed = (before != after).reshape(len(before), -1).any(axis=1).astype(float)
+        changed = differ(after, before).astype(float)
         flips = bootstrap.with_interval("flips", changed, seed=self.seed)
         names = self.given.class_names
         said = ([named(answer, names) for answer in part[:SHOWN]] for part in (before, after))

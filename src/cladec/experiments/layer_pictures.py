@@ -13,7 +13,7 @@ from cladec.experiments.layer_data import LayerData
 from cladec.experiments.layer_measures import answers
 from cladec.metrics import lost_information
 from cladec.models import batches
-from cladec.models.predictions import named
+from cladec.models.predictions import differ, named
 from cladec.models.recipes import alpha_text
 from cladec.models.titles import cladec_title, refae_title
 
@@ -104,7 +104,7 @@ class Pictures:
     def said_of(self, decoded: np.ndarray) -> tuple[list[str], list[bool]]:
         """Return the answer to each decoded image, and whether it differs from the original's."""
         found = answers(self.layer.decoder, decoded)
-        changed = (found != self.predicted).reshape(len(found), -1).any(axis=1)
+        changed = differ(found, self.predicted)
         return [named(answer, self.layer.facts.class_names) for answer in found], changed.tolist()
 
     def titles(self, labels: np.ndarray | None) -> tuple[list[str], list[bool]]:

@@ -293,7 +293,7 @@ class _Comparison:
         self.models, self.given, self.settings = (before, after), given, settings
         self.by = Yardstick(before, given.dataset, settings.seed)
         self.said = self.by.predicted, Yardstick(after, given.dataset, settings.seed).predicted
-        self.differs = predictions.agreements(*self.said) < 1
+        self.differs = predictions.differ(*self.said)
         self.labels = first_labels(given.dataset.test.labels)
         predicted = first_labels(self.by.predicted)
         self.examples = layer_pictures.choose(self.labels, predicted, SHOWN)

@@ -57,6 +57,11 @@ def agreements(predicted: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return same.reshape(len(same), -1).mean(axis=1)
 
 
+def differ(predicted: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return for each image whether its class, or any of its labels, is another one, (N,) bool."""
+    return agreements(predicted, expected) < 1.0
+
+
 def is_right(predicted: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Return whether each image is predicted as expected, (N,) bool.
 
