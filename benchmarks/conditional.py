@@ -71,7 +71,7 @@ def time_of(timed: Timed, report: OnProgress) -> float:
     """Microseconds of processor time that a training image takes in all epochs of the recipe."""
     data, timer = sweep.random_data(timed.images), sweep.StepTimer(time.process_time)
     kind = "conditional" if timed.alpha is None else "cladec"
-    recipe = quality.our_recipe(kind).with_changes(1, recipes.RECIPES[kind].batch_size)
+    recipe = quality.our_recipe(kind).with_changes(1, sweep.RECIPES[kind].batch_size)
     options = {"recipe": recipe, "callbacks": [timer]}
     own = classifiers.build_classifier((28, 28, 1), 10)
     if timed.alpha is None:

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import tyro
 from keras import layers
-from skimage import data, util
+from skimage import data
+from skimage.util import img_as_float32
 
 import cladec
 from cladec.models import accuracy
@@ -102,7 +103,7 @@ def crops(bench: Bench) -> cladec.Dataset:
 def picture(name: str) -> np.ndarray:
     """A photograph of scikit-image, (H, W, 3) in [0, 1]."""
     found = getattr(data, name)()
-    pixels = util.img_as_float32(found[0] if isinstance(found, tuple) else found)
+    pixels = img_as_float32(found[0] if isinstance(found, tuple) else found)
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=-1)
 
 

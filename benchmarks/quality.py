@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import pandas as pd
 import reference
+import sweep
 import tyro
 
 from cladec import models
@@ -99,7 +100,7 @@ def fit_by_reference(model: keras.Model, data: Dataset, seed: int, callback: Cal
 
 def our_recipe(kind: str) -> recipes.Recipe:
     """What create_models.py trains with on this machine."""
-    return replace(recipes.RECIPES[kind], precision=fastest())
+    return replace(sweep.RECIPES[kind], precision=fastest())
 
 
 def train_ours(frozen: keras.Model, cell: Cell, data: Dataset, callback: Callback):

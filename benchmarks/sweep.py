@@ -39,6 +39,13 @@ DATASETS = 2
 TRAINING_IMAGES = 60_000
 WARM_UP_STEPS = 15
 
+RECIPES = {
+    "classifier": recipes.CLASSIFIER,
+    "refae": recipes.REFAE,
+    "cladec": recipes.CLADEC,
+    "conditional": recipes.CONDITIONAL,
+}
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -165,8 +172,8 @@ class TimeOurs:
     def __call__(self, kind: Kind, report: OnProgress) -> float:
         """Train one model."""
         data, timer = random_data(self.bench.images), StepTimer()
-        batch_size = recipes.RECIPES[kind.model].batch_size
-        recipe = recipes.RECIPES[kind.model].with_changes(epochs=1, batch_size=batch_size)
+        batch_size = RECIPES[kind.model].batch_size
+        recipe = RECIPES[kind.model].with_changes(epochs=1, batch_size=batch_size)
         options = {
             "recipe": replace(recipe, precision=self.bench.precision),
             "callbacks": [timer],

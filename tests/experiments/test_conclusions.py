@@ -229,3 +229,50 @@ def test_sentences_are_lines_and_a_list() -> None:
     both = conclusions.Sentences(("One.", "Two."))
     assert str(both) == "One.\nTwo."
     assert both._repr_markdown_() == "- One.\n- Two."
+
+
+def shares(used: float, unused: float, random: float = 0.02) -> pd.DataFrame:
+    rows = {"rise": (used, unused), "saliency": (0.03, 0.03), "random": (random, random)}
+    return pd.DataFrame(rows, index=["a shortcut", "no shortcut"]).T
+
+
+def test_the_method_that_tells_a_used_feature_from_an_unused_one_is_named() -> None:
+    said = conclusions.say_place(shares(0.6, 0.03))
+    assert said.startswith("Of the explainers, rise tells them apart best (60% with a shortcut")
+    assert "not used" not in said
+    assert "the maps of rise lie in it more than twice" in conclusions.say_place(shares(0.6, 0.3))
+    assert conclusions.say_place(shares(0.02, 0.1)).startswith("No method's map")
+
+
+def test_where_two_models_begin_to_differ() -> None:
+    codes = pd.DataFrame({"layer": ["a", "b", "c"], "change": [0.0, 0.25, 0.5]})
+    assert "from b on, by 0.25" in conclusions.say_first_change(codes)
+    assert "b alone differ" in conclusions.say_first_change(codes[:2])
+    assert "are the same" in conclusions.say_first_change(codes[:1])
+
+
+def test_what_two_models_keep_is_said_with_its_interval_and_noise() -> None:
+    row = {"layer": "conv", "before": 0.1, "after": 0.3, "difference": 0.2}
+    row |= {"difference_low": 0.15, "difference_high": 0.25, "noise": 0.01}
+    (said,) = conclusions.say_differences(pd.DataFrame([row | {"verdict": "keeps less"}]))
+    assert said.startswith("Layer conv, keeps less: its normalised error goes from 0.1 to 0.3")
+    assert "+0.2 (+0.15 to +0.25) where the noise of training is 0.01" in said
+
+
+def of_answers(changed: int, unchanged: int) -> pd.DataFrame:
+    counts = {"all": changed + unchanged, "same answer": unchanged, "another answer": changed}
+    return pd.DataFrame(
+        {"layer": layer, "class": name, "images": count, "difference": difference[name]}
+        for layer, difference in (
+            ("conv", {"all": 0.0, "same answer": 0.1, "another answer": 0.1}),
+            ("dense", {"all": 0.0, "same answer": 0.1, "another answer": 0.4}),
+        )
+        for name, count in counts.items()
+    )
+
+
+def test_what_was_lost_where_the_answers_changed() -> None:
+    said = conclusions.say_changed_answers(of_answers(3, 7))
+    assert "for 3 of 10 images; of those, layer dense keeps less" in said
+    assert "alike to all of 10" in conclusions.say_changed_answers(of_answers(0, 10))
+    assert conclusions.say_changed_answers(of_answers(10, 0)).endswith("10 of 10 images.")

@@ -36,6 +36,16 @@ def test_a_kernel_moves_by_the_nearest_orthogonal_matrix(shape):
     assert ratios.max() < 1.3
 
 
+@pytest.mark.parametrize("shape", [(30, 20), (20, 30), (16, 16), (300, 5), (1, 4)])
+def test_the_orthogonal_matrix_is_that_of_keras(shape):
+    optimizer, generator = Muon(0.1), np.random.default_rng(0)
+    # Directions of a thousandth of the strongest: what is squared loses digits there first.
+    matrix = generator.normal(size=shape) * np.geomspace(1, 1e-3, shape[1])
+    matrix = keras.ops.convert_to_tensor(matrix.astype(np.float32))
+    expected = optimizer.zeropower_via_newtonschulz5(matrix, optimizer.ns_steps)
+    np.testing.assert_allclose(optimizer._orthogonal(matrix), expected, atol=5e-4)
+
+
 @pytest.mark.parametrize("shape", [(), (7,), (3, 3, 2, 4)])
 def test_what_is_no_matrix_or_too_large_moves_as_by_adam(shape, monkeypatch):
     monkeypatch.setattr(muon, "LARGEST", 3)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from cladec.experiments.results import completed
 from cladec.experiments.runs import VARIANTS
+from cladec.experiments.two_models import ANSWERS
 from cladec.metrics.effects import FLOORS, Effects
 from cladec.models.kinds import PLAIN
 from cladec.models.layers import ListedLayer
@@ -23,6 +24,9 @@ FREE = 0.05
 
 SAME = 0.01
 """The difference of two shares below which they are called about the same."""
+
+UNCHANGED, CHANGED = ANSWERS
+"""The groups of images by whether two models say the same of them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -384,4 +388,84 @@ def say_reconstruction(error: pd.Series, numbers: int) -> str:
         f"{numbers} numbers can keep {max(0.0, kept):.0%} of what tells one image from the mean of "
         f"all: RefAE leaves an error of {error['RefAE']:.3g}, and the mean image one of "
         f"{error['mean image']:.3g}."
+    )
+
+
+def say_place(shares: pd.DataFrame) -> str:
+    """Say which map lies in a feature for the classifier that uses it, and not for the other.
+
+    Args:
+        shares: the share of a map's absolute values that lie in the feature, a row for each method
+            with "random" among them, and the columns of the classifier that uses it and of the
+            other.
+    """
+    floor, own = shares.loc["random"].mean(), shares.drop(index="random")
+    uses, other = own.columns
+    gains = own[uses] - own[other]
+    best = str(gains.idxmax())
+    numbers = f"{own[uses][best]:.0%} with {uses}, {own[other][best]:.0%} with {other}"
+    if gains[best] <= 0:
+        return f"No method's map lies more in the feature with {uses}: at best {best}, {numbers}."
+    drawn = own.index[own[other] > 2 * floor]
+    warned = (
+        f"; with {other}, where it is not used, the maps of {', '.join(drawn)} lie in it more than "
+        f"twice as much as noise ({floor:.0%})"
+        if len(drawn)
+        else ""
+    )
+    return f"Of the explainers, {best} tells them apart best ({numbers} of its map){warned}."
+
+
+def say_first_change(codes: pd.DataFrame) -> str:
+    """Say where two models begin to differ, by the columns layer and change, in their order."""
+    changed = codes[codes["change"] != 0]
+    if changed.empty:
+        return "The numbers of all layers are the same in both models."
+    first, last = changed.iloc[0], changed.iloc[-1]
+    if len(changed) == 1:
+        return f"The numbers of {first['layer']} alone differ, by {first['change']:.2f}."
+    return (
+        f"The numbers differ from {first['layer']} on, by {first['change']:.2f} of their spread "
+        f"there and by {last['change']:.2f} in {last['layer']}."
+    )
+
+
+def say_differences(layers: pd.DataFrame) -> tuple[str, ...]:
+    """Say of each layer whether it keeps less or more of the picture, and by how much.
+
+    Args:
+        layers: the layers of a `ModelDiff`.
+    """
+    return tuple(
+        f"Layer {row['layer']}, {row['verdict']}: its normalised error goes from "
+        f"{row['before']:.3g} to {row['after']:.3g}, a difference of {row['difference']:+.2g} "
+        f"({row['difference_low']:+.2g} to {row['difference_high']:+.2g}) where the noise of "
+        f"training is {row['noise']:.2g}."
+        for _, row in layers.iterrows()
+    )
+
+
+def say_changed_answers(answers: pd.DataFrame) -> str:
+    """Say of how many images the answers differ, and of which layer those lost most besides.
+
+    Args:
+        answers: the answers of a `ModelDiff`: the difference of the images of which both models say
+            the same, and of the others.
+    """
+    counts = answers.groupby("class")["images"].first()
+    images = int(counts.drop(index="all", errors="ignore").sum())
+    changed = int(counts.get(CHANGED, 0))
+    if not changed:
+        return f"Both models answer alike to all of {images} images."
+    table = answers.pivot(index="layer", columns="class", values="difference")
+    others = images - changed
+    beside = table[CHANGED] - (table[UNCHANGED] if others else 0.0)
+    layer = str(beside.abs().idxmax())
+    text = f"The answer changed for {changed} of {images} images"
+    if not others:
+        return f"{text}."
+    less = "less" if beside[layer] > 0 else "more"
+    return (
+        f"{text}; of those, layer {layer} keeps {less} than of the others (a difference of "
+        f"{table[CHANGED][layer]:+.2g} beside {table[UNCHANGED][layer]:+.2g})."
     )

@@ -44,8 +44,28 @@ class Muon(keras.optimizers.Muon):
         self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
         ahead = ops.add(gradient, self.momentum * m)
         matrix = ops.reshape(ahead, _as_matrix(variable.shape))
-        orthogonal = self.zeropower_via_newtonschulz5(matrix, self.ns_steps)
+        orthogonal = self._orthogonal(matrix)
         self.assign_sub(variable, ops.reshape(self.lr_adjust(lr * orthogonal), variable.shape))
+
+    def _orthogonal(self, matrix):
+        """Return `zeropower_via_newtonschulz5` of a matrix, at a quarter of the cost.
+
+        Each of its steps multiplies the matrix X by aI + bG + cG^2, where G is the Gram matrix of
+        X. All these factors are polynomials of the first G, so they commute, and only their product
+        is multiplied by X: of a matrix (3136, 128) the steps then only touch (128, 128).
+        """
+        matrix = matrix / (ops.norm(matrix) + 1e-7)
+        rows, columns = matrix.shape
+        is_tall = rows > columns
+        wide = ops.transpose(matrix) if is_tall else matrix
+        gram = ops.matmul(wide, ops.transpose(wide))
+        product = identity = ops.eye(min(rows, columns), dtype=matrix.dtype)
+        for _ in range(self.ns_steps):
+            square = ops.matmul(gram, gram)
+            factor = self.muon_a * identity + self.muon_b * gram + self.muon_c * square
+            product = ops.matmul(factor, product)
+            gram = ops.matmul(ops.matmul(factor, gram), factor)
+        return ops.matmul(matrix, product) if is_tall else ops.matmul(product, matrix)
 
 
 def _as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -202,7 +202,7 @@ class Recipe:
         return replace(self, **changes)
 
 
-CLASSIFIER = Recipe(epochs=3, batch_size=128, learning_rate=4e-3)
+CLASSIFIER = Recipe(epochs=3, batch_size=128, learning_rate=2e-3)
 CLADEC = Recipe(epochs=20, batch_size=64, learning_rate=1e-2, tolerance=0.08)
 # What ClaDec loses and RefAE keeps must not be a matter of passes.
 REFAE = CLADEC
