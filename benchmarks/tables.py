@@ -15,6 +15,7 @@ from textwrap import fill
 from typing import Any
 
 import pandas as pd
+import telling
 
 from cladec.errors import InputError
 from cladec.experiments.results import published
@@ -27,6 +28,7 @@ from cladec.storage.tables import read_table
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "eval" / "evaluation_runs.csv"
 RANKING = ROOT / "eval" / "fashion_mnist-ranking.csv"
+SHORTCUTS = ROOT / "benchmarks" / "shortcuts.csv"
 MEASURES = ("total_loss", "reconstruction_loss", "classification_loss", "evaluation_accuracy")
 SHARES = ("evaluation_accuracy", "fidelity")
 MODELS = ("classifier", "refae", *ALPHAS)
@@ -230,6 +232,30 @@ def _methods_that_are(rows: pd.DataFrame, word: str) -> str:
     return f"{', '.join(names)} {what[word]}" if names else ""
 
 
+def shortcuts() -> str:
+    """Which method tells that a planted shortcut is used, and where it is."""
+    told = telling.summary(pd.read_csv(SHORTCUTS))
+    datasets = list(dict.fromkeys(told["dataset"]))[::-1]
+    cells = {(row.dataset, row.method): row for row in told.itertuples()}
+    best = told.groupby("method")["tells"].mean().sort_values(ascending=False, kind="stable")
+    lines = []
+    for method in best.index:
+        rows = [cells[dataset, method] for dataset in datasets]
+        tells = [f"{row.tells:.2f} ({row.tells_low:.2f} to {row.tells_high:.2f})" for row in rows]
+        places = ["" if pd.isna(row.points) else f"{row.points:.2f}" for row in rows]
+        places += ["" if pd.isna(row.precision) else f"{row.precision:.2f}" for row in rows]
+        lines.append([method.replace("_", " "), *tells, *places])
+    heads = tuple(
+        f"{what}, {dataset}" for what in ("tells", "points", "precision") for dataset in datasets
+    )
+    counts = "; ".join(
+        f"{dataset}: {cells[dataset, 'random'].used} that use it, "
+        f"{cells[dataset, 'random'].unused} that do not"
+        for dataset in datasets
+    )
+    return f"Classifiers, {counts}.\n\n" + table("method", lines, heads)
+
+
 def _mean(row: Any) -> str:
     """A mean with the letters of its groups."""
     return f"{row.mean:.3f} {row.group}"
@@ -238,6 +264,7 @@ def _mean(row: Any) -> str:
 TEXTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {"reading": reading},
     "docs/trust.md": {"trusted": trusted},
+    "docs/audit.md": {"shortcuts": shortcuts},
     "docs/research.md": {
         "measures": measures,
         "compared": compared,

@@ -1,8 +1,9 @@
-"""Does a classifier use a shortcut? The erasure curve of a feature, and the answers it flips.
+"""Does a classifier use a shortcut? The answers that a feature flips, and how far it is drawn.
 
-That a decoder draws a feature says that the layer holds it, not that the answer depends on it: at
-alpha 0 a feature is drawn whether or not it is used. Two signs of use are measured: the answers
-that change when the feature is pasted in, and the fall of what is drawn of it as alpha rises.
+That a decoder draws a feature says that the layer holds it, not that the answer depends on it. The
+sign of use is the answers that change when the feature is pasted in. The erasure curve, what is
+drawn of it by alpha, shows what the layer makes of it; planted shortcuts do not fade with alpha
+(`benchmarks/shortcuts.py`).
 """
 
 import os
@@ -48,13 +49,13 @@ JUDGED_AT = 0.99
 """The alpha at which what is drawn is compared with alpha 0."""
 
 PRESENT = 0.3
-"""The least share drawn at alpha 0 of which a fall can be told."""
+"""The least share drawn at alpha 0 by which a feature counts as drawn."""
 
-KEPT = 0.7
-"""A feature fades where less than this share of what alpha 0 draws is left at `JUDGED_AT`."""
+USED, SOME = 0.3, 0.1
+"""Above the first share of flipped answers a feature is used, above the second by some of them.
 
-FLIPS = 0.1
-"""A feature flips answers where more than this share of them change."""
+In `benchmarks/shortcuts.py`, planted shortcuts flip 0.65 to 0.97 and other marks at most 0.25.
+"""
 
 SHOWN = 6
 """The number of images of which pictures are kept."""
@@ -106,27 +107,24 @@ class Audit:
 
     @property
     def sentence(self) -> str:
-        """What the erasure curve and the answers that flip mean."""
+        """What the answers that flip mean, and what is drawn of the feature."""
         share, low, high = self.flips
+        use = "the classifier uses it" if low > USED else "some answers depend on it"
+        use = use if low > SOME else "it is hardly used"
         pasted = (
             f"Pasting in the {self.feature} changes {share:.0%} ({low:.0%} to {high:.0%}) of the "
-            "answers"
+            f"answers: {use}."
         )
         first = self._drawn(0.0)
         if not first >= PRESENT:
             return (
-                f"{pasted}. ClaDec draws {first:.2f} of it even at alpha 0, so the erasure curve "
-                "says nothing: the layer lost it, or the pictures hold too few of it to be learned."
+                f"{pasted} ClaDec draws {first:.2f} of it even at alpha 0: the layer lost it, or "
+                "the pictures hold too few of it to be learned."
             )
-        drawn = f"ClaDec draws {first:.2f} of it at alpha 0 and {self.kept:.0%} of that at "
-        drawn, fades, flipping = f"{drawn}{JUDGED_AT}", self.kept < KEPT, low > FLIPS
-        if fades and flipping:
-            return f"{pasted}, and {drawn}: the classifier uses it."
-        if flipping:
-            return f"{pasted}, so it is used, although it does not fade: {drawn}."
-        if fades:
-            return f"{drawn}, as of what is used, but few answers change: {pasted}. Look closer."
-        return f"{drawn}: it is there, and not used. {pasted}."
+        return (
+            f"{pasted} ClaDec draws {first:.2f} of it at alpha 0 and {self.kept:.0%} of that at "
+            f"{JUDGED_AT}, which tells that it is there, not that it is used."
+        )
 
     def _drawn(self, alpha: float) -> float:
         return float(self.curve.loc[self.curve["alpha"] == alpha, "drawn"].iloc[0])
