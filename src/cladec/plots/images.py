@@ -19,7 +19,7 @@ GAP = 0.05
 TITLE_LENGTH = 12
 """Characters that fit above one image in the usual size."""
 
-NAME_LENGTH = 18
+NAME_LENGTH = 16
 """Characters of the name of a row that fit into one line at its left."""
 
 BETWEEN = " - "

@@ -100,11 +100,7 @@ def draw_row(axes: np.ndarray, row: Row) -> None:
         if row.texts:
             changed = number < len(row.marked) and row.marked[number]
             _write_below(axis, row.texts[number], "firebrick" if changed else "black")
-    _name(axes[0], row.name)
-
-
-def _name(axis: Axes, name: str) -> None:
-    axis.set_ylabel(plain(name), rotation=0, ha="right", va="center", fontsize=9)
+    name_row(axes[0], row.name)
 
 
 def _write_below(axis: Axes, text: str, colour: str) -> None:
