@@ -129,6 +129,8 @@ def tiny_values(folder: Path) -> dict[str, str]:
         "fractions": dict.fromkeys(UNITS, FRACTIONS),
         "every_layer": LAYERS,
         "train": 300,
+        "trained_on": 200,
+        "measured_on": 100,
         "shown": 2,
         "count": 1,
         "epochs": 1,

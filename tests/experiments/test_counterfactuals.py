@@ -103,7 +103,9 @@ def test_each_image_may_have_a_class_of_its_own(layer, tiny):
 def test_what_is_not_found_is_said(layer, tiny):
     found = cladec.counterfactual(layer, tiny.test.images[:2], to=3, steps=1, confidence=0.999999)
     assert not found.found.any()
-    names = [axis.get_ylabel() for axis in found.show().axes if axis.get_ylabel()]
+    names = [
+        axis.get_ylabel().replace("\n", " ") for axis in found.show().axes if axis.get_ylabel()
+    ]
     assert names == ["to digit 3: not found", "to digit 3: not found"]
 
 

@@ -86,7 +86,9 @@ def test_the_page_needs_nothing_else_and_escapes_names(found, tmp_path):
 
 
 def test_the_figure_has_every_layer_of_both(found):
-    names = [axis.get_ylabel() for axis in found.show().axes if axis.get_ylabel()]
+    names = [
+        axis.get_ylabel().replace("\n", " ") for axis in found.show().axes if axis.get_ylabel()
+    ]
     assert names[:4] == ["original", "conv: RefAE", "conv: original", "conv: <b>half</b>"]
 
 
