@@ -22,7 +22,7 @@ TWO_PROCESSES := -n 2 --dist loadfile --no-loadscope-reorder
 TORCH := torch==2.13.0+cpu
 ## Benchmarks are checked for names that are no longer there, not for types.
 TYPES := arg-type assignment call-arg call-overload import-not-found import-untyped list-item misc \
-  operator str-unpack union-attr valid-type
+  operator str-bytes-safe str-unpack union-attr valid-type
 WITHOUT_TRAINING := tests/test_imports.py tests/test_text.py tests/test_packaging.py tests/data \
   tests/metrics tests/plots tests/storage tests/models/test_cutting.py tests/models/test_answers.py \
   tests/models/test_layers.py tests/models/test_losses.py tests/models/test_recipes.py
