@@ -457,13 +457,12 @@ def say_changed_answers(answers: pd.DataFrame) -> str:
     changed = int(counts.get(CHANGED, 0))
     if not changed:
         return f"Both models answer alike to all of {images} images."
-    table = answers.pivot(index="layer", columns="class", values="difference")
-    others = images - changed
-    beside = table[CHANGED] - (table[UNCHANGED] if others else 0.0)
-    layer = str(beside.abs().idxmax())
     text = f"The answer changed for {changed} of {images} images"
-    if not others:
+    if changed == images:
         return f"{text}."
+    table = answers.pivot(index="layer", columns="class", values="difference")
+    beside = table[CHANGED] - table[UNCHANGED]
+    layer = str(beside.abs().idxmax())
     less = "less" if beside[layer] > 0 else "more"
     return (
         f"{text}; of those, layer {layer} keeps {less} than of the others (a difference of "
