@@ -258,6 +258,53 @@ def test_interrupted_like_in_a_terminal(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.cleaned-up"))) == 2
 
 
+LOST = """
+import gc
+import os
+import signal
+import sys
+import time
+
+from cladec.parallel.stopping import repeat_lost_stops
+
+repeat_lost_stops()
+number = getattr(signal, sys.argv[1])
+if number == signal.SIGTERM:
+    signal.signal(number, lambda *_: sys.exit(1))
+else:
+    signal.signal(number, signal.default_int_handler)
+
+
+def callback(phase, info):
+    if phase == "start":
+        gc.callbacks.clear()
+        signal.raise_signal(number)
+
+
+gc.callbacks.append(callback)
+try:
+    gc.collect()
+    time.sleep(60)
+    print("nothing stopped it")
+except BaseException as error:
+    print(type(error).__name__)
+finally:
+    print("cleaned up")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+@pytest.mark.parametrize(
+    ("name", "raised"), [("SIGTERM", "SystemExit"), ("SIGINT", "KeyboardInterrupt")]
+)
+def test_a_stop_that_arrives_in_the_garbage_collector_still_stops(name: str, raised: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOST, name], capture_output=True, text=True, timeout=40
+    )
+    assert done.stdout.split("\n")[:2] == [raised, "cleaned up"]
+    assert not done.stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc to see processes")
 def test_no_process_outlives_a_killed_program(tmp_path: Path) -> None:
     program, processes = sleeping(tmp_path)

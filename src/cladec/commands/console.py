@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cladec.errors import InputError, InputWarning
+from cladec.parallel.stopping import repeat_lost_stops
 from cladec.text import printable
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def guarded(action: Callable[[Any], None], command: Any) -> None:
     """
     if isinstance(sys.stdout, TextIOWrapper):  # file names may hold bytes that are not text
         sys.stdout.reconfigure(errors="backslashreplace")
+    repeat_lost_stops()
     try:
         with warnings_told():
             action(command)
