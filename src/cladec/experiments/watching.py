@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cladec import checks, plots
+from cladec.data.forms import as_images
+from cladec.data.pixel_ranges import OWN, find_range
 from cladec.errors import InputError
 from cladec.experiments.layer_measures import answers, squared_errors
 from cladec.metrics import bootstrap, normalised
@@ -20,9 +22,10 @@ from cladec.models.batches import Batches, for_fit
 from cladec.models.cladec import ClaDec
 from cladec.models.decoder import build_decoder
 from cladec.models.fitting import encode
-from cladec.models.forms import image_classifier
+from cladec.models.given import layer_path
 from cladec.models.muon import Muon
 from cladec.models.photographs import standardise
+from cladec.models.pixel_layers import with_pixels
 from cladec.models.training import WarmUpCosine, seeded
 from cladec.storage.outputs import save_animation
 from cladec.storage.tensorboard_events import Events
@@ -58,16 +61,21 @@ class WatchLayer(keras.callbacks.Callback):
     that is watched is not touched.
 
     Args:
-        layer: the layer: its name, "outer/inner" inside a nested model.
+        layer: the layer: its name, "outer/inner" inside a nested model, its place or the layer
+            itself.
         images: images in any form that `explain` takes, (N, H, W, C) in [0, 1], those of the
             training for instance; of more than 2,500 some are drawn at random, and a fifth, at
             most 500, is held out and measured.
         passes: the passes of the decoder over its images after each epoch; None for as many as let
             it see 20,000.
+        pixels: the range of pixels that the network is trained on, see `with_pixels`.
         class_names: the names of the classes, for the figure; a class without one has its number.
         tensorboard: a folder for TensorBoard, where it is installed; None writes nothing.
         seed: the seed of the choice of images, and of the decoder.
         say: is called with a line after each epoch, with its seconds; None for silence.
+        output: the output with the scores, of a network of several, see `image_classifier`.
+        image_input: the input of the images, of a network of several.
+        inputs: the values of all others by name, the same for every image.
 
     Attributes:
         history: a row for each epoch: epoch, normalised_error (0 is a perfect copy, 1 is as far off
@@ -99,14 +107,18 @@ class WatchLayer(keras.callbacks.Callback):
 
     def __init__(
         self,
-        layer: str,
+        layer: Any,
         images: Any,
         *,
         passes: int | None = None,
+        pixels: str = OWN,
         class_names: Sequence[str] | None = None,
         tensorboard: str | Path | None = None,
         seed: int = 0,
         say: Callable[[str], Any] | None = print,
+        output: str | int | None = None,
+        image_input: str | int | None = None,
+        inputs: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         self.layer, self.say = layer, say
@@ -115,7 +127,8 @@ class WatchLayer(keras.callbacks.Callback):
         self.class_names = class_names
         self.shown = np.empty(0)
         self.pictures: dict[int, np.ndarray] = {}
-        self._images = images
+        self._images, self._pixels = images, find_range(pixels).name
+        self._form = {"output": output, "image_input": image_input, "inputs": inputs}
         self._rows: list[dict[str, float]] = []
         self._watched: _Watched | None = None
         self._folder = None if tensorboard is None else Path(tensorboard)
@@ -129,8 +142,11 @@ class WatchLayer(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if self._watched is None:
-            told = self._images, self.passes, self.seed
-            self._watched = _Watched(self.model, self.layer, *told)
+            images = as_images(self._images)
+            classifier = with_pixels(self.model, self._pixels, images=images, **self._form)
+            self.layer = layer_path(classifier, self.layer)
+            told = self.layer, images, self.passes, self.seed
+            self._watched = _Watched(self.model, classifier, *told)
             self.shown = self._watched.test[:SHOWN]
         if self._watched.model is not self.model:
             raise InputError(
@@ -217,6 +233,7 @@ class _Watched:
 
     Attributes:
         model: the network.
+        classifier: the same as a classifier of one image, which shares its weights.
         decoder: the copy, cut at the layer, with the decoder.
         train: the images that the decoder is trained on.
         test: those that are measured.
@@ -226,9 +243,16 @@ class _Watched:
 
     predicted: np.ndarray
 
-    def __init__(self, model: keras.Model, layer: str, images: Any, passes: int | None, seed: int):
-        self.model, self.layer, self.seed = model, layer, seed
-        classifier = image_classifier(model)
+    def __init__(
+        self,
+        model: keras.Model,
+        classifier: keras.Model,
+        layer: str,
+        images: Any,
+        passes: int | None,
+        seed: int,
+    ):
+        self.model, self.classifier, self.layer, self.seed = model, classifier, layer, seed
         given = given_images.check_images(classifier, images)
         if len(given) < 2:
             raise InputError("images is a single image: expected many, to train a decoder on")
@@ -239,7 +263,7 @@ class _Watched:
         self.test, self.train = (np.asarray(given[part]) for part in parts)
         self.mean = normalised.mean_image(self.train)
         with seeded(seed):
-            network = cutting.cut(model, layer)
+            network = cutting.cut(classifier, layer)
             decoder = build_decoder(
                 network.output["codes"].shape[1:],
                 given.shape[1:],
@@ -265,7 +289,7 @@ class _Watched:
     def follow(self) -> None:
         """Copy the weights of the network, and train the decoder on its codes from its start."""
         with seeded(self.seed):
-            now = cutting.cut(self.model, self.layer)
+            now = cutting.cut(self.classifier, self.layer)
         self.decoder.network.set_weights(now.get_weights())
         for variable, value in self._start:
             variable.assign(value)

@@ -4,6 +4,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from types import NoneType, UnionType
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
@@ -17,6 +18,9 @@ from cladec.models import cutting, loading
 from cladec.models.forms import image_classifier, needs_size
 from cladec.models.options import FORM
 
+SOURCES = ("images", "data")
+"""The arguments that say the size of the images, in the order in which they are asked."""
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -24,37 +28,46 @@ Result = TypeVar("Result")
 def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
     """Make a public function convert every unambiguous argument to its declared type.
 
-    A first argument that is a model is a classifier: it may have any form that `image_classifier`
-    takes, whose options are added to those of the function, or be the path of a file. An integer
-    may be 1e3 or a numpy integer; None means the default. A `layer` of the classifier may be its
-    index in `classifier.layers` or the layer itself. The function raises InputError for anything
-    else; other types are not checked.
+    The models that a function takes first are classifiers: each may have any form that
+    `image_classifier` takes, whose options are added to those of the function, or be the path of a
+    file. An integer may be 1e3 or a numpy integer; None means the default. A `layer` of the
+    classifier may be its index in `classifier.layers` or the layer itself. The function raises
+    InputError for anything else; other types are not checked.
     """
     own = inspect.signature(function)
-    first = next(iter(own.parameters.values()))
-    of_classifier = first.annotation is keras.Model
+    classifiers = [each.name for each in takewhile(_is_model, own.parameters.values())]
+    sources = [
+        name
+        for name, parameter in own.parameters.items()
+        if name in SOURCES and parameter.annotation is not int  # which is a number of images
+    ]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Result:
-        form = {name: kwargs.pop(name) for name in FORM if of_classifier and name in kwargs}
+        form = {name: kwargs.pop(name) for name in FORM if classifiers and name in kwargs}
         bound = own.bind(*args, **kwargs)
         given = bound.arguments
-        if of_classifier:
-            model = loaded(given[first.name])
+        for name in classifiers:
+            shown = {each: given[each] for each in sources if given.get(each) is not None}
+            model = loaded(given[name])
             if needs_size(model):
-                given.update(_with_shapes(given))
-            images = images_of(given.get("images", given.get("data")))
-            given[first.name] = image_classifier(model, images=images, **form)
-        for name in given:
-            if name != first.name or not of_classifier:
-                given[name] = _meant(own.parameters[name], given[name], given[first.name])
+                given |= (shown := shown | _with_shapes(shown))
+            images = images_of(next(iter(shown.values()), None))
+            given[name] = image_classifier(model, images=images, **form)
+        first = next(iter(given.values()))
+        for name in set(given).difference(classifiers):
+            given[name] = _meant(own.parameters[name], given[name], first)
         return function(*bound.args, **bound.kwargs)
 
-    if of_classifier:
+    if classifiers:
         options = inspect.signature(image_classifier).parameters
         parameters = (*own.parameters.values(), *(options[name] for name in FORM))
         call.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return call
+
+
+def _is_model(parameter: inspect.Parameter) -> bool:
+    return parameter.annotation is keras.Model
 
 
 def _with_shapes(given: Mapping[str, Any]) -> dict[str, Any]:
