@@ -84,7 +84,7 @@ def _one_class(logits: LogitsModel) -> tuple[keras.Model, Callable[[int], None]]
 
     One model for all classes, so that shap traces it once.
     """
-    choice = keras.layers.Dense(1, use_bias=False, dtype="float32", name="cladec.choice")
+    choice = keras.layers.Dense(1, use_bias=False, dtype="float32", name="cladec-choice")
     # shap calls a model with a list of inputs.
     model = keras.Model([logits.model.inputs[0]], choice(logits.model.outputs[0]))
     model.trainable = False

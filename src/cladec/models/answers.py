@@ -34,7 +34,7 @@ SMALLEST = 1e-12
 PROBED = 8
 """The number of random images that reveal what an output is."""
 
-PAIR = "cladec.pair"
+PAIR = "cladec-pair"
 """The name of the layer that makes the logits of two classes from that of one unit."""
 
 INSIDE = ">"

@@ -261,7 +261,9 @@ def _value(name: str, tensor: keras.KerasTensor, value: Any) -> Given:
             f"inputs[{name!r}] is of type {array.dtype} and shape {array.shape}: expected numbers "
             f"of shape {shape}"
         )
-    layer = Given(array.shape, dtype=tensor.dtype, name=f"cladec.{name}")
+    # PyTorch has no weights with a dot in their names.
+    own_name = f"cladec-{name}".replace(".", "-")
+    layer = Given(array.shape, dtype=tensor.dtype, name=own_name)
     layer.set_weights([array])
     return layer
 
