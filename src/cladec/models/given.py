@@ -51,12 +51,14 @@ def checked(function: Callable[Parameters, Result]) -> Callable[..., Result]:
             shown = {each: given[each] for each in sources if given.get(each) is not None}
             model = loaded(given[name])
             if needs_size(model):
-                given |= (shown := shown | _with_shapes(shown))
+                shown |= _with_shapes(shown)
+                given.update(shown)
             images = images_of(next(iter(shown.values()), None))
             given[name] = image_classifier(model, images=images, **form)
         first = next(iter(given.values()))
-        for name in set(given).difference(classifiers):
-            given[name] = _meant(own.parameters[name], given[name], first)
+        for name in given:
+            if name not in classifiers:
+                given[name] = _meant(own.parameters[name], given[name], first)
         return function(*bound.args, **bound.kwargs)
 
     if classifiers:
