@@ -265,9 +265,8 @@ import signal
 import sys
 import time
 
-from cladec.parallel.stopping import repeat_lost_stops
+from cladec.parallel.stopping import lost_stops_repeated
 
-repeat_lost_stops()
 number = getattr(signal, sys.argv[1])
 if number == signal.SIGTERM:
     signal.signal(number, lambda *_: sys.exit(1))
@@ -283,8 +282,9 @@ def callback(phase, info):
 
 gc.callbacks.append(callback)
 try:
-    gc.collect()
-    time.sleep(60)
+    with lost_stops_repeated():
+        gc.collect()
+        time.sleep(60)
     print("nothing stopped it")
 except BaseException as error:
     print(type(error).__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cladec.errors import InputError, InputWarning
-from cladec.parallel.stopping import repeat_lost_stops
+from cladec.parallel.stopping import lost_stops_repeated
 from cladec.text import printable
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ def guarded(action: Callable[[Any], None], command: Any) -> None:
     """
     if isinstance(sys.stdout, TextIOWrapper):  # file names may hold bytes that are not text
         sys.stdout.reconfigure(errors="backslashreplace")
-    repeat_lost_stops()
     try:
-        with warnings_told():
+        with lost_stops_repeated(), warnings_told():
             action(command)
     except KeyboardInterrupt:
         resumes = getattr(command, "resumes", False)

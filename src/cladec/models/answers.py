@@ -35,7 +35,8 @@ PROBED = 8
 """The number of random images that reveal what an output is."""
 
 PAIR = "cladec-pair"
-"""The name of the layer that makes the logits of two classes from that of one unit."""
+"""The name of the layer that makes the logits of two classes from that of one unit; PyTorch has no
+weights with a dot in their names."""
 
 INSIDE = ">"
 """The separator in the names of copied nested layers: TensorFlow allows few characters in a name,

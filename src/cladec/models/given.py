@@ -19,7 +19,7 @@ from cladec.models.forms import image_classifier, needs_size
 from cladec.models.options import FORM
 
 SOURCES = ("images", "data")
-"""The arguments that say the size of the images, in the order in which they are asked."""
+"""The arguments that say the size of the images."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

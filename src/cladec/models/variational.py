@@ -72,8 +72,8 @@ class _Variational(keras.Model):
         self.add_loss(losses.kl_divergence(z_mean, z_log_var))
         if training:
             noise = keras.random.normal(ops.shape(z_mean), dtype="float32", seed=self.noise)
-            z = z_mean + ops.exp(0.5 * z_log_var) * noise
-            return self.decoder(z, training=training)
+            # Not in place, which PyTorch refuses where the gradient needs the value.
+            z_mean = z_mean + ops.exp(0.5 * z_log_var) * noise
         return self.decoder(z_mean, training=training)
 
     def _with_kl(self, loss, y_pred):

@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
 
 from cladec.errors import InputError
-from cladec.parallel.stopping import repeat_lost_stops
+from cladec.parallel.stopping import lost_stops_repeated
 from cladec.progress import OnProgress, Progress, Step
 
 SECONDS_TO_CLEAN_UP = 5
@@ -240,10 +240,10 @@ def crash_advice() -> str:
     )
 
 
+@lost_stops_repeated()
 def _serve(line: Connection, threads: int) -> None:
     """Do pieces of work in a new process with its share of the cores; end with the parent."""
     signal.signal(signal.SIGTERM, _clean_up_and_end)
-    repeat_lost_stops()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     from cladec.startup import start_keras

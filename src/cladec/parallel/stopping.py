@@ -8,6 +8,8 @@ nobody had asked it to stop.
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,20 +20,26 @@ SECONDS_UNTIL_REPEATED = 0.05
 SIGNAL_OF = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}
 
 
-def repeat_lost_stops() -> None:
-    """From now on, send a signal again whose exception Python could not pass on."""
-    sys.unraisablehook = _repeat_or_print
+@contextmanager
+def lost_stops_repeated() -> Iterator[None]:
+    """Send a signal again whose exception Python could not pass on; others go on as before."""
+    before = sys.unraisablehook
 
+    def repeat_or_pass_on(lost: "UnraisableHookArgs") -> None:
+        number = SIGNAL_OF.get(lost.exc_type)
+        if number is None or not callable(signal.getsignal(number)):  # no handler raised it
+            before(lost)
+            return
+        # Raised here, it would be lost again: this runs in the place that could not pass it on.
+        again = threading.Timer(SECONDS_UNTIL_REPEATED, _send, [number])
+        again.daemon = True
+        again.start()
 
-def _repeat_or_print(lost: "UnraisableHookArgs") -> None:
-    number = SIGNAL_OF.get(lost.exc_type)
-    if number is None:
-        sys.__unraisablehook__(lost)
-        return
-    # Raised here, it would be lost again: this runs in the place that could not pass it on.
-    again = threading.Timer(SECONDS_UNTIL_REPEATED, _send, [number])
-    again.daemon = True
-    again.start()
+    sys.unraisablehook = repeat_or_pass_on
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _send(number: int) -> None:
