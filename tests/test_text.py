@@ -3,6 +3,7 @@
 import io
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from matplotlib.text import Text
 from PIL import Image
 from rich.console import Console
 
-from cladec import load, metrics, plots
+from cladec import load, metrics, plots, progress
 from cladec.commands import console
 from cladec.errors import InputError
 from cladec.progress import Progress
@@ -171,3 +172,16 @@ def test_progress_is_told_nothing_but_text():
     assert "done \\x1b]0;title\\x07" in file.getvalue()
     assert "\x07" not in file.getvalue()
     assert "\x1b[31m" not in file.getvalue()
+
+
+def test_a_log_is_told_of_a_long_step_once_in_a_while(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    file = io.StringIO()
+    with Progress(Console(file=file, width=100)) as shown, shown.step("train") as report:
+        for share in (0.1, 0.2, 0.3, 0.4):
+            clock.now += 40
+            report(share, {"loss": 1 - share})
+    lines = file.getvalue().splitlines()
+    assert lines[:2] == ["train: 20%, loss 0.8", "train: 40%, loss 0.6"]
+    assert len(lines) == 3

@@ -14,6 +14,9 @@ from cladec.text import printable
 OnProgress = Callable[[float, Mapping[str, float]], None]
 """A function that is called with the share done, 0 to 1, and the values to show."""
 
+SECONDS_BETWEEN = 60.0
+"""How often a running step is told in a log, which has no lines that change."""
+
 
 class Step:
     """One step of the work, from its start to `finish`.
@@ -26,6 +29,7 @@ class Step:
     def __init__(self, progress: "Progress", title: str):
         self.title, self.share = printable(title), 0.0
         self._progress, self._start, self._shown = progress, time.monotonic(), ""
+        self._logged = self._start
         progress.running.append(self)
         progress.show()
 
@@ -37,6 +41,10 @@ class Step:
         self.share = share
         self._shown = "".join(f", {_words(name)} {value:.4g}" for name, value in values.items())
         self._progress.show()
+        now = time.monotonic()
+        if not self._progress.console.is_terminal and now - self._logged > SECONDS_BETWEEN:
+            self._logged = now
+            self._progress.say(str(self))
 
     def finish(self) -> None:
         """Count the step as done and print its final line."""
@@ -53,7 +61,8 @@ class Step:
 class Progress:
     """Show a changing line for each running step, and print a final line for each finished one.
 
-    If the output is not a terminal, only the final lines are printed.
+    If the output is not a terminal, the final lines are printed, and a line each minute for a step
+    that runs longer.
     """
 
     def __init__(self, console: Console | None = None):

@@ -137,12 +137,12 @@ def test_progress_rises_to_one(monkeypatch):
         callback.on_epoch_begin(epoch)
         for batch in range(5):
             callback.on_train_batch_end(batch, {"loss": np.float32(1.0 - batch / 10)})
-    callback.on_train_end({"loss": np.float32(0.25)})
+    callback.on_train_end({"loss": np.float32(0.25), "accuracy": np.float32(0.5)})
     shares = [share for share, _ in told]
     assert shares == sorted(set(shares))
     assert len(shares) > 3
     assert all(0 < share <= 1 for share in shares)
-    assert told[-1] == (1.0, {"loss": 0.25})
+    assert told[-1] == (1.0, {"loss": 0.25, "training_accuracy": 0.5})
     assert all(type(values["loss"]) is float for _, values in told)
 
 

@@ -30,6 +30,9 @@ from cladec.parallel.processes import default_workers
 from cladec.progress import OnProgress, Progress, shown
 from cladec.storage.tables import write_table
 
+TOLD = ("reconstruction_loss", "classification_loss", "evaluation_accuracy", "fidelity")
+"""The measures that are told while others are still measured."""
+
 SOME = 500
 """The most training images on which a decoder's training error is measured."""
 
@@ -180,6 +183,7 @@ class Measurer(RunJob):
             measures = _measure_classifier(saved)
         else:
             measures = _measure_decoder(saved, run, report, accuracy=self.with_accuracy)
+            report(1.0, {name: measures[name] for name in TOLD if name in measures})
         with suppress(InputError):  # models in a read-only folder can be measured
             results.keep_measures(run, self.models, saved.record, measures, self.models)
         return measures

@@ -181,12 +181,6 @@ def _told_accuracy(
     return tested
 
 
-def _of_training_images(report: OnProgress) -> OnProgress:
-    """Name the accuracy while a model learns after the images that it learns from."""
-    names = {"accuracy": "training_accuracy"}
-    return lambda share, values: report(share, {names.get(n, n): v for n, v in values.items()})
-
-
 def _fit(
     saved: SavedClassifier, run: Run, report: OnProgress
 ) -> tuple[keras.Model, dict[str, list[float]]]:
@@ -194,7 +188,7 @@ def _fit(
     options: dict[str, Any] = {
         "recipe": run.recipe,
         "seed": run.run_seed,
-        "callbacks": [ReportProgress(_of_training_images(report))],
+        "callbacks": [ReportProgress(report)],
     }
     if run.model == "classifier":
         shape, classes = saved.data.image_shape, saved.data.num_classes

@@ -26,6 +26,7 @@ from cladec.models.given import layer_path
 from cladec.models.muon import Muon
 from cladec.models.photographs import standardise
 from cladec.models.pixel_layers import with_pixels
+from cladec.models.precision import computing_in, fastest
 from cladec.models.training import WarmUpCosine, seeded
 from cladec.storage.outputs import save_animation
 from cladec.storage.tensorboard_events import Events
@@ -299,7 +300,8 @@ class _Watched:
         unused = np.zeros((len(codes), *scores), np.int64)  # alpha is 0
         compared = {"images": self.train, "labels": unused}
         given = Batches(({"codes": codes}, compared), self.batch, shuffle_seed=self.seed)
-        self.decoder.fit(**for_fit(given), epochs=self.passes, verbose=0, shuffle=False)
+        with computing_in(self.decoder, fastest()):
+            self.decoder.fit(**for_fit(given), epochs=self.passes, verbose=0, shuffle=False)
 
     def measured(self) -> tuple[dict[str, float], np.ndarray]:
         """Return the measures with their intervals, and what was decoded of the held-out images."""

@@ -1,9 +1,11 @@
 """This module splits arrays into batches and feeds them to models."""
 
 import itertools
+import logging
 import math
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -116,12 +118,28 @@ def predict(
         # The last batch is full as well, so that the model is traced for one shape only.
         first = max(0, min(start, count - size))
         rows = itemgetter(slice(first, first + size))
-        answers = model.predict_on_batch(keras.tree.map_structure(rows, inputs))
+        with _many_models():
+            answers = model.predict_on_batch(keras.tree.map_structure(rows, inputs))
         if start == 0:
             shape = (count, *answers.shape[1:])
             result = room(shape, stored or dtype, dtype, beside=_in_file(inputs))
         result[first : first + len(answers)] = answers
     return result
+
+
+@contextmanager
+def _many_models() -> Iterator[None]:
+    """Hide TensorFlow's warning of repeated tracing, which takes many models for one."""
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(_is_no_retracing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_retracing)
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _in_file(arrays: Any) -> StoredRows | None:

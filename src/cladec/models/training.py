@@ -104,7 +104,10 @@ class ReportProgress(keras.callbacks.Callback):
         self._tell(1.0, logs)
 
     def _tell(self, share: float, logs) -> None:
-        self.report(share, {name: float(value) for name, value in (logs or {}).items()})
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        if "accuracy" in values:  # of the images that the model learns from
+            values["training_accuracy"] = values.pop("accuracy")
+        self.report(share, values)
 
 
 @keras_defaults()

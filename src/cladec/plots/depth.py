@@ -32,15 +32,15 @@ def kept_by_depth(
         decoded: layer -> what was decoded of it, (N, H, W, C).
         measures: a row for each layer in the same order: normalised_error and fidelity, each with
             `_low` and `_high`, and thumbnail_error, which may be NaN.
-        titles: what stands below each original, N; "true - predicted" in two lines.
+        titles: what stands below each original, N; of "true - predicted" both where they differ.
         title: above the figure, in several lines.
     """
     layers, shape = list(decoded), images.shape[1:3]
-    names = 0.15 + 0.075 * max(map(len, [*layers, "original"]))
+    names = 0.15 + 0.063 * max(map(len, [*layers, "original"]))
     first = LEFT + CELL + 0.15
     top = 0.15 + LINE * len(title.splitlines()) + names
     height = max(row_height(shape), CELL) if titles else row_height(shape)
-    height += 0.26 * bool(titles)
+    height += 0.33 * bool(titles)
     below = top + len(images) * height + 0.1
     words = 0.3 + 0.072 * max(map(len, title.splitlines()), default=0)
     width = max(first + len(layers) * CELL + 0.2, words)
@@ -86,8 +86,9 @@ def _draw_images(
         (original,) = image_axes(figure, 1, 1, shape, left=LEFT, top=place)[0]
         draw_image(original, image)
         if titles:
-            said = titles[number].replace(" - ", "\n", 1)
-            original.set_xlabel(plain(said), fontsize=7, labelpad=1.5)
+            true, _, said = titles[number].partition(" - ")
+            below = true if said in ("", true) else f"{true},\nsaid: {said}"
+            original.set_xlabel(plain(below), fontsize=7, labelpad=1.5)
         axes = image_axes(figure, 1, len(decoded), shape, left=first, top=place)[0]
         for axis, pictures in zip(axes, decoded.values(), strict=True):
             draw_image(axis, pictures[number])
