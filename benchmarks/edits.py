@@ -133,8 +133,10 @@ def seconds_of_changes(layer: cladec.LayerExplanation, images: np.ndarray, count
 
 
 def draw(layer: cladec.LayerExplanation, images: np.ndarray, path: Path) -> None:
-    """Draw one image with its strongest units off and doubled, and a blend with another."""
-    one, other = images[:1], images[1:2]
+    """Draw one image with its strongest units off and doubled, and a blend with another answer."""
+    first_answers = layer.edit(images, {}).probabilities.argmax(axis=1)
+    another = np.flatnonzero(first_answers != first_answers[0])[0]
+    one, other = images[:1], images[[another]]
     units = layer_edits.strongest(layer_edits.codes_of(layer, one)[0], 6)
     shares, names = np.linspace(0, 1, len(units) + 1), layer.facts.class_names
     kinds = {
@@ -163,7 +165,7 @@ def main(settings: Edits) -> None:
         table = pd.concat(tables)
         table.to_csv(settings.out, index=False, float_format="%.4f")
         if name == settings.layers[0]:
-            draw(layer, images[:2], settings.figure)
+            draw(layer, images, settings.figure)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     for name, seconds in times.items():
         middle, slow = np.quantile(seconds, [0.5, 0.95]) * 1000

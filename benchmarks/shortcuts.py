@@ -11,8 +11,9 @@ many images, of any class, that keep their labels. Whether a classifier uses it 
 of images without and with it: the share of answers that change. Then everything that may tell is
 asked, on images into which the mark was pasted:
 
-- the erasure curve (`cladec.audit`): 1 less what is left at alpha 0.99 of what alpha 0 draws;
-- the share drawn at alpha 0, which is mere presence;
+- the erasure curve (`cladec.audit`): the share drawn at alpha 0, which is mere presence, and at
+  0.999, where a picture need hold little but what the classifier needs; and its fall, 1 less what
+  is left at 0.99 of what alpha 0 draws;
 - each explainer: the share of its map's absolute values that lie in the mark; random numbers are
   the floor.
 
@@ -54,7 +55,8 @@ CELLS = 7
 OFTEN, SELDOM, ANYWHERE = 0.9, 0.05, 0.135
 """The share of marked images: of the class of a shortcut, of all others, and without a shortcut."""
 
-ERASURE, PRESENCE, FADING, FOUND = "erasure curve", "drawn at alpha 0", "fading", "recurring region"
+PRESENCE, NEEDED = "erasure curve at 0", "erasure curve at 0.999"
+FALL, FADING, FOUND = "fall of the erasure curve", "fading", "recurring region"
 
 OPTIONS = {"rise": {"masks": 200}, "smooth_grad": {"samples": 16}, "lime": {"samples": 200}}
 """Options of methods that draw many samples; all others have their defaults."""
@@ -197,10 +199,10 @@ def measured(case: Case, data: Dataset, settings: Shortcuts, missing: list[str])
 def of_method(method, case, model, decoder, data, pairs, mask, settings) -> dict[str, float]:
     """Return what a method says: score, and where it can be known points and precision."""
     images, pasted = pairs
-    if method in (ERASURE, PRESENCE):
-        drawn, _ = share_drawn(decoder, images, pasted, (0.0, 0.99))
-        first, last = (shares.mean() for shares in drawn.values())
-        return {"score": first if method == PRESENCE else 1 - last / first}
+    if method in (FALL, PRESENCE, NEEDED):
+        drawn, _ = share_drawn(decoder, images, pasted, (0.0, 0.99, 0.999))
+        first, later, last = (shares.mean() for shares in drawn.values())
+        return {"score": {PRESENCE: first, NEEDED: last, FALL: 1 - later / first}[method]}
     if method == FOUND:
         return region_found(case, decoder, data, mask)
     shown = pasted[: settings.explained]
@@ -243,7 +245,7 @@ def region_found(case: Case, decoder, data: Dataset, mask: np.ndarray) -> dict[s
 def measure(settings: Shortcuts) -> None:
     """Add what the table lacks, case by case."""
     data = images_of(settings.dataset, settings.train)
-    everything = (ERASURE, PRESENCE, FADING, FOUND, *settings.methods)
+    everything = (FALL, PRESENCE, NEEDED, FADING, FOUND, *settings.methods)
     for seed, shortcut in itertools.product(range(settings.classifiers), (True, False)):
         case = Case(data.name, shortcut, seed)
         done: set[str] = set()

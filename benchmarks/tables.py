@@ -2,8 +2,8 @@
 
     python benchmarks/tables.py
 
-Reads eval/evaluation_runs.csv, and eval/fashion_mnist-ranking.csv of `cladec compare`, and writes
-each text into its page, between the comments
+Reads eval/evaluation_runs.csv, eval/fashion_mnist-ranking.csv of `cladec compare`, and the CSV
+files of the benchmarks, and writes each text into its page, between the comments
 `<!-- benchmarks/tables.py: name -->` and `<!-- end -->`.
 """
 
@@ -15,6 +15,7 @@ from textwrap import fill
 from typing import Any
 
 import pandas as pd
+import question_tables
 import telling
 
 from cladec.errors import InputError
@@ -77,9 +78,7 @@ def title(model: str | float) -> str:
 
 def table(head: str, rows: list[list[str]], models: tuple[str | float, ...]) -> str:
     """Markdown: a head, and rows with a column for each model."""
-    lines = [f"| {head} | {' | '.join(map(title, models))} |"]
-    lines.append("| --- " * (head.count("|") + 1 + len(models)) + "|")
-    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+    return question_tables.grid([*head.split(" | "), *map(title, models)], rows)
 
 
 @cache
@@ -232,6 +231,7 @@ def _methods_that_are(rows: pd.DataFrame, word: str) -> str:
     return f"{', '.join(names)} {what[word]}" if names else ""
 
 
+@cache
 def shortcuts() -> str:
     """Which method tells that a planted shortcut is used, and where it is."""
     told = telling.summary(pd.read_csv(SHORTCUTS))
@@ -265,6 +265,12 @@ TEXTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {"reading": reading},
     "docs/trust.md": {"trusted": trusted},
     "docs/audit.md": {"shortcuts": shortcuts},
+    "docs/counterfactuals.md": {"sought": question_tables.sought},
+    "docs/depth.md": {"depths": question_tables.depths},
+    "docs/diff.md": {"differences": question_tables.differences},
+    "docs/editing-a-layer.md": {"edited": question_tables.edited},
+    "docs/leak.md": {"leaked": question_tables.leaked},
+    "docs/watching-a-layer.md": {"watched": question_tables.watched},
     "docs/research.md": {
         "measures": measures,
         "compared": compared,

@@ -109,14 +109,14 @@ def audited(cheating):
 def test_an_audit_tells_what_is_drawn_and_what_flips(audited, cheating):
     model, data = cheating
     assert audited.layer == "hidden"
-    assert audited.curve["alpha"].tolist() == [0, 0.9, 0.99]
+    assert audited.curve["alpha"].tolist() == [0, 0.9, 0.999]
     assert (audited.curve["drawn_low"] <= audited.curve["drawn"]).all()
     assert (audited.curve["drawn"] <= audited.curve["drawn_high"]).all()
     share, low, high = audited.flips
     assert SOME < low <= share <= high  # half of the images have the mark already
     assert audited.curve["drawn"][0] > 0.3
     assert ("uses it" if low > USED else "some answers depend on it") in audited.sentence
-    assert list(audited.decoded) == [0, 0.9, 0.99]
+    assert list(audited.decoded) == [0, 0.9, 0.999]
     before, after = (model.predict(each, verbose=0) for each in (audited.images, audited.pasted))
     names = np.array(data.class_names)
     assert audited.said[0] == names[before.argmax(axis=1)].tolist()
@@ -130,7 +130,7 @@ def test_the_figure_and_the_table_hold_the_curve(audited, tmp_path):
     np.testing.assert_allclose(read["drawn"], audited.curve["drawn"], atol=1e-6)
     assert read["flips"].tolist() == pytest.approx([audited.flips[0]] * 3)
     names = [axis.get_ylabel() for axis in audited.show().axes if axis.get_ylabel()]
-    assert names == ["without", "with corner", "ClaDec 0", "ClaDec 0.9", "ClaDec 0.99"]
+    assert names == ["without", "with corner", "ClaDec 0", "ClaDec 0.9", "ClaDec 0.999"]
 
 
 def test_without_a_name_the_mark_is_found_as_a_region(cheating):
@@ -178,12 +178,17 @@ def test_the_share_that_is_drawn_is_its_formula():
     [
         (0.98, 0.46, (0.8, 0.7, 0.9), "of the answers: the classifier uses it. ClaDec draws 0.98"),
         (0.98, 0.9, (0.2, 0.15, 0.25), "some answers depend on it"),
-        (0.98, 0.9, (0.01, 0.0, 0.02), "it is hardly used. ClaDec draws 0.98 of it at alpha 0 and"),
+        (
+            0.98,
+            0.9,
+            (0.01, 0.0, 0.02),
+            "0.98 of it at alpha 0, where pictures hold what is there, and 0.88 at 0.999",
+        ),
         (0.05, 0.4, (0.8, 0.7, 0.9), "uses it. ClaDec draws 0.05 of it even at alpha 0"),
     ],
 )
 def test_the_sentence_says_what_both_measures_say(first, kept, flips, expected):
-    curve = pd.DataFrame({"alpha": [0.0, 0.99], "drawn": [first, first * kept]})
+    curve = pd.DataFrame({"alpha": [0.0, 0.999], "drawn": [first, first * kept]})
     found = Audit("model", "dense", "corner", curve, flips, *[np.empty(0)] * 2, {}, ([], []))
     assert found.kept == pytest.approx(kept)
     assert expected in found.sentence

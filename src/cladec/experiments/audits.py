@@ -45,8 +45,8 @@ from cladec.storage.tables import write_table
 ALPHAS = (0.0, 0.5, 0.9, 0.97, 0.99, 0.997, 0.999)
 """The alphas of the erasure curve."""
 
-JUDGED_AT = 0.99
-"""The alpha at which what is drawn is compared with alpha 0."""
+JUDGED_AT = 0.999
+"""The alpha at which a picture need hold little but what the answer needs."""
 
 PRESENT = 0.3
 """The least share drawn at alpha 0 by which a feature counts as drawn."""
@@ -101,7 +101,7 @@ class Audit:
 
     @property
     def kept(self) -> float:
-        """What is drawn at alpha 0.99, as a share of what is drawn at alpha 0; NaN for nothing."""
+        """What is drawn at alpha 0.999, as a share of what is drawn at alpha 0; NaN for nothing."""
         first, last = (self._drawn(alpha) for alpha in (0.0, JUDGED_AT))
         return last / first if first > 0 else np.nan
 
@@ -122,8 +122,9 @@ class Audit:
                 "the pictures hold too few of it to be learned."
             )
         return (
-            f"{pasted} ClaDec draws {first:.2f} of it at alpha 0 and {self.kept:.0%} of that at "
-            f"{JUDGED_AT}, which tells that it is there, not that it is used."
+            f"{pasted} ClaDec draws {first:.2f} of it at alpha 0, where pictures hold what is "
+            f"there, and {self._drawn(JUDGED_AT):.2f} at {JUDGED_AT}, where they hold what the "
+            "answer needs."
         )
 
     def _drawn(self, alpha: float) -> float:
@@ -189,7 +190,7 @@ def audit(
             neither `patch` nor `mask`, regions are sought that recur at one place in the images of
             a class and on which its answer depends, and the strongest is the feature.
         layer: the layer to decode; None for the last one before the scores.
-        alphas: the alphas of the curve; 0 and 0.99 are always among them.
+        alphas: the alphas of the curve; 0 and 0.999 are always among them.
         images: the number of images into which the feature is pasted.
         epochs: the passes over the training images, instead of those of the recipe.
         pixels: the range of pixels that the classifier was trained on, see `with_pixels`.

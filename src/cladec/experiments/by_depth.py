@@ -38,12 +38,12 @@ from cladec.storage.outputs import save_figure
 from cladec.storage.tables import write_table
 
 TRAINED_ON = 10_000
-"""The most images that decoders are trained on, unless the caller says how many: from a tenth of
-them the layers have the order of a longer training but for one pair (benchmarks/depth.py)."""
+"""The most images that decoders are trained on, unless the caller says how many."""
 
 PASSES, SEEN = 2, 8_000
 """The passes over the training images, and the least images seen in all of them: enough to put the
-layers in order. Photographs are decoded by the usual recipe."""
+layers in order, but for one pair that differs little (benchmarks/depth.py). Photographs are decoded
+by the usual recipe."""
 
 MEASURED_ON = 2_000
 """The most images that the errors are means of."""
