@@ -131,6 +131,23 @@ def test_a_signed_method_is_drawn_around_zero_even_if_nothing_speaks_against_the
     np.testing.assert_array_equal(images_of(figure)[2].images[0].get_array(), expected)
 
 
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        (("lime",), "orange: speaks for the class; blue: speaks against it."),
+        (("grad_cam",), "orange: matters."),
+        (("lime", "grad_cam"), "orange: matters, or speaks for the class; blue: speaks against"),
+        (("deep_dream",), ""),
+    ],
+)
+def test_the_note_names_the_colours_that_are_there(methods, said):
+    image = np.random.default_rng(0).random((6, 6, 3))
+    maps = {name: image if name == "deep_dream" else image[..., 0] for name in methods}
+    notes = plots.side_by_side(image, maps, "cat").texts[-1].get_text().replace("\n", " ")
+    assert notes.startswith(said)
+    assert said or not notes
+
+
 @pytest.mark.parametrize("count", [1, 6, 9])
 def test_all_methods_of_many_images_fit_the_widest_figure(count):
     images = np.random.default_rng(0).random((count, 6, 6, 3))
@@ -153,6 +170,6 @@ def test_rise_shows_what_lies_above_and_below_the_mean_of_a_map_and_says_so():
     np.testing.assert_allclose(shown[2:], plots.heat_map(images[0], None)[2:], atol=0.01)
     (bar,) = bars_of(figure)
     assert [minus(label.get_text()) for label in bar.get_yticklabels()] == ["-0.02", "0", "0.02"]
-    assert "mean of each map" in figure.texts[-1].get_text()
+    assert "mean of each map" in figure.texts[-1].get_text().replace("\n", " ")
     flat = plots.explanation_grid(images, {"rise": np.full((2, 4, 4), 0.5)}, ["cat", "dog"])
     assert images_of(flat)[-1].get_xlabel() == "nothing found"

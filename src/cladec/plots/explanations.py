@@ -48,7 +48,13 @@ LINE = 0.14
 NOTE_LETTERS = 18
 """Letters of a note to an inch."""
 
-HINT = "orange: matters, or speaks for the class; blue: speaks against it."
+COLOURS = {
+    (False,): "orange: matters.",
+    (True,): "orange: speaks for the class; blue: speaks against it.",
+    (False, True): "orange: matters, or speaks for the class; blue: speaks against it.",
+}
+"""What the colours mean, by whether the maps of a figure are signed."""
+
 ABOUT_EFFECTS = (
     "Numbers: how the probability of the class, or its score before the softmax, changes if the "
     f"{100 * SHARE:g} % of the pixels that the map marks most are blurred. Below "
@@ -267,7 +273,8 @@ def _draw_method(figure: Figure, explained: _Explained, images: np.ndarray, top:
 
 def _notes(methods: Sequence[_Explained], width: float) -> list[str]:
     """Return what has to be known to read the figure, in lines."""
-    notes = [HINT]
+    kinds = tuple(sorted({each.scale.signed for each in methods if each.is_map}))
+    notes = [COLOURS[kinds]] if kinds else []
     if any(each.effects is not None for each in methods):
         notes.append(ABOUT_EFFECTS)
     around = [words(each.method) for each in methods if each.is_around_mean]

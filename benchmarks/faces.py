@@ -1,0 +1,66 @@
+"""What a classifier of emotions from elsewhere keeps of faces that it has never seen.
+
+    python benchmarks/faces.py --classifier emotion_mini_xception.h5
+
+The classifier takes grey faces of 64x64 pixels in [-1, 1]. The faces are the hundred of 25x25
+pixels that come with scikit-image (of Labeled Faces in the Wild), enlarged. They have no labels:
+what the classifier says of them is what their pictures are measured by. Its RefAE starts from its
+own weights, as so few pictures cannot train an encoder. TensorFlow may crash in the gradient of a
+1x1 convolution of few channels: set TF_ENABLE_ONEDNN_OPTS=0.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tyro
+from skimage.data import lfw_subset
+from skimage.transform import resize
+
+import cladec
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+FACES = 100
+"""The pictures with a face, which come first; the others have none."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Decode layers of the classifier."""
+
+    classifier: Path
+    """The file of the classifier."""
+    layers: tuple[str, ...] = ("activation_2", "add_2", "add_4")
+    """Its layers, from its input to its output."""
+    alphas: tuple[float, ...] = (0.0, 0.5, 0.99)
+    """The alphas to show."""
+    epochs: int | None = None
+    """Passes of the decoders over the faces, instead of those of the recipes."""
+    seed: int = 0
+    """The seed of weights and order."""
+    out: Path = Path("faces")
+    """The folder for the table, and for a figure and a page of each layer."""
+
+
+def main(settings: Faces) -> None:
+    """Print the table and write it with the figures."""
+    settings.out.mkdir(parents=True, exist_ok=True)
+    classifier = cladec.load_model(settings.classifier)
+    side = classifier.input_shape[1]
+    faces = np.stack([resize(face, (side, side)) for face in lfw_subset()[:FACES]])
+    options = {"alphas": settings.alphas, "epochs": settings.epochs, "seed": settings.seed}
+    options |= {"pixels": "-1-1", "class_names": EMOTIONS, "reference": "tuned"}
+    tables = []
+    for name in settings.layers:
+        given = faces[..., None].astype(np.float32)
+        layer = cladec.explain_layer(classifier, name, given, **options)
+        layer.show().savefig(settings.out / f"{name}.png")
+        layer.report(settings.out / f"{name}.html")
+        tables.append(layer.measures.assign(layer=name, thumbnail=layer.facts.thumbnail_error))
+        pd.concat(tables).to_csv(settings.out / "faces.csv", index=False, float_format="%.4f")
+        print(tables[-1].to_string(index=False, float_format="{:.3f}".format), flush=True)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Faces, description=__doc__))
