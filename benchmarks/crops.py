@@ -21,12 +21,21 @@ from skimage.util import img_as_float32
 import cladec
 from cladec.models import accuracy
 
-COLOUR = (
-    *("astronaut", "chelsea", "coffee", "hubble_deep_field", "immunohistochemistry"),
-    *("retina", "rocket", "stereo_motorcycle"),
-)
-
-GREY = ("brick", "camera", "grass", "gravel")
+PHOTOGRAPHS = {
+    "astronaut": "astronaut",
+    "chelsea": "cat",
+    "coffee": "coffee",
+    "hubble_deep_field": "galaxies",
+    "immunohistochemistry": "tissue",
+    "retina": "retina",
+    "rocket": "rocket",
+    "stereo_motorcycle": "motorcycle",
+    "brick": "brick",
+    "camera": "camera",
+    "grass": "grass",
+    "gravel": "gravel",
+}
+"""Names in `skimage.data`, the first eight in colour, and those of the classes."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ def row(layer: cladec.LayerExplanation, network: keras.Model) -> dict[str, objec
 
 def crops(bench: Bench) -> cladec.Dataset:
     """Crops of every photograph, (N, side, side, 3), to train on and others to test on."""
-    pictures = [picture(name) for name in (*COLOUR, *GREY)]
+    pictures = [picture(name) for name in PHOTOGRAPHS]
     generator = np.random.default_rng(bench.seed)
     splits = []
     for count in (bench.images, bench.images // 5):
@@ -97,7 +106,7 @@ def crops(bench: Bench) -> cladec.Dataset:
             top, left = (generator.integers(n - bench.side) for n in pictures[label].shape[:2])
             image[:] = pictures[label][top : top + bench.side, left : left + bench.side]
         splits.append(cladec.Split(images, labels))
-    return cladec.Dataset("crops", *splits, (*COLOUR, *GREY))
+    return cladec.Dataset("crops", *splits, tuple(PHOTOGRAPHS.values()))
 
 
 def picture(name: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from keras import layers
 
 import cladec
 from cladec.errors import InputError
-from cladec.models import cutting, refae
+from cladec.models import batches, cutting, refae
 from cladec.models.refae import RefAE, fit_refae
 
 QUICK = cladec.Recipe(1, batch_size=6, learning_rate=1e-2, least_images=0, least_steps=0)
@@ -48,6 +48,23 @@ def test_a_tuned_encoder_starts_from_the_classifier_and_leaves_it_alone(fit, dat
     moving = trained.encoder.get_layer("normalised").get_weights()[2:]
     assert same(moving, classifier.get_layer("normalised").get_weights()[2:])
     assert same(weights(classifier), before)
+
+
+def test_codes_of_any_size_do_not_blacken_a_colour_of_a_tuned_reference():
+    """A channel of the picture that starts far from its values has no gradient back to them."""
+    given = keras.Input((36, 36, 3))
+    hidden = layers.Conv2D(6, 3, 2, "same", use_bias=False, activation="relu", name="large")(given)
+    classifier = zoo.randomised(keras.Model(given, zoo.scored(hidden)))
+    layer = classifier.get_layer("large")
+    layer.set_weights([40.0 * weight for weight in layer.get_weights()])
+    images = np.random.default_rng(0).random((24, 36, 36, 3), dtype=np.float32)
+    data = images, np.arange(24) % 10
+    model = fit_refae(classifier, "large", data, start="tuned", recipe=STILL)
+    codes = batches.predict(model.encoder, images).reshape(-1, 6)
+    assert codes.std(axis=0).max() > 10
+    standardised = model.decoder.get_layer("standardised")(codes)
+    np.testing.assert_allclose(np.mean(standardised, axis=0), 0.0, atol=1e-2)
+    np.testing.assert_allclose(np.std(standardised, axis=0), 1.0, atol=1e-2)
 
 
 def test_a_fresh_encoder_has_weights_of_its_own(data):

@@ -62,11 +62,16 @@ class Standardised(layers.Layer):
 
         A channel that never changes keeps the factor 1.
         """
-        some = np.asarray(codes[:: math.ceil(len(codes) / ROWS)], "float64")
+        some = np.asarray(some_rows(codes), "float64")
         flat = some.reshape(-1, some.shape[-1])
         deviation = flat.std(axis=0)
         self.mean.assign(flat.mean(axis=0))
         self.factor.assign(1.0 / np.where(deviation > 0.0, deviation, 1.0))
+
+
+def some_rows(rows: Any) -> Any:
+    """Return at most `ROWS` of the rows, evenly spread."""
+    return rows[:: math.ceil(len(rows) / ROWS)]
 
 
 def standardise(decoder: keras.Model, codes: Any) -> None:
