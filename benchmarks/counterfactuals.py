@@ -42,7 +42,7 @@ class Counterfactuals:
     """The number of training images."""
     images: int = 48
     """The number of test images."""
-    folder: Path = Path("saved-models/garments")
+    folder: Path = Path("benchmark-models/garments")
     """Where what is trained is kept."""
     out: Path = FILE
     """The table."""

@@ -45,7 +45,7 @@ class Edits:
     """The number of test images whose codes are changed."""
     changes: int = 15
     """How often each control is moved."""
-    folder: Path = Path("saved-models/garments")
+    folder: Path = Path("benchmark-models/garments")
     """Where what is trained is kept."""
     out: Path = FILE
     """The table."""

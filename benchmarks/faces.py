@@ -11,6 +11,7 @@ own weights, as so few pictures cannot train an encoder. TensorFlow may crash in
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,8 +50,8 @@ def main(settings: Faces) -> None:
     classifier = cladec.load_model(settings.classifier)
     side = classifier.input_shape[1]
     faces = np.stack([resize(face, (side, side)) for face in lfw_subset()[:FACES]])
-    options = {"alphas": settings.alphas, "epochs": settings.epochs, "seed": settings.seed}
-    options |= {"pixels": "-1-1", "class_names": EMOTIONS, "reference": "tuned"}
+    options: dict[str, Any] = {"pixels": "-1-1", "class_names": EMOTIONS, "reference": "tuned"}
+    options |= {"alphas": settings.alphas, "epochs": settings.epochs, "seed": settings.seed}
     tables = []
     for name in settings.layers:
         given = faces[..., None].astype(np.float32)

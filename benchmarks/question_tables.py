@@ -182,6 +182,33 @@ WAYS = {
 }
 
 
+def photographed() -> str:
+    """What three layers of a residual network keep of crops of photographs."""
+    rows = [
+        [
+            f"`{row.layer}`",
+            row.code,
+            *(f"{value:.3f}" for value in (row.thumbnail, row.cladec, row.refae)),
+            f"{row.lost:.1f}",
+            *(f"{value:.3f}" for value in (row.first, row.last)),
+        ]
+        for row in pd.read_csv(HERE / "crops.csv").rename(columns=CROPS).itertuples()
+    ]
+    heads = (
+        *("layer", "numbers", "error of a thumbnail", "of ClaDec at 0", "of RefAE"),
+        *("lost per image", "same answer at 0", "same answer at 0.99"),
+    )
+    return grid(heads, rows)
+
+
+CROPS = {
+    "ClaDec 0": "cladec",
+    "RefAE": "refae",
+    "same answer at 0": "first",
+    "same answer at the last alpha": "last",
+}
+
+
 def depths() -> str:
     """What each cost of `cladec.depth` finds, beside the most expensive one."""
     table = pd.read_csv(HERE / "depth.csv")

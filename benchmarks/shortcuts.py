@@ -83,7 +83,7 @@ class Shortcuts:
     """The number of them that explainers are asked about."""
     methods: tuple[str, ...] = METHODS
     """The explainers."""
-    folder: Path = Path("saved-models/shortcuts")
+    folder: Path = Path("benchmark-models/shortcuts")
     """Where what is trained is kept."""
     out: Path = FILE
     """The table."""

@@ -270,6 +270,7 @@ TEXTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/diff.md": {"differences": question_tables.differences},
     "docs/editing-a-layer.md": {"edited": question_tables.edited},
     "docs/leak.md": {"leaked": question_tables.leaked},
+    "docs/photographs.md": {"photographed": question_tables.photographed},
     "docs/watching-a-layer.md": {"watched": question_tables.watched},
     "docs/research.md": {
         "measures": measures,
