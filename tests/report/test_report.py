@@ -317,6 +317,17 @@ def test_only_what_was_measured_of_these_models_is_shown(
     assert f"cladec evaluate --models {models} --out {tmp_path / 'eval'}" in codes(text)
 
 
+def test_a_layer_that_was_saved_by_itself_is_no_model_of_the_sweep(
+    trained: Path, tmp_path: Path
+) -> None:
+    models = Path(shutil.copytree(trained, tmp_path / "saved-models"))
+    runs = saved_runs(models)
+    (models / "mine").mkdir()
+    for name in ("explanation.json", "cladec.json"):
+        (models / "mine" / name).write_text('{"layer": "dense"}')
+    assert saved_runs(models) == runs
+
+
 def test_measures_that_cannot_be_kept_beside_the_models_are_kept_in_the_results(
     trained: Path, evaluated: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from cladec.data.dataset import Split
 from cladec.errors import InputError, check_types
 from cladec.experiments.layer_pictures import Facts
+from cladec.experiments.records import LAYER_RECORD
 from cladec.models import loading
 from cladec.models.conditional import ConditionalClaDec
 from cladec.models.refae import RefAE
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """The version of the record; a later one may hold what this package does not know."""
-
-RECORD = "explanation.json"
 
 IMAGES = "images.npz"
 
@@ -59,7 +58,7 @@ def save(layer: "LayerExplanation", folder: Path) -> Path:
         record = {"schema": SCHEMA, "layer": layer.layer, "facts": asdict(layer.facts)}
         record |= {name: _plain(getattr(layer, name)) for name in TABLES}
         record["sha256"] = {name: model_files.checksum(folder / name) for name in _files()}
-        model_files.write_json(folder / RECORD, record)
+        model_files.write_json(folder / LAYER_RECORD, record)
     return folder
 
 
@@ -70,7 +69,7 @@ def load(folder: Path) -> dict[str, Any]:
         InputError: a file is missing or damaged, belongs to another explanation, or was written by
             a later version.
     """
-    path = folder / RECORD
+    path = folder / LAYER_RECORD
     record = model_files.read_json(path)
     if record.get("schema") != SCHEMA:
         raise InputError(

@@ -15,6 +15,9 @@ from cladec.experiments.runs import Run
 from cladec.storage import model_files
 from cladec.storage.remote import is_remote
 
+LAYER_RECORD = "explanation.json"
+"""The record of a layer that was explained and saved by itself, which is no part of a sweep."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -156,6 +159,8 @@ def saved_runs(models: Path) -> list[Run]:
     """
     runs = []
     for record in sorted(models.rglob("*.json")):
+        if (record.parent / LAYER_RECORD).exists():
+            continue
         if not record.name.startswith(".") and not record.name.endswith(".evaluation.json"):
             runs.append(_saved_run(record.with_suffix(".keras"), models))
     if not runs:
