@@ -32,7 +32,7 @@ class Faces:
 
     classifier: Path
     """The file of the classifier."""
-    layers: tuple[str, ...] = ("activation_2", "add_2", "add_4")
+    layers: tuple[str, ...] = ("activation_2",)
     """Its layers, from its input to its output."""
     alphas: tuple[float, ...] = (0.0, 0.5, 0.99)
     """The alphas to show."""
