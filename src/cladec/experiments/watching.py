@@ -49,6 +49,9 @@ COLUMNS = 12
 SEEN = 20_000
 """The images that the decoder sees after each epoch, unless the caller says how often."""
 
+STEPS = 1_000
+"""The most steps that it takes for that: few images come in small batches, each of which costs."""
+
 MEASURES = ("normalised_error", "fidelity")
 
 
@@ -68,7 +71,7 @@ class WatchLayer(keras.callbacks.Callback):
             training for instance; of more than 2,500 some are drawn at random, and a fifth, at
             most 500, is held out and measured.
         passes: the passes of the decoder over its images after each epoch; None for as many as let
-            it see 20,000.
+            it see 20,000, but of few images no more than make 1,000 steps.
         pixels: the range of pixels that the network is trained on, see `with_pixels`.
         class_names: the names of the classes, for the figure; a class without one has its number.
         tensorboard: a folder for TensorBoard, where it is installed; None writes nothing.
@@ -97,7 +100,7 @@ class WatchLayer(keras.callbacks.Callback):
     Examples:
         >>> learner = cladec.build_classifier(data.image_shape, data.num_classes)
         >>> learner.compile("adam", "sparse_categorical_crossentropy")
-        >>> watch = cladec.WatchLayer("dense", images[:60])
+        >>> watch = cladec.WatchLayer("dense", images[:60], passes=20)
         >>> _ = learner.fit(images, labels, epochs=2, verbose=0, callbacks=[watch])
         dense after epoch 1: normalised error ...
         dense after epoch 2: normalised error ...
@@ -273,15 +276,17 @@ class _Watched:
             labels = {"multi_label": cutting.is_multi_label(classifier)}
             self.decoder = ClaDec(network, decoder, alpha=0.0, name="watching", **labels)
         self.classes = cutting.num_classes(classifier)
-        self.passes = passes or math.ceil(SEEN / len(self.train))
-        self._compile()
+        self._compile(passes)
 
-    def _compile(self) -> None:
+    def _compile(self, passes: int | None) -> None:
         """Compile the decoder once: `fit_cladec` would build and trace it in every epoch."""
         recipe = recipes.CLADEC.for_images(self.test.shape[1:])
         self.batch = recipe.batch_size_for(len(self.train))
-        steps = self.passes * max(1, len(self.train) // self.batch)
-        optimizer = Muon(WarmUpCosine(recipe.learning_rate, steps, recipe.warm_up))
+        steps = max(1, len(self.train) // self.batch)
+        enough = min(math.ceil(SEEN / len(self.train)), math.ceil(STEPS / steps))
+        self.passes = passes or enough
+        rate = WarmUpCosine(recipe.learning_rate, self.passes * steps, recipe.warm_up)
+        optimizer = Muon(rate)
         self.decoder.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
         optimizer.build(self.decoder.trainable_variables)
         changing = [*self.decoder.decoder.variables, *optimizer.variables]
