@@ -108,6 +108,14 @@ def test_explain_takes_a_class_a_layer_and_names(
     assert (out / "0-2.png").exists()
 
 
+def test_explain_names_no_next_command_where_nothing_was_explained(model_file, tmp_path, capsys):
+    large = save(tmp_path / "large.png", np.zeros((9, 12)))
+    given = arguments(model_file, [large], tmp_path / "out", ["saliency"])
+    output, errors = run(capsys, *given, code=main.BAD_INPUT)
+    assert not any(line.startswith("next:") for line in output)
+    assert "12 wide and 9 high" in errors[0]
+
+
 def test_explain_takes_an_older_file_as_the_newer_one(model_file, pictures, tmp_path, capsys):
     keras.saving.load_model(model_file).save(tmp_path / "model.h5")
     found = {}

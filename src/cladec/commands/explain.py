@@ -33,6 +33,8 @@ def run(settings: Explanation) -> None:
         with Progress() as progress:
             files = explain_files(settings, progress, complain)
         print_all(files)
+        if not files:
+            return
         model = shlex.quote(str(settings.model))
         dataset = shlex.quote(settings.dataset or "FOLDER")
         suggest(f"cladec compare --model {model} --dataset {dataset}")
