@@ -12,6 +12,40 @@ from scipy.stats import kendalltau, pearsonr
 
 HERE = Path(__file__).parent
 
+DIFF_TEXTS = ("layer", "verdict", "compared_with", "first_change")
+"""The columns of diff.csv that hold words."""
+
+CHANGES = {
+    "none": "none",
+    "strongest off": "the strongest unit off",
+    "ten strongest doubled": "the ten strongest doubled",
+    "blend 0.25": "a quarter of another image",
+    "blend 0.5": "half of another image",
+    "ten strongest off": "the ten strongest units off",
+}
+"""What edits.csv calls each change, in words."""
+
+RANDOM = ("random", "a random class")
+"""What counterfactuals.csv calls a class drawn at random, in words."""
+
+WAYS = {
+    "decoded as it is": "those of the image: what can be reached",
+    "default": "**counterfactual**",
+    "without smoothness": "without smoothness",
+    "nearest codes": "nearest codes, without likeness",
+    "nearest real image": "those of the nearest real image of the class",
+    "half way to a real image": "half way to it",
+}
+"""What counterfactuals.csv calls each way to codes, in words."""
+
+CROPS = {
+    "ClaDec 0": "cladec",
+    "RefAE": "refae",
+    "same answer at 0": "first",
+    "same answer at the last alpha": "last",
+}
+"""Columns of crops.csv under names of one word."""
+
 
 def grid(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Markdown: heads and rows."""
@@ -92,9 +126,6 @@ def differences() -> str:
     return grid(heads, rows)
 
 
-DIFF_TEXTS = ("layer", "verdict", "compared_with", "first_change")
-
-
 def leaked() -> str:
     """What can be drawn of each layer, by pictures known and noise."""
     table = pd.read_csv(HERE / "leak.csv")
@@ -137,16 +168,6 @@ def edited() -> str:
     return grid(heads, rows)
 
 
-CHANGES = {
-    "none": "none",
-    "strongest off": "the strongest unit off",
-    "ten strongest doubled": "the ten strongest doubled",
-    "blend 0.25": "a quarter of another image",
-    "blend 0.5": "half of another image",
-    "ten strongest off": "the ten strongest units off",
-}
-
-
 def _agreement(row: pd.Series) -> str:
     return f"{row['agreement']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
@@ -170,18 +191,6 @@ def sought() -> str:
     return grid(heads, rows)
 
 
-RANDOM = ("random", "a random class")
-
-WAYS = {
-    "decoded as it is": "those of the image: what can be reached",
-    "default": "**counterfactual**",
-    "without smoothness": "without smoothness",
-    "nearest codes": "nearest codes, without likeness",
-    "nearest real image": "those of the nearest real image of the class",
-    "half way to a real image": "half way to it",
-}
-
-
 def photographed() -> str:
     """What three layers of a residual network keep of crops of photographs."""
     rows = [
@@ -199,14 +208,6 @@ def photographed() -> str:
         *("lost per image", "same answer at 0", "same answer at 0.99"),
     )
     return grid(heads, rows)
-
-
-CROPS = {
-    "ClaDec 0": "cladec",
-    "RefAE": "refae",
-    "same answer at 0": "first",
-    "same answer at the last alpha": "last",
-}
 
 
 def depths() -> str:
