@@ -21,21 +21,12 @@ from skimage.util import img_as_float32
 import cladec
 from cladec.models import accuracy
 
-PHOTOGRAPHS = {
-    "astronaut": "astronaut",
-    "chelsea": "cat",
-    "coffee": "coffee",
-    "hubble_deep_field": "galaxies",
-    "immunohistochemistry": "tissue",
-    "retina": "retina",
-    "rocket": "rocket",
-    "stereo_motorcycle": "motorcycle",
-    "brick": "brick",
-    "camera": "camera",
-    "grass": "grass",
-    "gravel": "gravel",
-}
-"""Names in `skimage.data`, the first eight in colour, and those of the classes."""
+COLOUR = (
+    *("astronaut", "chelsea", "coffee", "hubble_deep_field", "immunohistochemistry"),
+    *("retina", "rocket", "stereo_motorcycle"),
+)
+
+GREY = ("brick", "camera", "grass", "gravel")
 
 
 @dataclass(frozen=True)
@@ -96,7 +87,7 @@ def row(layer: cladec.LayerExplanation, network: keras.Model) -> dict[str, objec
 
 def crops(bench: Bench) -> cladec.Dataset:
     """Crops of every photograph, (N, side, side, 3), to train on and others to test on."""
-    pictures = [picture(name) for name in PHOTOGRAPHS]
+    pictures = [picture(name) for name in (*COLOUR, *GREY)]
     generator = np.random.default_rng(bench.seed)
     splits = []
     for count in (bench.images, bench.images // 5):
@@ -106,7 +97,7 @@ def crops(bench: Bench) -> cladec.Dataset:
             top, left = (generator.integers(n - bench.side) for n in pictures[label].shape[:2])
             image[:] = pictures[label][top : top + bench.side, left : left + bench.side]
         splits.append(cladec.Split(images, labels))
-    return cladec.Dataset("crops", *splits, tuple(PHOTOGRAPHS.values()))
+    return cladec.Dataset("crops", *splits, (*COLOUR, *GREY))
 
 
 def picture(name: str) -> np.ndarray:

@@ -15,6 +15,9 @@ HERE = Path(__file__).parent
 DIFF_TEXTS = ("layer", "verdict", "compared_with", "first_change")
 """The columns of diff.csv that hold words."""
 
+EDITS = {"low": "agreement_low", "high": "agreement_high"}
+"""Columns of edits.csv under names that say whose interval they are."""
+
 CHANGES = {
     "none": "none",
     "strongest off": "the strongest unit off",
@@ -151,13 +154,13 @@ def leaked() -> str:
 
 def edited() -> str:
     """How often the picture of changed codes shows what the network makes of them."""
-    table = pd.read_csv(HERE / "edits.csv")
+    table = pd.read_csv(HERE / "edits.csv").rename(columns=EDITS)
     dense: Any = table[table["layer"] == "dense"].set_index(["change", "alpha"])
     rows = [
         [
             words,
             f"{dense.loc[(change, 0.0), 'answer_changed']:.2f}",
-            *(_agreement(dense.loc[(change, alpha)]) for alpha in (0.0, 0.99)),
+            *(interval(dense.loc[(change, alpha)], "agreement") for alpha in (0.0, 0.99)),
         ]
         for change, words in CHANGES.items()
     ]
@@ -166,10 +169,6 @@ def edited() -> str:
         *("picture and codes agree, alpha 0", "alpha 0.99"),
     )
     return grid(heads, rows)
-
-
-def _agreement(row: pd.Series) -> str:
-    return f"{row['agreement']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
 def sought() -> str:
@@ -182,10 +181,7 @@ def sought() -> str:
         ways = [way for way in WAYS if (to, way) in table.index]
         for first, way in zip(once([words] * len(ways)), ways, strict=True):
             row: Any = table.loc[(to, way)]
-            agree = [
-                f"{row[name]:.2f} ({row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f})"
-                for name in ("classifier", "second")
-            ]
+            agree = [interval(row, name) for name in ("classifier", "second")]
             rows.append([first, WAYS[way], f"{row['distance']:.2f}", *agree])
     heads = ("to", "codes", "distance", "classifier agrees", "second classifier agrees")
     return grid(heads, rows)

@@ -1,5 +1,6 @@
 """Convert images and labels from users to arrays, and refuse those with an unclear meaning."""
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -151,6 +152,11 @@ def as_array(name: str, values: Any) -> np.ndarray:
 
 def _text(name: Any) -> str:
     return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
+
+
+def evenly_spread(rows: Any, most: int) -> Any:
+    """Return at most `most` of the rows of an array, evenly spread."""
+    return rows[:: math.ceil(len(rows) / most)]
 
 
 def drawn_rows(total: int, count: int, seed: int) -> np.ndarray:

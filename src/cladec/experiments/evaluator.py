@@ -4,7 +4,6 @@ The measures of a model are kept beside it (`.evaluation.json`), so that the nex
 measures new models.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import TypeGuard
 import numpy as np
 import pandas as pd
 
+from cladec.data.arrays import evenly_spread
 from cladec.data.dataset import Split
 from cladec.errors import InputError
 from cladec.experiments import records, results
@@ -226,8 +226,7 @@ def _normalised(saved: SavedClassifier, run: Run, reconstruction: float) -> dict
     nothing = normalised.squared_error(images, mean)
     if nothing == 0:  # every image is the mean image
         return {}
-    learned = saved.data.train.images
-    learned = learned[:: math.ceil(len(learned) / SOME)]
+    learned = evenly_spread(saved.data.train.images, SOME)
     measures = {
         "normalised_error": reconstruction / nothing,
         "training_error": normalised.normalised_error(learned, saved.decode(run, learned), mean),

@@ -159,9 +159,8 @@ def saved_runs(models: Path) -> list[Run]:
     """
     runs = []
     for record in sorted(models.rglob("*.json")):
-        if (record.parent / LAYER_RECORD).exists():
-            continue
-        if not record.name.startswith(".") and not record.name.endswith(".evaluation.json"):
+        other = record.name.startswith(".") or record.name.endswith(".evaluation.json")
+        if not other and not (record.parent / LAYER_RECORD).exists():
             runs.append(_saved_run(record.with_suffix(".keras"), models))
     if not runs:
         raise InputError(f"no trained models in {models}: run create_models.py first")

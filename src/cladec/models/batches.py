@@ -99,6 +99,22 @@ def count_rows(arrays: Any) -> int:
     return len(keras.tree.flatten(arrays)[0])
 
 
+@contextmanager
+def _many_models() -> Iterator[None]:
+    """Hide TensorFlow's warning of repeated tracing, which takes many models for one."""
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(_is_no_retracing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_retracing)
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
+@_many_models()
 def predict(
     model: keras.Model, inputs: Any, *, dtype: str = "float32", stored: str | None = None
 ) -> np.ndarray:
@@ -118,28 +134,12 @@ def predict(
         # The last batch is full as well, so that the model is traced for one shape only.
         first = max(0, min(start, count - size))
         rows = itemgetter(slice(first, first + size))
-        with _many_models():
-            answers = model.predict_on_batch(keras.tree.map_structure(rows, inputs))
+        answers = model.predict_on_batch(keras.tree.map_structure(rows, inputs))
         if start == 0:
             shape = (count, *answers.shape[1:])
             result = room(shape, stored or dtype, dtype, beside=_in_file(inputs))
         result[first : first + len(answers)] = answers
     return result
-
-
-@contextmanager
-def _many_models() -> Iterator[None]:
-    """Hide TensorFlow's warning of repeated tracing, which takes many models for one."""
-    logger = logging.getLogger("tensorflow")
-    logger.addFilter(_is_no_retracing)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_is_no_retracing)
-
-
-def _is_no_retracing(record: logging.LogRecord) -> bool:
-    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _in_file(arrays: Any) -> StoredRows | None:

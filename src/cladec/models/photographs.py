@@ -12,13 +12,14 @@ These four start as one, which draws no checkerboard either (Aitken et al., "Che
 free sub-pixel convolution", 2017).
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
+
+from cladec.data.arrays import evenly_spread
 
 NARROWEST, WIDEST = 32, 256
 """The least and the most channels of a hidden layer."""
@@ -62,16 +63,11 @@ class Standardised(layers.Layer):
 
         A channel that never changes keeps the factor 1.
         """
-        some = np.asarray(some_rows(codes), "float64")
+        some = np.asarray(evenly_spread(codes, ROWS), "float64")
         flat = some.reshape(-1, some.shape[-1])
         deviation = flat.std(axis=0)
         self.mean.assign(flat.mean(axis=0))
         self.factor.assign(1.0 / np.where(deviation > 0.0, deviation, 1.0))
-
-
-def some_rows(rows: Any) -> Any:
-    """Return at most `ROWS` of the rows, evenly spread."""
-    return rows[:: math.ceil(len(rows) / ROWS)]
 
 
 def standardise(decoder: keras.Model, codes: Any) -> None:

@@ -9,13 +9,14 @@ from typing import Any, get_args
 
 import keras
 
+from cladec.data.arrays import evenly_spread
 from cladec.data.dataset import Data
 from cladec.errors import InputError
 from cladec.models import cutting, losses, recipes
 from cladec.models.decoding import Decoding, check_images, check_parts, deserialized
 from cladec.models.fitting import check_data, decoder_of, encode, fit_decoder
 from cladec.models.given import checked
-from cladec.models.photographs import some_rows, standardise
+from cladec.models.photographs import ROWS, standardise
 from cladec.models.recipes import Recipe, Start
 from cladec.models.selection import Units
 from cladec.models.training import Optimizer, seeded
@@ -125,7 +126,7 @@ def fit_refae(
         decoder = decoder_of(encoder.output_shape[1:], data, decoder)
         refae = RefAE(encoder, decoder, start=start, name="refae")
     if start == "tuned":  # codes of any size; those of a fresh one are about one
-        standardise(decoder, encode(encoder, some_rows(data.train.images)))
+        standardise(decoder, encode(encoder, evenly_spread(data.train.images, ROWS)))
     images = varied_if_few(data.train.images)
     options: dict[str, Any] = {"seed": seed, "optimizer": optimizer, "callbacks": callbacks}
     fit_decoder(refae, images, images, recipe, **options)
