@@ -45,6 +45,8 @@ class Bench:
     """Passes of the decoders over the crops, instead of those of the recipes."""
     seed: int = 0
     """The seed of crops and weights."""
+    depth: bool = False
+    """Only draw the layers by depth, with `cladec.depth`; `--layers all` takes every one."""
     out: Path = Path("crops")
     """The folder for the table, and for a figure and a page of each layer."""
 
@@ -57,6 +59,10 @@ def main(bench: Bench) -> None:
     recipe = cladec.Recipe(epochs=16, batch_size=32, learning_rate=1e-2)
     cladec.fit_classifier(network, photographs, recipe=recipe, seed=bench.seed)
     print(f"accuracy on new crops {accuracy(network, photographs.test):.3f}", flush=True)
+    if bench.depth:
+        options = {"layers": bench.layers, "epochs": bench.epochs, "seed": bench.seed}
+        print(cladec.depth(network, photographs, **options).save(bench.out))
+        return
     rows = []
     for name in bench.layers:
         options = {"alphas": bench.alphas, "epochs": bench.epochs, "seed": bench.seed}

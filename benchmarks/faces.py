@@ -40,6 +40,8 @@ class Faces:
     """Passes of the decoders over the faces, instead of those of the recipes."""
     seed: int = 0
     """The seed of weights and order."""
+    depth: bool = False
+    """Only draw the layers by depth, with `cladec.depth`; `--layers all` takes every one."""
     out: Path = Path("faces")
     """The folder for the table, and for a figure and a page of each layer."""
 
@@ -50,11 +52,16 @@ def main(settings: Faces) -> None:
     classifier = cladec.load_model(settings.classifier)
     side = classifier.input_shape[1]
     faces = np.stack([resize(face, (side, side)) for face in lfw_subset()[:FACES]])
-    options: dict[str, Any] = {"pixels": "-1-1", "class_names": EMOTIONS, "reference": "tuned"}
-    options |= {"alphas": settings.alphas, "epochs": settings.epochs, "seed": settings.seed}
+    given = faces[..., None].astype(np.float32)
+    options: dict[str, Any] = {"pixels": "-1-1", "class_names": EMOTIONS}
+    options |= {"epochs": settings.epochs, "seed": settings.seed}
+    if settings.depth:
+        found = cladec.depth(classifier, given, layers=settings.layers, **options)
+        print(found.save(settings.out))
+        return
+    options |= {"reference": "tuned", "alphas": settings.alphas}
     tables = []
     for name in settings.layers:
-        given = faces[..., None].astype(np.float32)
         layer = cladec.explain_layer(classifier, name, given, **options)
         layer.show().savefig(settings.out / f"{name}.png")
         layer.report(settings.out / f"{name}.html")
