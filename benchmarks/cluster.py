@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 
+from cladec.commands import main as command_line
 from cladec.experiments.records import saved_runs
 from cladec.experiments.runs import Run
 from cladec.experiments.trainer import needs
@@ -135,4 +135,4 @@ def main(scaling: Scaling) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Scaling, description=__doc__))
+    main(command_line.settings(Scaling, description=__doc__))

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 import quality
 import sweep
-import tyro
 
 from cladec import models
+from cladec.commands import main as command_line
 from cladec.models import classifiers, recipes
 from cladec.models.conditional import fit_conditional
 from cladec.parallel.processes import Workers, default_workers
@@ -147,7 +147,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Comparison, description=__doc__)
+    settings = command_line.settings(Comparison, description=__doc__)
     with Progress() as progress:
         table = measured(settings, progress)
         times = costs(settings, progress)

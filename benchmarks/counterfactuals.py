@@ -18,9 +18,9 @@ import garments
 import keras
 import numpy as np
 import pandas as pd
-import tyro
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.experiments import layer_edits
 from cladec.metrics import bootstrap
 from cladec.models import batches
@@ -149,4 +149,4 @@ def main(settings: Counterfactuals) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Counterfactuals, description=__doc__))
+    main(command_line.settings(Counterfactuals, description=__doc__))

@@ -13,12 +13,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-import tyro
-from keras import layers
 from skimage import data
 from skimage.util import img_as_float32
+from small_classifier import residual
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.models import accuracy
 
 COLOUR = (
@@ -45,8 +45,6 @@ class Bench:
     """Passes of the decoders over the crops, instead of those of the recipes."""
     seed: int = 0
     """The seed of crops and weights."""
-    depth: bool = False
-    """Only draw the layers by depth, with `cladec.depth`; `--layers all` takes every one."""
     out: Path = Path("crops")
     """The folder for the table, and for a figure and a page of each layer."""
 
@@ -55,14 +53,7 @@ def main(bench: Bench) -> None:
     """Print the table and write it with the figures."""
     bench.out.mkdir(parents=True, exist_ok=True)
     photographs = crops(bench)
-    network = residual(photographs.image_shape, photographs.num_classes)
-    recipe = cladec.Recipe(epochs=16, batch_size=32, learning_rate=1e-2)
-    cladec.fit_classifier(network, photographs, recipe=recipe, seed=bench.seed)
-    print(f"accuracy on new crops {accuracy(network, photographs.test):.3f}", flush=True)
-    if bench.depth:
-        options = {"layers": bench.layers, "epochs": bench.epochs, "seed": bench.seed}
-        print(cladec.depth(network, photographs, **options).save(bench.out))
-        return
+    network = trained(photographs, bench.seed)
     rows = []
     for name in bench.layers:
         options = {"alphas": bench.alphas, "epochs": bench.epochs, "seed": bench.seed}
@@ -113,31 +104,15 @@ def picture(name: str) -> np.ndarray:
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=-1)
 
 
-def normalisation(name: str) -> keras.Layer:
-    """Batch normalisation for a training of some hundred steps."""
-    return layers.BatchNormalization(momentum=0.95, name=name)
-
-
-def residual(shape: tuple[int, ...], classes: int) -> keras.Model:
-    """A residual network with blocks `out_1`, `out_2`, `out_3` at a half, a quarter, an eighth."""
-    images = keras.Input(shape, name="images")
-    hidden = layers.Conv2D(16, 3, 2, "same", use_bias=False, name="stem")(images)
-    hidden = layers.ReLU(name="stem_relu")(normalisation("stem_norm")(hidden))
-    for number, width in enumerate((16, 32, 64), 1):
-        stride = 1 if number == 1 else 2
-        branch = layers.Conv2D(width, 3, stride, "same", use_bias=False, name=f"a_{number}")(hidden)
-        branch = normalisation(f"a_norm_{number}")(branch)
-        branch = layers.ReLU(name=f"a_relu_{number}")(branch)
-        branch = layers.Conv2D(width, 3, 1, "same", use_bias=False, name=f"b_{number}")(branch)
-        branch = normalisation(f"b_norm_{number}")(branch)
-        if stride > 1:
-            hidden = layers.Conv2D(width, 1, stride, "same", name=f"short_{number}")(hidden)
-        hidden = layers.Add(name=f"sum_{number}")([hidden, branch])
-        hidden = layers.ReLU(name=f"out_{number}")(hidden)
-    hidden = layers.GlobalAveragePooling2D(name="pool")(hidden)
-    scores = layers.Dense(classes, name="logits")(hidden)
-    return keras.Model(images, layers.Softmax(name="probabilities")(scores), name="residual")
+def trained(photographs: cladec.Dataset, seed: int) -> keras.Model:
+    """The residual network, trained to tell the crops apart."""
+    about = photographs.image_shape, photographs.num_classes
+    network = residual(*about, (16, 32, 64), stem_stride=2)
+    recipe = cladec.Recipe(epochs=16, batch_size=32, learning_rate=1e-2)
+    cladec.fit_classifier(network, photographs, recipe=recipe, seed=seed)
+    print(f"accuracy on new crops {accuracy(network, photographs.test):.3f}", flush=True)
+    return network
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Bench))
+    main(command_line.settings(Bench, description=__doc__))

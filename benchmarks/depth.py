@@ -2,11 +2,14 @@
 
     python benchmarks/depth.py
     python benchmarks/depth.py --dataset mnist --images 1000 10000 --full 60000 --full-epochs 10
+    python benchmarks/depth.py --dataset crops --images 2000 --epochs 2 5 10 --full 2000 \
+        --full-epochs 38 --layers stem_relu out_1 out_2 out_3 pool --out benchmarks/depth-crops.csv
 
-A classifier is trained first, by its usual recipe. `cladec.depth` then decodes all of its layers at
-several costs; the last one is the full training, to which the others are compared: Kendall's tau of
-the layers in the order of their normalised errors, and the largest difference of an error. Each row
-of the CSV is a layer at one cost.
+A classifier is trained first, by its usual recipe; of `crops`, the photographs of `crops.py`, it is
+the residual network there. `cladec.depth` then decodes its layers at several costs; the last one is
+the full training, to which the others are compared: Kendall's tau of the layers in the order of
+their normalised errors, and the largest difference of an error. Each row of the CSV is a layer at
+one cost.
 """
 
 import itertools
@@ -14,12 +17,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import crops
+import keras
 import pandas as pd
-import tyro
-from scipy.stats import kendalltau
+from question_tables import costs_of_depth
 from small_classifier import trained
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.storage.tables import write_table
 
 
@@ -28,7 +33,7 @@ class Measurement:
     """Compare cheap looks at all layers with a full one."""
 
     dataset: str = "fashion_mnist"
-    """The dataset."""
+    """The dataset, or crops."""
     architecture: str = "vgg"
     """The architecture of the classifier."""
     classifier_images: int = 60_000
@@ -52,10 +57,8 @@ class Measurement:
 
 
 def main(settings: Measurement) -> None:
-    """Measure every cost, write the table and print how well each agrees with the full training."""
-    data = cladec.load(settings.dataset)
-    options = {"architecture": settings.architecture, "seed": settings.seed}
-    classifier = trained(data, settings.classifier_images, **options)
+    """Measure every cost, write the table and print how each agrees with the full training."""
+    data, classifier = subject(settings)
     costs = [*itertools.product(settings.images, settings.epochs)]
     tables = []
     for images, epochs in [*costs, (settings.full, settings.full_epochs)]:
@@ -73,15 +76,18 @@ def main(settings: Measurement) -> None:
         tables.append(found.measures.assign(**about))
         write_table(pd.concat(tables), settings.out)
     found.save(settings.figure)
-    full = tables[-1]["normalised_error"]
-    for table in tables:
-        errors, cost = table["normalised_error"], table.iloc[0]
-        tau = kendalltau(errors, full).statistic
-        print(
-            f"{cost['images']:6} images, {cost['epochs']} passes, {cost['all_seconds']:6.0f} s: "
-            f"Kendall's tau {tau:.3f}, largest difference {abs(errors - full).max():.3f}"
-        )
+    print(costs_of_depth(settings.out))
+
+
+def subject(settings: Measurement) -> tuple[cladec.Dataset, keras.Model]:
+    """The images, and a classifier that is trained on them."""
+    if settings.dataset == "crops":
+        photographs = crops.crops(crops.Bench(seed=settings.seed))
+        return photographs, crops.trained(photographs, settings.seed)
+    data = cladec.load(settings.dataset)
+    options = {"architecture": settings.architecture, "seed": settings.seed}
+    return data, trained(data, settings.classifier_images, **options)
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Measurement))
+    main(command_line.settings(Measurement, description=__doc__))

@@ -16,10 +16,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-import tyro
 from small_classifier import trained
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.storage.tables import write_table
 
 
@@ -123,4 +123,4 @@ def main(settings: Measurement) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Measurement))
+    main(command_line.settings(Measurement, description=__doc__))

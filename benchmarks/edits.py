@@ -17,10 +17,10 @@ from pathlib import Path
 import garments
 import numpy as np
 import pandas as pd
-import tyro
 
 import cladec
 from cladec import plots
+from cladec.commands import main as command_line
 from cladec.experiments import layer_edits
 from cladec.experiments.layer_edits import Edited
 from cladec.experiments.layer_widget import Workbench
@@ -174,4 +174,4 @@ def main(settings: Edits) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Edits, description=__doc__))
+    main(command_line.settings(Edits, description=__doc__))

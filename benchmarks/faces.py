@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from skimage.data import lfw_subset
 from skimage.transform import resize
 
 import cladec
+from cladec.commands import main as command_line
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 FACES = 100
@@ -71,4 +71,4 @@ def main(settings: Faces) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Faces, description=__doc__))
+    main(command_line.settings(Faces, description=__doc__))

@@ -26,10 +26,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
-import tyro
 from rich.console import Console
 from rich.progress import track
 
+from cladec.commands import main as command_line
 from cladec.errors import InputError, InputWarning
 from cladec.explainers import EXPLAINERS
 
@@ -243,4 +243,4 @@ def main(bench: Families) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Families, description=__doc__))
+    main(command_line.settings(Families, description=__doc__))

@@ -22,8 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import tyro
-
+from cladec.commands import main as command_line
 from cladec.errors import InputError
 from cladec.storage import model_files
 
@@ -202,4 +201,4 @@ def main(kills: int = 50, seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command_line.settings(main, description=__doc__)

@@ -25,10 +25,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pandas as pd
 import photographs
-import tyro
 from families import photograph
 
 import cladec
+from cladec.commands import main as command_line
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = ("date", "device", "backend", "part", "what", "seconds")
@@ -143,4 +143,4 @@ def main(bench: Bench) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Bench, description=__doc__))
+    main(command_line.settings(Bench, description=__doc__))

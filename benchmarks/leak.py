@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import tyro
 from scipy.stats import spearmanr
 from small_classifier import trained
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.storage.tables import write_table
 
 MEASURES = ("psnr", "ssim", "reidentified")
@@ -88,4 +88,4 @@ def print_correlations(rows: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Measurement))
+    main(command_line.settings(Measurement, description=__doc__))

@@ -9,10 +9,11 @@ what the process held when the network was loaded, and the processor seconds of 
 
 from dataclasses import dataclass
 
-import tyro
 from families import METHODS, Families, explain_apart
 from rich.console import Console
 from rich.table import Table
+
+from cladec.commands import main as command_line
 
 
 @dataclass(frozen=True)
@@ -43,4 +44,4 @@ def main(bench: Bench) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Bench))
+    main(command_line.settings(Bench, description=__doc__))

@@ -33,10 +33,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
-import tyro
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+
+from cladec.commands import main as command_line
 
 LIBRARIES = {
     "xplique": "xplique",
@@ -213,4 +214,4 @@ def main(bench: Bench) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Bench, description=__doc__))
+    main(command_line.settings(Bench, description=__doc__))

@@ -17,11 +17,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-import tyro
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.metrics import normalised
 from cladec.metrics.checkerboard import checkerboard
 from cladec.models import batches
@@ -146,4 +146,4 @@ def run(settings: Measurement) -> None:
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Measurement))
+    run(command_line.settings(Measurement, description=__doc__))

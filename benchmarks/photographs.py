@@ -25,12 +25,12 @@ from typing import Literal
 
 import keras
 import numpy as np
-import tyro
 from feeds import FEEDS
 from rich.console import Console
 from rich.table import Table
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.data import stored_rows
 from cladec.models import training
 
@@ -199,4 +199,4 @@ def main(bench: Bench) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Bench))
+    main(command_line.settings(Bench, description=__doc__))

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 import reference
 import sweep
-import tyro
 
 from cladec import models
+from cladec.commands import main as command_line
 from cladec.data.dataset import Dataset, Split, load
 from cladec.models import batches, classifiers, cutting, loading, losses, recipes
 from cladec.models.conditional import ConditionalClaDec, fit_conditional
@@ -230,7 +230,7 @@ def is_measured(rows: list[dict], cell: Cell, accuracy: bool) -> bool:
 
 if __name__ == "__main__":
     with Progress() as progress:
-        table = compare(tyro.cli(Quality, description=__doc__), progress)
+        table = compare(command_line.settings(Quality, description=__doc__), progress)
     shown = [name for name in (*MEASURES, ACCURACY) if name in table]
     summary = table.groupby(["layer", "alpha", "recipe"])[shown].agg(["mean", "std", "count"])
     print(summary.to_string(float_format=lambda value: f"{value:.4f}"))

@@ -207,8 +207,18 @@ def photographed() -> str:
 
 
 def depths() -> str:
+    """What depth costs on the layers of `vgg`."""
+    return costs_of_depth(HERE / "depth.csv")
+
+
+def depths_of_crops() -> str:
+    """What depth costs on the layers of a residual network of photographs."""
+    return costs_of_depth(HERE / "depth-crops.csv")
+
+
+def costs_of_depth(file: Path) -> str:
     """What each cost of `cladec.depth` finds, beside the most expensive one."""
-    table = pd.read_csv(HERE / "depth.csv")
+    table = pd.read_csv(file)
     costs = dict(list(table.groupby(["images", "epochs"], sort=False)))
     most = list(costs.values())[-1].set_index("layer")["normalised_error"]
     rows = []

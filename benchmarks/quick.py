@@ -24,12 +24,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
-import tyro
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.explainers import EXPLAINERS
 
 FILE = Path(__file__).with_suffix(".csv")
@@ -187,4 +187,4 @@ def main(bench: Bench) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Bench, description=__doc__))
+    main(command_line.settings(Bench, description=__doc__))

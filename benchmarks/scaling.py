@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import tyro
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+
+from cladec.commands import main as command_line
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 0.2
@@ -96,4 +97,4 @@ def main(scaling: Scaling) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Scaling, description=__doc__))
+    main(command_line.settings(Scaling, description=__doc__))

@@ -32,12 +32,12 @@ import garments
 import keras
 import numpy as np
 import pandas as pd
-import tyro
 from keras import layers
 from sklearn.metrics import average_precision_score
 from telling import summary
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.data.dataset import Dataset, Split
 from cladec.experiments.audits import share_drawn
 from cladec.experiments.recurring import find_recurring
@@ -291,4 +291,4 @@ def main(settings: Shortcuts) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Shortcuts, description=__doc__))
+    main(command_line.settings(Shortcuts, description=__doc__))

@@ -24,11 +24,11 @@ import keras
 import numpy as np
 import reference
 import tensorflow as tf
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 from cladec import models
+from cladec.commands import main as command_line
 from cladec.data.dataset import Dataset, Split
 from cladec.models import classifiers, plateau, recipes
 from cladec.models.precision import Precision, fastest
@@ -270,7 +270,7 @@ def run_full(bench: Bench, reference_seconds: float, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    settings = tyro.cli(Bench, description=__doc__)
+    settings = command_line.settings(Bench, description=__doc__)
     scaled_up = compare(settings, Console(width=150))
     if settings.full:
         run_full(settings, scaled_up, Console())

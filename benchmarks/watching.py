@@ -20,10 +20,10 @@ import garments
 import keras
 import numpy as np
 import pandas as pd
-import tyro
 from scipy.stats import pearsonr, spearmanr
 
 import cladec
+from cladec.commands import main as command_line
 from cladec.data.dataset import Dataset, Split
 from cladec.experiments.yardstick import Yardstick
 from cladec.storage.outputs import save_figure
@@ -158,4 +158,4 @@ def main(settings: Watching) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Watching, description=__doc__))
+    main(command_line.settings(Watching, description=__doc__))

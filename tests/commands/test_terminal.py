@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import keras
@@ -55,6 +55,24 @@ def test_help_of_the_scripts_fits_80_columns(name, capsys, monkeypatch):
     check_help(text)
     for line in about.splitlines():  # each command of the examples has a line of its own
         assert line.rstrip() in text
+
+
+@dataclass(frozen=True)
+class Own:
+    """Settings of somebody else, such as those of a benchmark."""
+
+    number: int | None = None
+    """As many."""
+    folders: tuple[Path, ...] = ()
+    """Where."""
+
+
+def test_help_of_settings_from_elsewhere_is_as_readable(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = helped(capsys, lambda arguments: main.settings(Own, args=arguments), ["--help"])
+    check_help(text)
+    assert "--number NUMBER" in text
+    assert "--folders PATH ..." in text
 
 
 @pytest.mark.parametrize("kind", main.COMMANDS.values())

@@ -37,7 +37,7 @@ WORDS = {str: "NAME", int: "NUMBER", float: "NUMBER", Path: "PATH"}
 @REGISTRY.struct_rule
 def settings_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
     """Return the options of a dataclass of settings; None for other types, such as tyro's own."""
-    if not dataclasses.is_dataclass(info.type) or not info.type.__module__.startswith("cladec."):
+    if not dataclasses.is_dataclass(info.type) or info.type.__module__.startswith("tyro."):
         return None
     types_of, about = get_type_hints(info.type, include_extras=True), descriptions(info.type)
     fields = []

@@ -1,6 +1,5 @@
 """All layers of a classifier side by side: how much each keeps of the pictures."""
 
-import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -30,7 +29,6 @@ from cladec.models.layer_codes import each_codes
 from cladec.models.layers import ListedLayer
 from cladec.models.pixel_layers import with_pixels
 from cladec.models.precision import fastest
-from cladec.models.recipes import Recipe, is_photograph
 from cladec.models.training import ReportProgress
 from cladec.models.training_rows import varied_if_few
 from cladec.progress import OnProgress
@@ -40,10 +38,11 @@ from cladec.storage.tables import write_table
 TRAINED_ON = 10_000
 """The most images that decoders are trained on, unless the caller says how many."""
 
-PASSES, SEEN = 2, 8_000
+SHORT = replace(
+    recipes.CLADEC, epochs=2, least_images=8_000, least_photographs=20_000, tolerance=0.0
+)
 """The passes over the training images, and the least images seen in all of them: enough to put the
-layers in order, but for one pair that differs little (benchmarks/depth.py). Photographs are decoded
-by the usual recipe."""
+layers in order, but for pairs that differ little (benchmarks/depth.py)."""
 
 MEASURED_ON = 2_000
 """The most images that the errors are means of."""
@@ -163,8 +162,7 @@ def depth(
             and the last one before the scores.
         trained_on: the most images to train decoders on, drawn at random.
         measured_on: the most held-out images to measure on.
-        epochs: the passes over the training images; None for two, or more of few images, and for as
-            many as usual of photographs.
+        epochs: the passes over the training images; None for two, or more of few images.
         pixels: the range of pixels that the classifier was trained on, see `with_pixels`.
         class_names: the names of the classes, where the data have none.
         seed: the seed of weights, order and choice.
@@ -195,7 +193,7 @@ class _Decoding:
 
     def __init__(self, classifier: keras.Model, given: LayerData, epochs: int | None, seed: int):
         self.classifier, self.given, self.seed = classifier, given, seed
-        self.recipe = replace(_recipe(given.dataset, epochs), precision=fastest())
+        self.recipe = replace(SHORT.with_changes(epochs, None), precision=fastest())
         self.yardstick = Yardstick(classifier, given.dataset, seed)
 
     @property
@@ -263,14 +261,6 @@ class _Decoding:
         if grid is None:
             return np.nan
         return normalised.thumbnail_error(self.yardstick.images, grid, self.yardstick.mean)
-
-
-def _recipe(data: Dataset, epochs: int | None) -> Recipe:
-    """Return the recipe of the decoders: a few passes, but for photographs as many as usual."""
-    height, width, _ = data.image_shape
-    if epochs is None and not is_photograph(height, width):
-        epochs = max(PASSES, math.ceil(SEEN / len(data.train.images)))
-    return recipes.CLADEC.with_changes(epochs, None)
 
 
 def _about(layer: ListedLayer) -> dict[str, Any]:
