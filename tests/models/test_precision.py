@@ -28,7 +28,10 @@ def test_what_is_fastest_is_read_from_the_processor(
     processor = tmp_path / "cpuinfo"
     processor.write_text(f"processor : 0\n{flags}\n")
     monkeypatch.setattr(precision, "PROCESSOR", processor)
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     assert precision.fastest() == expected
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert precision.fastest() == "float32"
 
 
 def test_float32_where_the_processor_says_nothing(

@@ -1,5 +1,6 @@
 """The number format of the computations in training; weights and losses are always float32."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,11 @@ PROCESSOR = Path("/proc/cpuinfo")
 def fastest() -> Precision:
     """Return mixed_bfloat16 if the processor supports it, else float32.
 
-    Without hardware support, TensorFlow emulates it and is slower than in float32.
+    Without hardware support, or the part of TensorFlow that uses it (oneDNN, which people turn off
+    where it crashes), it is emulated and slower than float32.
     """
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return "float32"
     try:
         abilities = PROCESSOR.read_text()
     except OSError:
