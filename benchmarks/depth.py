@@ -2,7 +2,7 @@
 
     python benchmarks/depth.py
     python benchmarks/depth.py --dataset mnist --images 1000 10000 --full 60000 --full-epochs 10
-    python benchmarks/depth.py --dataset crops --images 2000 --epochs 2 5 10 --full 2000 \
+    python benchmarks/depth.py --dataset crops --images 2000 --epochs None 10 --full 2000 \
         --full-epochs 38 --layers stem_relu out_1 out_2 out_3 pool --out benchmarks/depth-crops.csv
 
 A classifier is trained first, by its usual recipe; of `crops`, the photographs of `crops.py`, it is
@@ -42,8 +42,8 @@ class Measurement:
     """The layers to decode."""
     images: tuple[int, ...] = (1_000, 3_000, 10_000)
     """The images that decoders are trained on."""
-    epochs: tuple[int, ...] = (1, 2)
-    """The passes over them."""
+    epochs: tuple[int | None, ...] = (None,)
+    """The passes over them; None for as many as `cladec.depth` takes by itself."""
     full: int = 60_000
     """The images of the full training."""
     full_epochs: int = 4

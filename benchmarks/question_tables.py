@@ -152,6 +152,23 @@ def leaked() -> str:
     return grid(heads, rows)
 
 
+def inverted() -> str:
+    """What a published attack draws, in its paper and here, beside `cladec leak`."""
+    rows = [
+        [
+            f"`{row.layer}`",
+            *(f"{value:.1f}" for value in (row.psnr_published, row.psnr_theirs, row.psnr_cladec)),
+            *(f"{value:.3f}" for value in (row.ssim_published, row.ssim_theirs, row.ssim_cladec)),
+        ]
+        for row in pd.read_csv(HERE / "inverters.csv").itertuples()
+    ]
+    heads = (
+        *("layer", "PSNR published", "their network here", "cladec leak"),
+        *("SSIM published", "their network here", "cladec leak"),
+    )
+    return grid(heads, rows)
+
+
 def edited() -> str:
     """How often the picture of changed codes shows what the network makes of them."""
     table = pd.read_csv(HERE / "edits.csv").rename(columns=EDITS)
@@ -218,7 +235,8 @@ def depths_of_crops() -> str:
 
 def costs_of_depth(file: Path) -> str:
     """What each cost of `cladec.depth` finds, beside the most expensive one."""
-    table = pd.read_csv(file)
+    table = pd.read_csv(file).convert_dtypes()
+    table["epochs"] = table["epochs"].astype(object).fillna("by default")
     costs = dict(list(table.groupby(["images", "epochs"], sort=False)))
     most = list(costs.values())[-1].set_index("layer")["normalised_error"]
     rows = []

@@ -266,10 +266,13 @@ TEXTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/trust.md": {"trusted": trusted},
     "docs/audit.md": {"shortcuts": shortcuts},
     "docs/counterfactuals.md": {"sought": question_tables.sought},
-    "docs/depth.md": {"depths": question_tables.depths},
+    "docs/depth.md": {
+        "depths": question_tables.depths,
+        "depths_of_crops": question_tables.depths_of_crops,
+    },
     "docs/diff.md": {"differences": question_tables.differences},
     "docs/editing-a-layer.md": {"edited": question_tables.edited},
-    "docs/leak.md": {"leaked": question_tables.leaked},
+    "docs/leak.md": {"leaked": question_tables.leaked, "inverted": question_tables.inverted},
     "docs/photographs.md": {"photographed": question_tables.photographed},
     "docs/watching-a-layer.md": {"watched": question_tables.watched},
     "docs/research.md": {

@@ -38,11 +38,9 @@ from cladec.storage.tables import write_table
 TRAINED_ON = 10_000
 """The most images that decoders are trained on, unless the caller says how many."""
 
-SHORT = replace(
-    recipes.CLADEC, epochs=2, least_images=8_000, least_photographs=20_000, tolerance=0.0
-)
-"""The passes over the training images, and the least images seen in all of them: enough to put the
-layers in order, but for pairs that differ little (benchmarks/depth.py)."""
+SHORT = replace(recipes.CLADEC, epochs=2, least_images=8_000, least_photographs=20_000)
+"""The most passes over the training images, or as many as make that many images seen: enough to put
+the layers in order, but for pairs that differ little (benchmarks/depth.py)."""
 
 MEASURED_ON = 2_000
 """The most images that the errors are means of."""
@@ -162,7 +160,8 @@ def depth(
             and the last one before the scores.
         trained_on: the most images to train decoders on, drawn at random.
         measured_on: the most held-out images to measure on.
-        epochs: the passes over the training images; None for two, or more of few images.
+        epochs: the passes over the training images; None for at most two, or more of few images,
+            and fewer where held-out images say that it is enough.
         pixels: the range of pixels that the classifier was trained on, see `with_pixels`.
         class_names: the names of the classes, where the data have none.
         seed: the seed of weights, order and choice.
