@@ -18,9 +18,13 @@ from small_classifier import residual, varying
 import cladec
 from cladec.commands import main as command_line
 from cladec.models import accuracy
+from cladec.models.precision import computing_in, fastest
 
 RESNET20 = (16, 16, 16, 32, 32, 32, 64, 64, 64)
 """The channels of its blocks."""
+
+EPOCHS = {"vgg11": 20, "resnet20": 40}
+"""The passes of each over its images."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,6 @@ class Classifiers:
 
     images: Path
     """A folder of CIFAR-10's images, or any that `cladec.load` takes."""
-    epochs: int = 50
-    """The passes over the images."""
     seed: int = 0
     """The seed of weights and order."""
     out: Path = Path("cifar10-classifiers")
@@ -42,14 +44,14 @@ def main(settings: Classifiers) -> None:
     data = cladec.load(str(settings.images))
     about = data.image_shape, data.num_classes
     settings.out.mkdir(parents=True, exist_ok=True)
-    for name in ("vgg11", "resnet20"):
+    for name, epochs in EPOCHS.items():
         keras.utils.set_random_seed(settings.seed)
         network = (
             residual(*about, RESNET20)
             if name == "resnet20"
             else cladec.build_classifier(*about, "vgg11", seed=settings.seed)
         )
-        train(network, data, settings.epochs)
+        train(network, data, epochs)
         network.save(settings.out / f"{name}.keras")
         print(f"{name}: accuracy on test images {accuracy(network, data.test):.3f}", flush=True)
 
@@ -59,8 +61,10 @@ def train(network: keras.Model, data: cladec.Dataset, epochs: int) -> None:
     learner, batch = varying(network), 64
     steps = epochs * -(-len(data.train.images) // batch)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    learner.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-    learner.fit(data.train.images, data.train.labels, batch, epochs, verbose=2)
+    loss = "sparse_categorical_crossentropy"
+    learner.compile(keras.optimizers.Adam(rate), loss, jit_compile=False)
+    with computing_in(network, fastest()):
+        learner.fit(data.train.images, data.train.labels, batch, epochs, verbose=2)
 
 
 if __name__ == "__main__":

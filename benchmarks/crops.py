@@ -45,6 +45,8 @@ class Bench:
     """Passes of the decoders over the crops, instead of those of the recipes."""
     seed: int = 0
     """The seed of crops and weights."""
+    depth: bool = False
+    """Only draw the layers by depth, with `cladec.depth`; `--layers all` takes every one."""
     out: Path = Path("crops")
     """The folder for the table, and for a figure and a page of each layer."""
 
@@ -54,6 +56,12 @@ def main(bench: Bench) -> None:
     bench.out.mkdir(parents=True, exist_ok=True)
     photographs = crops(bench)
     network = trained(photographs, bench.seed)
+    if bench.depth:
+        found = cladec.depth(
+            network, photographs, layers=bench.layers, epochs=bench.epochs, seed=bench.seed
+        )
+        print(found.save(bench.out))
+        return
     rows = []
     for name in bench.layers:
         options = {"alphas": bench.alphas, "epochs": bench.epochs, "seed": bench.seed}

@@ -2,14 +2,11 @@
 
     python benchmarks/depth.py
     python benchmarks/depth.py --dataset mnist --images 1000 10000 --full 60000 --full-epochs 10
-    python benchmarks/depth.py --dataset crops --images 2000 --epochs None 10 --full 2000 \
-        --full-epochs 38 --layers stem_relu out_1 out_2 out_3 pool --out benchmarks/depth-crops.csv
 
-A classifier is trained first, by its usual recipe; of `crops`, the photographs of `crops.py`, it is
-the residual network there. `cladec.depth` then decodes its layers at several costs; the last one is
-the full training, to which the others are compared: Kendall's tau of the layers in the order of
-their normalised errors, and the largest difference of an error. Each row of the CSV is a layer at
-one cost.
+A classifier is trained first, by its usual recipe. `cladec.depth` then decodes all of its layers at
+several costs; the last one is the full training, to which the others are compared: Kendall's tau of
+the layers in the order of their normalised errors, and the largest difference of an error. Each row
+of the CSV is a layer at one cost.
 """
 
 import itertools
@@ -17,8 +14,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import crops
-import keras
 import pandas as pd
 from question_tables import costs_of_depth
 from small_classifier import trained
@@ -33,7 +28,7 @@ class Measurement:
     """Compare cheap looks at all layers with a full one."""
 
     dataset: str = "fashion_mnist"
-    """The dataset, or crops."""
+    """The dataset."""
     architecture: str = "vgg"
     """The architecture of the classifier."""
     classifier_images: int = 60_000
@@ -58,7 +53,9 @@ class Measurement:
 
 def main(settings: Measurement) -> None:
     """Measure every cost, write the table and print how each agrees with the full training."""
-    data, classifier = subject(settings)
+    data = cladec.load(settings.dataset)
+    options = {"architecture": settings.architecture, "seed": settings.seed}
+    classifier = trained(data, settings.classifier_images, **options)
     costs = [*itertools.product(settings.images, settings.epochs)]
     tables = []
     for images, epochs in [*costs, (settings.full, settings.full_epochs)]:
@@ -77,16 +74,6 @@ def main(settings: Measurement) -> None:
         write_table(pd.concat(tables), settings.out)
     found.save(settings.figure)
     print(costs_of_depth(settings.out))
-
-
-def subject(settings: Measurement) -> tuple[cladec.Dataset, keras.Model]:
-    """The images, and a classifier that is trained on them."""
-    if settings.dataset == "crops":
-        photographs = crops.crops(crops.Bench(seed=settings.seed))
-        return photographs, crops.trained(photographs, settings.seed)
-    data = cladec.load(settings.dataset)
-    options = {"architecture": settings.architecture, "seed": settings.seed}
-    return data, trained(data, settings.classifier_images, **options)
 
 
 if __name__ == "__main__":

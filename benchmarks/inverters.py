@@ -90,7 +90,7 @@ def attacked(data: cladec.Dataset, epochs: int) -> keras.Model:
     network = keras.Model(images, layers.Dense(data.num_classes, name="fc2")(hidden), name="their")
     learner = varying(network)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    learner.compile(adam(), loss, metrics=["accuracy"])
+    learner.compile(adam(), loss, metrics=["accuracy"], jit_compile=False)
     learner.fit(
         data.train.images,
         data.train.labels,
@@ -115,7 +115,7 @@ def inverted(
     for width in WIDTHS[layer]:
         hidden = layers.Conv2DTranspose(width, 3, 2, "same", activation="relu")(hidden)
     decoder = keras.Model(start, layers.Conv2DTranspose(3, 3, padding="same")(hidden))
-    decoder.compile(adam(), "mse")
+    decoder.compile(adam(), "mse", jit_compile=False)
     targets = (data.train.images - MEAN) / DEVIATION
     options = {"batch_size": 32, "epochs": settings.epochs, "shuffle": False, "verbose": 0}
     decoder.fit(codes, targets, callbacks=[halved()], **options)

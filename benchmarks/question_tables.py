@@ -228,11 +228,6 @@ def depths() -> str:
     return costs_of_depth(HERE / "depth.csv")
 
 
-def depths_of_crops() -> str:
-    """What depth costs on the layers of a residual network of photographs."""
-    return costs_of_depth(HERE / "depth-crops.csv")
-
-
 def costs_of_depth(file: Path) -> str:
     """What each cost of `cladec.depth` finds, beside the most expensive one."""
     table = pd.read_csv(file).convert_dtypes()
