@@ -48,6 +48,18 @@ def test_the_error_is_that_of_a_decoder_trained_alone(found, classifier, tiny):
     assert found.measures["fidelity"].iloc[0] == pytest.approx((said[0] == said[1]).mean(), abs=0.1)
 
 
+def test_what_cannot_be_learned_is_not_learned_by_heart(classifier, tiny):
+    noise = np.random.default_rng(0).random((60, *tiny.image_shape)).astype(np.float32)
+    quiet = {"layers": ["dense"], "report": lambda share, values: None}
+    by_itself, too_long = (
+        cladec.depth(classifier, noise, epochs=epochs, **quiet).measures.iloc[0]
+        for epochs in (None, 167)
+    )
+    assert too_long["normalised_error"] > 1.1
+    assert by_itself["normalised_error"] < 1.05
+    assert by_itself["training_error"] > too_long["training_error"]
+
+
 def test_what_was_lost_most_is_said_and_drawn(found):
     assert "step" in found.in_words()
     assert "that to logits" in repr(found)
