@@ -155,7 +155,7 @@ def on_cifar10() -> str:
     whole = runs[(runs["fraction"] == 1.0) & runs["layer"].notna()]
     lines, better = [], []
     for (network, layer), of_layer in whole.groupby(["architecture", "layer"], sort=False):
-        value = of_layer.assign(model=of_layer["alpha"].fillna("refae"))
+        value = of_layer.assign(model=of_layer["alpha"].astype(object).fillna("refae"))
         value = value.pivot_table("value", "eval", "model", sort=False)
         errors, same = value.loc["normalised_error"], value.loc["fidelity"]
         teach = value.loc["evaluation_accuracy"]
@@ -177,6 +177,25 @@ def on_cifar10() -> str:
         f"{len(better)} layers at alpha 0, and on {at_most} at 0.99."
     )
     return f"{question_tables.grid(heads, lines)}\n\n{fill(sentence, 100)}"
+
+
+def parts_on_cifar10() -> str:
+    """The middle of the ResNet-20 at ten alphas, and parts of its channels at alpha 0."""
+    runs = read_table(CIFAR10, ("architecture", "layer", "model", "alpha", "eval", "value"))
+    assert runs is not None
+    of_layer = runs[(runs["layer"] == "out_6") & (runs["model"] == "cladec")]
+    measures = ("normalised_error", "fidelity", "evaluation_accuracy")
+    values = of_layer.pivot_table("value", ["fraction", "alpha"], "eval")[[*measures]]
+    lines = [
+        [
+            "all" if fraction == 1.0 else f"{fraction:.0%}",
+            alpha_text(alpha),
+            *(f"{value:.3f}" for value in row),
+        ]
+        for (fraction, alpha), row in zip(values.index, values.to_numpy(), strict=True)
+    ]
+    heads = ("channels of `out_6`", "alpha", "error", "same answer", "teaches")
+    return question_tables.grid(heads, lines)
 
 
 @cache
@@ -311,6 +330,7 @@ TEXTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "passes": passes,
         "lost": lost,
         "on_cifar10": on_cifar10,
+        "parts_on_cifar10": parts_on_cifar10,
     },
 }
 """The functions that write each text, by page and name."""
