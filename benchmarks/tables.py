@@ -30,6 +30,8 @@ ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "eval" / "evaluation_runs.csv"
 RANKING = ROOT / "eval" / "fashion_mnist-ranking.csv"
 CIFAR10 = ROOT / "benchmarks" / "cifar10.csv"
+TESTED = 1_000
+"""The test images of that table."""
 SHORTCUTS = ROOT / "benchmarks" / "shortcuts.csv"
 MEASURES = ("total_loss", "reconstruction_loss", "classification_loss", "evaluation_accuracy")
 SHARES = ("evaluation_accuracy", "fidelity")
@@ -166,17 +168,28 @@ def on_cifar10() -> str:
             + [f"{same[model]:.2f}" for model in ("refae", 0.0, 0.99)]
             + [f"{teach[model]:.3f}" for model in ("refae", 0.0, 0.99, 1.0)]
         )
-        better.append((teach[0.0] > teach["refae"], teach[0.99] > teach["refae"]))
+        better.append([_more(teach[alpha], teach["refae"]) for alpha in (0.0, 0.99)])
     heads = (
         *("layer", "RefAE", "error of RefAE", "of ClaDec 0", "same answer RefAE", "0", "0.99"),
         *("teaches RefAE", "0", "0.99", "1"),
     )
-    at_zero, at_most = map(sum, zip(*better, strict=True))
+    (zero, surely_zero), (most, surely_most) = (
+        [sum(counts) for counts in zip(*of_alpha, strict=True)]
+        for of_alpha in zip(*better, strict=True)
+    )
     sentence = (
-        f"A classifier learns more from ClaDec's pictures than from RefAE's on {at_zero} of "
-        f"{len(better)} layers at alpha 0, and on {at_most} at 0.99."
+        f"A classifier learns more from ClaDec's pictures than from RefAE's on {zero} of "
+        f"{len(better)} layers at alpha 0 and on {most} at 0.99; on {surely_zero} and "
+        f"{surely_most} by more than the interval of {TESTED:,} images."
     )
     return f"{question_tables.grid(heads, lines)}\n\n{fill(sentence, 100)}"
+
+
+def _more(accuracy: float, other: float) -> tuple[bool, bool]:
+    """Whether an accuracy is higher, and whether beyond the interval of 95 % of the difference."""
+    mean = (accuracy + other) / 2
+    interval = 1.96 * (2 * mean * (1 - mean) / TESTED) ** 0.5
+    return accuracy > other, accuracy > other + interval
 
 
 def parts_on_cifar10() -> str:
