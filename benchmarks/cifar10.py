@@ -2,7 +2,8 @@
 
     python benchmarks/cifar10.py --images cifar10/
     for network in vgg11 resnet20; do
-      python create_models.py --classifier cifar10/$network.keras --datasets cifar10/ ...
+      python create_models.py --classifier cifar10-classifiers/$network.keras \\
+          --datasets cifar10/ ...
     done
 
 Trains both on images that are flipped, turned, moved and zoomed, and saves them. What their layers

@@ -23,6 +23,7 @@ from small_classifier import varying
 import cladec
 from cladec.commands import main as command_line
 from cladec.metrics import likeness
+from cladec.models import accuracy
 from cladec.storage.tables import write_table
 
 FILE = Path(__file__).with_suffix(".csv")
@@ -99,8 +100,7 @@ def attacked(data: cladec.Dataset, epochs: int) -> keras.Model:
         callbacks=[halved()],
         verbose=2,
     )
-    said = network.predict(data.test.images, verbose=0).argmax(axis=1)
-    print(f"accuracy of the network: {(said == data.test.labels).mean():.3f}", flush=True)
+    print(f"accuracy of the network: {accuracy(network, data.test):.3f}", flush=True)
     return network
 
 

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 import cladec
+from cladec.models import accuracy
 
 
 def trained(
@@ -17,8 +18,7 @@ def trained(
         data.image_shape, data.num_classes, architecture, seed=seed
     )
     cladec.fit_classifier(classifier, train, seed=seed)
-    said = classifier.predict(data.test.images, verbose=0).argmax(axis=1)
-    print(f"accuracy of the classifier: {(said == data.test.labels).mean():.4f}")
+    print(f"accuracy of the classifier: {accuracy(classifier, data.test):.4f}")
     return classifier
 
 

@@ -154,42 +154,36 @@ def on_cifar10() -> str:
     """Layer by layer, what two networks of CIFAR-10 keep, and how well their pictures teach."""
     runs = read_table(CIFAR10, ("architecture", "layer", "model", "alpha", "eval", "value"))
     assert runs is not None
-    whole = runs[(runs["fraction"] == 1.0) & runs["layer"].notna()]
-    lines, better = [], []
-    for (network, layer), of_layer in whole.groupby(["architecture", "layer"], sort=False):
-        value = of_layer.assign(model=of_layer["alpha"].astype(object).fillna("refae"))
-        value = value.pivot_table("value", "eval", "model", sort=False)
-        errors, same = value.loc["normalised_error"], value.loc["fidelity"]
-        teach = value.loc["evaluation_accuracy"]
-        (start,) = of_layer["reference"].dropna().unique()
-        lines.append(
-            [f"{network} `{layer}`", start]
-            + [f"{errors[model]:.3f}" for model in ("refae", 0.0)]
-            + [f"{same[model]:.2f}" for model in ("refae", 0.0, 0.99)]
-            + [f"{teach[model]:.3f}" for model in ("refae", 0.0, 0.99, 1.0)]
-        )
-        better.append([_more(teach[alpha], teach["refae"]) for alpha in (0.0, 0.99)])
+    whole = runs[runs["fraction"] == 1.0]
+    references = whole.dropna(subset="reference").drop_duplicates(["architecture", "layer"])
+    lines, taught = [], []
+    for row in references.itertuples():
+        of = "cifar10", str(row.layer)
+        errors = [number(whole, *of, "normalised_error", model) for model in ("refae", 0.0)]
+        same = [number(whole, *of, "fidelity", model) for model in ("refae", 0.0, 0.99)]
+        teach = [number(whole, *of, SHARES[0], model) for model in ("refae", 0.0, 0.99, 1.0)]
+        told = [*(f"{value:.3f}" for value in errors), *(f"{value:.2f}" for value in same)]
+        told += [f"{value:.3f}" for value in teach]
+        lines.append([f"{row.architecture} `{row.layer}`", row.reference, *told])
+        taught.append(teach)
     heads = (
         *("layer", "RefAE", "error of RefAE", "of ClaDec 0", "same answer RefAE", "0", "0.99"),
         *("teaches RefAE", "0", "0.99", "1"),
     )
-    (zero, surely_zero), (most, surely_most) = (
-        [sum(counts) for counts in zip(*of_alpha, strict=True)]
-        for of_alpha in zip(*better, strict=True)
-    )
+    more = [sum(teach[place] > teach[0] for teach in taught) for place in (1, 2)]
+    surely = [sum(_surely_more(teach[place], teach[0]) for teach in taught) for place in (1, 2)]
     sentence = (
-        f"A classifier learns more from ClaDec's pictures than from RefAE's on {zero} of "
-        f"{len(better)} layers at alpha 0 and on {most} at 0.99; on {surely_zero} and "
-        f"{surely_most} by more than the interval of {TESTED:,} images."
+        f"A classifier learns more from ClaDec's pictures than from RefAE's on {more[0]} of "
+        f"{len(taught)} layers at alpha 0 and on {more[1]} at 0.99; on {surely[0]} and "
+        f"{surely[1]} by more than the interval of {TESTED:,} images."
     )
     return f"{question_tables.grid(heads, lines)}\n\n{fill(sentence, 100)}"
 
 
-def _more(accuracy: float, other: float) -> tuple[bool, bool]:
-    """Whether an accuracy is higher, and whether beyond the interval of 95 % of the difference."""
+def _surely_more(accuracy: float, other: float) -> bool:
+    """Whether an accuracy is higher beyond the interval of 95 % of the difference."""
     mean = (accuracy + other) / 2
-    interval = 1.96 * (2 * mean * (1 - mean) / TESTED) ** 0.5
-    return accuracy > other, accuracy > other + interval
+    return accuracy > other + 1.96 * (2 * mean * (1 - mean) / TESTED) ** 0.5
 
 
 def parts_on_cifar10() -> str:
