@@ -17,6 +17,7 @@ def kinds(decoder: keras.Model) -> set[str]:
 def test_small_images_keep_their_decoder(shape):
     others = {"Resizing", "Cropping2D"}
     expected = {"InputLayer", "Conv2D", "Conv2DTranspose", "Activation"}
+    expected |= {"AveragePooling2D"} if shape[2] > 1 else set()
     assert kinds(build_decoder((7, 7, 8), shape)) - others == expected
 
 

@@ -44,8 +44,9 @@ def build_decoder(
 
     A Dense layer turns a flat code into a small grid. A spatial code is resized if doubling it does
     not reach the size of the image, and a convolution mixes its channels. Transposed convolutions
-    of stride 2 then double the grid until it covers the image. Images of more than 32 pixels a side
-    are drawn by other layers, see `photographs`; `photographs.standardise` adapts them to codes.
+    of stride 2 then double the grid until it covers the image; for images with colours each is
+    followed by a mean of four neighbours. Images of more than 32 pixels a side are drawn by other
+    layers, see `photographs`; `photographs.standardise` adapts them to codes.
 
     Tokens, (positions, features), form a grid if their number is that of the patches of some size
     in the image, or a square; the few that may come first, such as a class token, are projected to
@@ -146,17 +147,21 @@ def decoder_graph(
 
 
 def _enlarged(hidden, sizes: list[Size], doublings: int, channels: int, bias, modulate: Callable):
-    """Double the grid by transposed convolutions until it has the size of a small image."""
+    """Double the grid by transposed convolutions until it has the size of a small image.
+
+    Where the classification counts most, they draw stripes in colours; grey images hold as many of
+    their own, and would be blurred.
+    """
+    even = photographs.evened if channels > 1 else lambda hidden, name: hidden
     for number, size in enumerate(sizes[1:]):
-        hidden = layers.Conv2DTranspose(
-            size[2], 4, 2, padding="same", activation="relu", name=f"up_{doublings - number}"
-        )(hidden)
+        left = doublings - number
+        hidden = layers.Conv2DTranspose(size[2], 4, 2, padding="same", name=f"up_{left}")(hidden)
+        hidden = layers.Activation("relu", name=f"relu_{left}")(even(hidden, f"evened_{left}"))
         hidden = modulate(hidden)
-    last = layers.Conv2DTranspose if doublings else layers.Conv2D
-    kernel, stride = (4, 2) if doublings else (3, 1)
-    return last(channels, kernel, stride, padding="same", bias_initializer=bias, name="image")(
-        hidden
-    )
+    options = {"padding": "same", "bias_initializer": bias, "name": "image"}
+    if not doublings:
+        return layers.Conv2D(channels, 3, **options)(hidden)
+    return even(layers.Conv2DTranspose(channels, 4, 2, **options)(hidden), "evened")
 
 
 def _cells(code_shape: tuple[int, ...], height: int, width: int) -> tuple[int, int] | None:
