@@ -23,6 +23,7 @@ from .experiments import evaluate as evaluate
 from .experiments import explain_layer as explain_layer
 from .experiments import leak as leak
 from .experiments import load_explanation as load_explanation
+from .experiments import recurring_regions as recurring_regions
 from .experiments import train_missing as train_missing
 from .explainers import EXPLAINERS as EXPLAINERS
 from .explainers import choose_units as choose_units

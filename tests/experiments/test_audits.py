@@ -136,8 +136,19 @@ def test_the_figure_and_the_table_hold_the_curve(audited, tmp_path):
 def test_without_a_name_the_mark_is_found_as_a_region(cheating):
     model, data = cheating
     found = cladec.audit(model, data, images=80, epochs=1)
-    assert found.feature.startswith("region of")
-    assert found.recurring[0].mask[:2, :2].all()
+    regions = cladec.recurring_regions(model, data, images=80)
+    assert found.feature == f"region of {data.class_names[regions[0].label]}"
+    assert regions[0].mask[:2, :2].all()
+    for one, other in zip(regions, found.recurring, strict=True):
+        assert (one.label, one.changed) == (other.label, other.changed)
+        np.testing.assert_array_equal(one.mask, other.mask)
+
+
+def test_a_classifier_that_is_never_right_has_no_region(cheating):
+    model, data = cheating
+    wrong = data.test.images[:40], 1 - data.test.labels[:40]
+    with pytest.raises(InputError, match="no region can be sought"):
+        cladec.recurring_regions(model, wrong)
 
 
 def test_masks_say_where_the_feature_is(cheating):

@@ -1,6 +1,7 @@
 from . import conclusions as conclusions
 from .audits import Audit as Audit
 from .audits import audit as audit
+from .audits import recurring_regions as recurring_regions
 from .by_depth import Depth as Depth
 from .by_depth import depth as depth
 from .counterfactuals import Counterfactual as Counterfactual

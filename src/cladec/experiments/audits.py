@@ -227,6 +227,45 @@ def audit(
     return Audit(classifier.name, layer, feature.name, **measured, recurring=regions)
 
 
+@checked
+def recurring_regions(
+    classifier: keras.Model,
+    data: Any,
+    *,
+    images: int = 200,
+    pixels: str = OWN,
+    class_names: Sequence[str] | None = None,
+    seed: int = 0,
+) -> tuple[Recurring, ...]:
+    """Return the region of each class that recurs and that its answers depend on, strongest first.
+
+    `audit` takes the first of them as the feature where none is named. Nothing is trained, so this
+    takes seconds. Each cell of a grid is replaced by that of images of other classes; it counts by
+    the share of answers that change, times the share of its variance that is between classes.
+
+    Args:
+        classifier: as for `audit`.
+        data: as for `audit`; the images to test on are looked at.
+        images: the number of images that are looked at.
+        pixels: the range of pixels that the classifier was trained on, see `with_pixels`.
+        class_names: the names of the classes, where the data have none.
+        seed: the seed of the choice.
+
+    Raises:
+        InputError: no class has enough images that the classifier is right about, or the data do
+            not fit the classifier.
+
+    Examples:
+        >>> regions = cladec.recurring_regions(classifier, (images[:80], labels[:80]))
+        >>> regions[0].mask.shape
+        (28, 28)
+    """
+    count = checks.whole("images", images, 1)
+    classifier = with_pixels(classifier, pixels)
+    given = layer_data(classifier, data, class_names=class_names, seed=seed)
+    return _Sample(given, count, seed).regions(classifier)
+
+
 class _Sample:
     """The images into which a feature is pasted, drawn from those to test on.
 
@@ -250,6 +289,12 @@ class _Sample:
             return patch, ()
         if mask is not None:
             return _masked(self.given, mask), ()
+        regions = self.regions(classifier)
+        name = f"region of {self.given.class_names[regions[0].label]}"
+        return regions[0].feature(name), regions
+
+    def regions(self, classifier: keras.Model) -> tuple[Recurring, ...]:
+        """Return the region of each class, the strongest first."""
         model = cutting.logits(classifier)
         found = find_recurring(
             lambda shown: batches.predict(model, shown).argmax(axis=1),
@@ -262,8 +307,7 @@ class _Sample:
                 f"no class has {LEAST} of {len(self.images)} images that the classifier is right "
                 "about, so no region can be sought: take more images, or name a patch or a mask"
             )
-        name = f"region of {self.given.class_names[found[0].label]}"
-        return found[0].feature(name), tuple(found)
+        return tuple(found)
 
     def measured(
         self, decoder: ConditionalClaDec, feature: Feature, alphas: Sequence[float]
