@@ -19,6 +19,7 @@ from small_classifier import residual
 
 import cladec
 from cladec.commands import main as command_line
+from cladec.metrics.checkerboard import checkerboard
 from cladec.models import accuracy
 
 COLOUR = (
@@ -68,16 +69,20 @@ def main(bench: Bench) -> None:
         layer = cladec.explain_layer(network, name, photographs, **options)
         layer.show().savefig(bench.out / f"{name}.png")
         layer.report(bench.out / f"{name}.html")
-        rows.append(row(layer, network))
+        rows.append(row(layer, network, photographs.test.images))
         print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
     table.to_csv(bench.out / "crops.csv", index=False, float_format="%.4f")
     print(table.to_string(index=False, float_format="{:.3f}".format))
 
 
-def row(layer: cladec.LayerExplanation, network: keras.Model) -> dict[str, object]:
-    """The numbers of one layer."""
+def row(
+    layer: cladec.LayerExplanation, network: keras.Model, images: np.ndarray
+) -> dict[str, object]:
+    """The numbers of one layer, some of them of new images (N, side, side, 3)."""
     errors, same = layer.normalised_error(), layer.fidelity()
+    last = max(same)
+    decoded = layer.decode(images, alpha=last)
     return {
         "layer": layer.layer,
         "code": "x".join(map(str, network.get_layer(layer.layer).output.shape[1:])),
@@ -86,7 +91,10 @@ def row(layer: cladec.LayerExplanation, network: keras.Model) -> dict[str, objec
         "thumbnail": layer.facts.thumbnail_error,
         "lost": layer.lost_by_class["lost"].iloc[0],
         "same answer at 0": same[0.0],
-        "same answer at the last alpha": same[max(same)],
+        "same answer at the last alpha": same[last],
+        "checkerboard at the last alpha": max(
+            checkerboard(decoded, images, period=period) for period in (2, 4)
+        ),
     }
 
 

@@ -223,6 +223,19 @@ def photographed() -> str:
     return grid(heads, rows)
 
 
+def checkerboards() -> str:
+    """The energy at the stride of a decoder against that of the originals, by layer and alpha."""
+    table = pd.read_csv(HERE / "checkerboards.csv")
+    table = table[table["alpha"].isin([0.0, 0.99, 1.0])]
+    values = table.pivot_table(["at_2", "at_4"], ["architecture", "layer"], "alpha")
+    rows = [
+        [f"{architecture} `{layer}`", *(f"{value:.2f}" for value in row)]
+        for (architecture, layer), row in zip(values.index, values.to_numpy(), strict=True)
+    ]
+    heads = ("layer", "2 pixels, alpha 0", "0.99", "1", "4 pixels, alpha 0", "0.99", "1")
+    return grid(heads, rows)
+
+
 def depths() -> str:
     """What depth costs on the layers of `vgg`."""
     return costs_of_depth(HERE / "depth.csv")

@@ -338,6 +338,7 @@ TEXTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "lost": lost,
         "on_cifar10": on_cifar10,
         "parts_on_cifar10": parts_on_cifar10,
+        "checkerboards": question_tables.checkerboards,
     },
 }
 """The functions that write each text, by page and name."""

@@ -312,3 +312,36 @@ def test_no_process_outlives_a_killed_program(tmp_path: Path) -> None:
     program.kill()
     program.communicate(timeout=60)
     assert ended(processes)
+
+
+UNGUARDED = """
+import sys
+from dataclasses import dataclass
+from rich.console import Console
+from cladec.errors import InputError
+from cladec.parallel.processes import Workers
+from cladec.progress import Progress
+
+@dataclass(frozen=True)
+class Piece:
+    title: str
+
+def square(piece, report):
+    return 4
+
+progress = Progress(Console(file=sys.stdout))
+progress.begin(1)
+try:
+    with Workers(square, 1, progress) as workers:
+        print(list(workers.run([Piece("square")])))
+except InputError as error:
+    print(error)
+"""
+
+
+def test_a_script_that_processes_cannot_import_is_told_why(tmp_path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert 'below `if __name__ == "__main__":`' in " ".join(done.stdout.split()), done.stderr
+    assert "ONEDNN" not in done.stdout

@@ -222,7 +222,13 @@ def _advice(reasons: Collection[str], count: int) -> str:
             "--workers 1" if count > 1 else "more memory (or, in training, a smaller --batch-size)"
         )
         advice.append(f"with {smaller}, since SIGKILL usually means that memory ran out")
-    if set(reasons) - {memory}:
+    exited = {reason for reason in reasons if reason.startswith("exit code")}
+    if exited:
+        advice.append(
+            'with its call below `if __name__ == "__main__":` if it is a script of your own, which '
+            "every process imports, or for the reason that is printed above"
+        )
+    if set(reasons) - exited - {memory}:
         advice.append(f"with {crash_advice()}")
     return "; or ".join(advice)
 
