@@ -12,6 +12,7 @@ from .experiments import Evaluation as Evaluation
 from .experiments import LayerExplanation as LayerExplanation
 from .experiments import Leak as Leak
 from .experiments import ModelDiff as ModelDiff
+from .experiments import Recurring as Recurring
 from .experiments import SavedClassifier as SavedClassifier
 from .experiments import Sweep as Sweep
 from .experiments import WatchLayer as WatchLayer

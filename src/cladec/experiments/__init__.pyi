@@ -16,6 +16,7 @@ from .layer_explanation import explain_layer as explain_layer
 from .layer_explanation import load_explanation as load_explanation
 from .leaking import Leak as Leak
 from .leaking import leak as leak
+from .recurring import Recurring as Recurring
 from .results import published as published
 from .results import wide_table as wide_table
 from .runs import VARIANTS as VARIANTS
