@@ -18,6 +18,7 @@ from cladec.experiments.runs import Run, by_classifier
 from cladec.experiments.saved_models import SavedClassifier
 from cladec.experiments.stories import telling_images
 from cladec.experiments.trainer import Trainer
+from cladec.models import decoder, photographs
 from cladec.models.recipes import Recipe
 from cladec.storage import model_files
 from cladec.storage.outputs import save_figure
@@ -276,6 +277,25 @@ def test_decoders_of_a_layer_take_over_weights_and_none_is_taken_for_another(mod
         np.testing.assert_allclose(found, naive, atol=1e-6)
     for run, naive in zip(runs, expected, strict=True):
         np.testing.assert_allclose(saved.decode(run, images), naive, atol=1e-6)
+
+
+def test_a_decoder_of_another_architecture_does_not_take_over_weights(
+    models, tmp_path, monkeypatch
+):
+    """As where an earlier version trained some of the decoders of a layer."""
+    own = shutil.copytree(models, tmp_path / "saved-models")
+    runs = [CLADEC, replace(CLADEC, alpha=0.5), replace(CLADEC, alpha=1.0)]
+    Trainer(own)(runs[2], lambda share, values: None)
+    cropped = decoder._cropped
+    monkeypatch.setattr(
+        decoder, "_cropped", lambda hidden, *size: photographs.evened(cropped(hidden, *size), "e")
+    )
+    Trainer(own)(runs[1], lambda share, values: None)
+    saved = SavedClassifier([CLASSIFIER, *runs], own)
+    images = saved.data.test.images[:3]
+    expected = [saved.decode(run, images) for run in runs]
+    for found, naive in zip(saved.decode_each(runs, images), expected, strict=True):
+        np.testing.assert_allclose(found, naive, atol=1e-6)
 
 
 def test_models_stay_loaded_while_they_fit(saved, monkeypatch):

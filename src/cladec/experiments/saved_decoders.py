@@ -12,6 +12,7 @@ from cladec.errors import InputError
 from cladec.experiments.runs import VARIANTS, Run, Variant, variants
 from cladec.models import loading
 from cladec.models.recipes import alpha_text
+from cladec.storage import model_files
 
 KEPT = 2
 """The number of models that stay loaded in any case: a RefAE and a ClaDec are used together."""
@@ -93,20 +94,21 @@ class SavedDecoders:
     def decode_each(self, runs: Iterable[Run], images: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the images (N, H, W, C) that the decoders of a layer decode, one for each alpha.
 
-        They differ in their weights alone: one model takes over the weights of the others, which is
+        Most differ in their weights alone: one model takes over the weights of the others, which is
         several times faster than to load and to trace each.
 
         Args:
             runs: decoders of one variant.
             images: (N, H, W, C).
         """
-        model = None
+        model, kinds = None, None
         for run in runs:
-            if model is None:
-                model = self.load(run)
+            path = run.path(self.models)
+            if model is None or model_files.kinds(path) != kinds:
+                model, kinds = self.load(run), model_files.kinds(path)
                 del self._loaded[run]  # which it will not be for long
             else:
-                loading.give_weights(run.path(self.models), model)
+                loading.give_weights(path, model)
             yield run.kind.decode(model, images, run.alpha)
 
     def _saved(self, run: Run) -> Run:

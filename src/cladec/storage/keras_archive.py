@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, BinaryIO
 
 from cladec.errors import InputError
 from cladec.keras_internals import LAYERS, is_of_keras
@@ -105,6 +105,14 @@ def parts(config: Any) -> Iterator[dict[str, Any]]:
                 yield {"class_name": "__lambda__"}
         elif isinstance(value, list):
             todo.extend(value)
+
+
+def kinds(file: BinaryIO) -> list[str]:
+    """Return the class of every serialized object of a saved model, in an order of its own."""
+    with zipfile.ZipFile(file) as archive:
+        config = json.loads(archive.read(CONFIG))
+    config.pop("compile_config", None)
+    return [part["class_name"] for part in parts(config)]
 
 
 def check_part(part: dict[str, Any], saved: str) -> None:

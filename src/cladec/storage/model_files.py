@@ -244,6 +244,15 @@ def read_weights(path: Path, model: "keras.Model") -> None:
         raise InputError(f"{path} cannot be loaded: {_refusal(error)}") from error
 
 
+def kinds(path: Path) -> list[str]:
+    """Return the class of every part of a saved model: alike for models of one architecture.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    return read_file(path, keras_archive.kinds)
+
+
 def _loader(path: Path) -> Callable[[Path], Any]:
     """Return the function that loads a file of this kind.
 
