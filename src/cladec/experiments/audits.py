@@ -256,7 +256,7 @@ def recurring_regions(
             not fit the classifier.
 
     Examples:
-        >>> regions = cladec.recurring_regions(classifier, (images[:80], labels[:80]))
+        >>> regions = cladec.recurring_regions(classifier, (images[:800], labels[:800]))
         >>> regions[0].mask.shape
         (28, 28)
     """

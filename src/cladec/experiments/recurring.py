@@ -35,7 +35,7 @@ class Recurring:
         shown: some images of the class, (n, H, W, C).
 
     Examples:
-        >>> strongest = cladec.recurring_regions(classifier, (images[:80], labels[:80]))[0]
+        >>> strongest = cladec.recurring_regions(classifier, (images[:800], labels[:800]))[0]
         >>> strongest.mask.shape, 0 <= strongest.changed <= 1
         ((28, 28), True)
     """
