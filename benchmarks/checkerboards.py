@@ -22,7 +22,6 @@ from cladec.storage.tables import write_table
 PERIODS = (2, 4)
 """The distances of the lines of a grid in pixels, after the last doubling and the one before."""
 
-
 FILE = Path(__file__).with_suffix(".csv")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+from checkerboards import PERIODS
 from skimage import data
 from skimage.util import img_as_float32
 from small_classifier import residual
@@ -93,7 +94,7 @@ def row(
         "same answer at 0": same[0.0],
         "same answer at the last alpha": same[last],
         "checkerboard at the last alpha": max(
-            checkerboard(decoded, images, period=period) for period in (2, 4)
+            checkerboard(decoded, images, period=period) for period in PERIODS
         ),
     }
 

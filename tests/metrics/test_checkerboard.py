@@ -8,6 +8,7 @@ from cladec.errors import InputError
 from cladec.metrics.checkerboard import checkerboard
 from cladec.models import photographs
 from cladec.models.decoder import build_decoder
+from cladec.models.training import seeded
 
 RANDOM = np.random.default_rng(0)
 
@@ -29,6 +30,18 @@ def test_a_grid_is_seen_at_its_own_period_only(period):
     assert checkerboard(images, images) == pytest.approx(1.0)
     assert checkerboard(drawn, images, period=period) > 50
     assert checkerboard(drawn, images, period=6 - period) < 1.1
+
+
+def test_transposed_convolutions_draw_it_and_the_decoder_of_photographs_does_not():
+    codes = RANDOM.normal(0, 3, (8, 8, 8, 16)).astype(np.float32)
+    found = {}
+    for side, channels in ((32, 1), (64, 3)):  # the first has transposed convolutions alone
+        with seeded(0):
+            decoder = build_decoder((8, 8, 16), (side, side, channels))
+        decoded = decoder.predict_on_batch(codes)
+        found[side] = checkerboard(decoded, smooth(side)[..., :channels])
+    assert found[32] > 1_000
+    assert found[64] < 10  # that of the borders of cells, as at other high frequencies
 
 
 def striped(decoder: keras.Model) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
-from typing import Any, BinaryIO
+from typing import Any
 
 from cladec.errors import InputError
 from cladec.keras_internals import LAYERS, is_of_keras
@@ -58,15 +58,20 @@ def check(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         limit = largest(path.stat().st_size)
         _check_members(archive, limit)
-        config = json.loads(archive.read(CONFIG))
-        config.pop("compile_config", None)  # not needed: models are loaded without compiling
         saved = _version(archive)
-        for part in parts(config):
+        for part in parts(_config(archive)):
             check_part(part, saved)
         if WEIGHTS not in archive.namelist():
             raise InputError(f"it holds no {WEIGHTS}, where Keras keeps the weights of a model")
         with hdf5.opened(archive.read(WEIGHTS)) as weights:
             hdf5.check(weights, limit)
+
+
+def _config(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """Return the configuration of a model but for compiling: models are loaded without that."""
+    config = json.loads(archive.read(CONFIG))
+    config.pop("compile_config", None)
+    return config
 
 
 def _version(archive: zipfile.ZipFile) -> str:
@@ -107,12 +112,11 @@ def parts(config: Any) -> Iterator[dict[str, Any]]:
             todo.extend(value)
 
 
-def kinds(file: BinaryIO) -> list[str]:
+def kinds(path: Path) -> list[str]:
     """Return the class of every serialized object of a saved model, in an order of its own."""
-    with zipfile.ZipFile(file) as archive:
-        config = json.loads(archive.read(CONFIG))
-    config.pop("compile_config", None)
-    return [part["class_name"] for part in parts(config)]
+    with zipfile.ZipFile(path) as archive:
+        _check_members(archive, largest(path.stat().st_size))
+        return [part["class_name"] for part in parts(_config(archive))]
 
 
 def check_part(part: dict[str, Any], saved: str) -> None:

@@ -250,7 +250,7 @@ def kinds(path: Path) -> list[str]:
     Raises:
         InputError: the file is missing or damaged.
     """
-    return read_file(path, keras_archive.kinds)
+    return read_file(path, lambda _: keras_archive.kinds(path))
 
 
 def _loader(path: Path) -> Callable[[Path], Any]:
